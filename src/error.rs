@@ -1,0 +1,123 @@
+//! The one error type. Every variant carries the path, key or id that it is about, and says what to do.
+
+use std::path::{Path, PathBuf};
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can stop a command. A point of parameter space that cannot be simulated is not among these: it is data, see
+/// [`Unsimulable`](crate::model::Unsimulable).
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A job file or an observation table says something that cannot be meant.
+    #[error("{}:{line}:{column}: {key}: {problem}\n  fix: {fix}", file.display())]
+    Input {
+        /// The file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// Key of a job file, or column of a table.
+        key: String,
+        /// What is wrong, with the legal range.
+        problem: String,
+        /// What to do.
+        fix: String,
+    },
+
+    /// A file or folder cannot be read or written.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried, as in "cannot ...".
+        action: &'static str,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+
+    /// The output exists and no flag says what to do with it, or it belongs to another job.
+    #[error("{}: {problem}\n  fix: {fix}", path.display())]
+    Output {
+        /// The output file.
+        path: PathBuf,
+        /// What is there.
+        problem: String,
+        /// What to do.
+        fix: String,
+    },
+
+    /// A result file is damaged, or not one of ours.
+    #[error("{}: {problem}", path.display())]
+    Store {
+        /// The result file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// The model fails too often.
+    #[error("{failed} of {simulated} simulations of generation {generation} failed, above the failure budget of {budget:.0} %\n  most frequent reason: {reason}\n{place}  fix: narrow the priors away from that region, or raise stop.failures")]
+    Failures {
+        /// Generation.
+        generation: usize,
+        /// Simulations that failed.
+        failed: u64,
+        /// Simulations.
+        simulated: u64,
+        /// The budget in percent.
+        budget: f64,
+        /// The reason given most often.
+        reason: String,
+        /// Where in parameter space, a line per parameter.
+        place: String,
+    },
+
+    /// A signal asked the run to end; what is finished is stored.
+    #[error("interrupted; {} holds every finished generation\n  fix: the same command with --resume goes on from there", path.display())]
+    Interrupted {
+        /// The result file.
+        path: PathBuf,
+    },
+
+    /// A value is wrong in a way that has no file: a flag, an argument.
+    #[error("{problem}\n  fix: {fix}")]
+    Usage {
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        fix: String,
+    },
+
+    /// A task panicked: a defect of this program, with the trial that shows it.
+    #[error("simulation {id} panicked: {message}\n  this is a defect of nicho; please report it with the job file and this id")]
+    Panicked {
+        /// Id of the task.
+        id: u64,
+        /// Panic message.
+        message: String,
+    },
+}
+
+impl Error {
+    /// Wraps an I/O error with its path; `action` completes "cannot ...".
+    pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.to_path_buf();
+        move |source| Error::Io { path, action, source }
+    }
+
+    /// The exit code of the command line: 2 usage, 3 input, 4 output conflict, 5 failure budget, 6 I/O or damaged file,
+    /// 70 defect, 75 interrupted (try again with `--resume`).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage { .. } => 2,
+            Error::Input { .. } => 3,
+            Error::Output { .. } => 4,
+            Error::Failures { .. } => 5,
+            Error::Io { .. } | Error::Store { .. } => 6,
+            Error::Panicked { .. } => 70,
+            Error::Interrupted { .. } => 75,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The niche-plus-signaling model of chronic myeloid leukaemia.

@@ -1,0 +1,62 @@
+//! Simulators: what a model is, and the catalogue of those that a job file can name.
+//!
+//! A [`Model`] is immutable, so that one value serves every thread, and a simulation is a function of its parameters and
+//! of its [`Key`](crate::rng::Key) alone. To add one: a new file here with one `impl`, and its line in the catalogue.
+
+use std::ops::ControlFlow;
+
+use crate::rng::Key;
+
+pub mod cml;
+
+/// One parameter of a model: a row of the model's parameter table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Name in job files and results.
+    pub name: &'static str,
+    /// Unit; `-` for a pure number.
+    pub unit: &'static str,
+    /// What it is, in words.
+    pub meaning: &'static str,
+    /// Value where a job neither fixes it nor gives it a prior.
+    pub default: f64,
+    /// Legal range, both ends included.
+    pub range: (f64, f64),
+    /// Where the default and the prior come from.
+    pub source: &'static str,
+}
+
+/// One summary statistic that a model returns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Name in results.
+    pub name: String,
+    /// Unit; `-` for a proportion or count.
+    pub unit: String,
+}
+
+/// This point of parameter space cannot be simulated. Data, not an error: it is counted and reported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unsimulable(pub String);
+
+/// Where a simulator reports to while it works, and where early rejection lives.
+pub trait Stages {
+    /// Says that every summary now lies between `lower` and `upper` (both as long as [`Model::summaries`]); at the end of
+    /// a simulation the two are equal. `Break` means that nobody needs the rest.
+    fn stage(&mut self, lower: &[f64], upper: &[f64]) -> ControlFlow<()>;
+}
+
+/// A simulator with its settings.
+pub trait Model: Send + Sync {
+    /// The parameter table, in the order of every full `theta`.
+    fn parameters(&self) -> &[Parameter];
+
+    /// Names and units of the summaries, in the order of every row of summaries.
+    fn summaries(&self) -> &[Summary];
+
+    /// Simulates at `theta` (as long as [`Model::parameters`]) with the randomness of `key`.
+    ///
+    /// # Errors
+    /// [`Unsimulable`] with the reason if this point cannot be simulated.
+    fn simulate(&self, theta: &[f64], key: Key, out: &mut dyn Stages) -> Result<(), Unsimulable>;
+}

@@ -1,0 +1,131 @@
+//! What a trial observes of one patient: the visits, what was found at each, and when and why it ended.
+//!
+//! Findings are bit sets over the visits of a [`Plan`] (bit *k* is visit *k*), so that a cohort of 553 patients is a few
+//! kilobytes and an estimator is a handful of bit operations. A finding is recorded as it *would be* measured at every
+//! planned visit up to the horizon; `attended` says which visits took place on study treatment, so that each published
+//! denominator (all patients, on treatment, sampled) can be formed from the same history.
+
+/// The visits of a trial. At most 64.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Months since the start of treatment, ascending.
+    pub months: Vec<f64>,
+    /// Bit set of the visits with a marrow examination (metaphases).
+    pub marrow: u64,
+    /// End of observation in months; the last visit is not later.
+    pub horizon: f64,
+}
+
+/// Findings at visits, as bit sets over the plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// Complete haematological response.
+    pub chr: u64,
+    /// Major cytogenetic response: at most 35 % Ph+ metaphases (marrow visits only).
+    pub mcyr: u64,
+    /// Complete cytogenetic response: no Ph+ among the metaphases (marrow visits only).
+    pub ccyr: u64,
+    /// BCR-ABL at most 10 % on the International Scale (IS).
+    pub is10: u64,
+    /// At most 1 % IS.
+    pub is1: u64,
+    /// Major molecular response: at most 0.1 % IS.
+    pub mmr: u64,
+    /// At most 0.01 % IS.
+    pub mr4: u64,
+    /// At most 0.0032 % IS.
+    pub mr45: u64,
+}
+
+/// Why study treatment ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leaving {
+    /// Still on it at the horizon.
+    #[default]
+    Stayed,
+    /// Adverse event.
+    Adverse,
+    /// Consent withdrawn, lost, or other reasons that do not depend on the response.
+    Other,
+    /// Unsatisfactory effect: no response, a lost response, progression.
+    Unsatisfactory,
+    /// Stem-cell transplant.
+    Transplant,
+    /// Death on treatment.
+    Death,
+}
+
+/// The first event of event-free survival.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Event {
+    /// None on treatment.
+    #[default]
+    None,
+    /// Death of any cause.
+    Death,
+    /// Accelerated phase or blast crisis.
+    Progression,
+    /// Loss of complete haematological response.
+    LostChr,
+    /// Loss of major cytogenetic response.
+    LostMcyr,
+    /// Rising white-cell count without response.
+    RisingCount,
+}
+
+/// One patient of a (virtual) trial. Times are months since the start of treatment; `f64::INFINITY` is "not by the
+/// horizon".
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct History {
+    /// Findings at every planned visit.
+    pub found: Findings,
+    /// Visits that took place on study treatment: month < `left`.
+    pub attended: u64,
+    /// End of study treatment, whatever the reason.
+    pub left: f64,
+    /// The reason.
+    pub reason: Leaving,
+    /// First event of event-free survival *on treatment*.
+    pub event: f64,
+    /// Its kind.
+    pub event_kind: Event,
+    /// Accelerated phase or blast crisis, on treatment or after it.
+    pub progressed: f64,
+    /// Death, on treatment or after it (overall survival is followed after leaving).
+    pub died: f64,
+    /// Whether the death was related to CML.
+    pub died_of_cml: bool,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        History {
+            found: Findings::default(),
+            attended: 0,
+            left: f64::INFINITY,
+            reason: Leaving::Stayed,
+            event: f64::INFINITY,
+            event_kind: Event::None,
+            progressed: f64::INFINITY,
+            died: f64::INFINITY,
+            died_of_cml: false,
+        }
+    }
+}
+
+impl Plan {
+    /// Bit set of the visits at or before `month`.
+    pub fn by(&self, month: f64) -> u64 {
+        self.months.iter().take_while(|&&m| m <= month).fold(0, |set, _| (set << 1) | 1)
+    }
+
+    /// The visit nearest to `month`, if there is a visit within half a month of it.
+    pub fn visit(&self, month: f64) -> Option<usize> {
+        self.months.iter().position(|m| (m - month).abs() <= 0.5)
+    }
+
+    /// Month of the first visit in the set, or infinity.
+    pub fn first(&self, set: u64) -> f64 {
+        if set == 0 { f64::INFINITY } else { self.months[set.trailing_zeros() as usize] }
+    }
+}

@@ -1,0 +1,3 @@
+//! Trials: what a trial observes of a patient, and what a publication reports of a trial.
+
+pub mod history;
