@@ -1,1 +1,6 @@
-//! The niche-plus-signaling model of chronic myeloid leukaemia.
+//! The niche-plus-signaling model of chronic myeloid leukaemia: a [`Patient`](patient::Patient) is drawn from population
+//! parameters, [`course`] integrates it side by side with others in SIMD lanes, and what a trial would see of it becomes a
+//! [`History`](crate::trial::history::History).
+
+pub mod patient;
+pub mod state;
