@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod model;
+pub mod population;
 pub mod rng;
 pub mod trial;

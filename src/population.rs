@@ -1,0 +1,233 @@
+//! What an inference leaves behind: weighted populations, generation by generation, and what is derived from the last.
+//!
+//! Everything that shapes the next generation is in here and is stored; a stored run is therefore its own checkpoint.
+
+use ndarray::Array2;
+
+use crate::rng::Stream;
+
+/// Normalised importance weights: an immutable value, computed once from unnormalised logarithms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    normalised: Vec<f64>,
+    ess: f64,
+}
+
+impl Weights {
+    /// Normalises `ln_weight` (natural logarithms, any offset); sums run in index order, so that the bits do not depend
+    /// on threads. All `-inf` or an empty slice gives zero weights and an effective sample size of 0.
+    pub fn from_ln(ln_weight: &[f64]) -> Self {
+        let top = ln_weight.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if top == f64::NEG_INFINITY {
+            return Weights { normalised: vec![0.0; ln_weight.len()], ess: 0.0 };
+        }
+        let raw: Vec<f64> = ln_weight.iter().map(|w| libm::exp(w - top)).collect();
+        let sum: f64 = raw.iter().sum();
+        let squares: f64 = raw.iter().map(|w| w * w).sum();
+        Weights { normalised: raw.iter().map(|w| w / sum).collect(), ess: sum * sum / squares }
+    }
+
+    /// The weights; they sum to 1.
+    pub fn as_slice(&self) -> &[f64] {
+        &self.normalised
+    }
+
+    /// Kish's effective sample size, (Σw)² / Σw².
+    pub fn ess(&self) -> f64 {
+        self.ess
+    }
+
+    /// Indices of `count` equal-weight draws by systematic resampling (one uniform number), in ascending order.
+    pub fn resample(&self, count: usize, rng: &mut Stream) -> Vec<usize> {
+        let offset = rng.uniform();
+        let mut picked = Vec::with_capacity(count);
+        let (mut index, mut below) = (0, self.normalised.first().copied().unwrap_or(0.0));
+        for k in 0..count {
+            let level = (k as f64 + offset) / count as f64;
+            while below < level && index + 1 < self.normalised.len() {
+                index += 1;
+                below += self.normalised[index];
+            }
+            picked.push(index);
+        }
+        picked
+    }
+
+    /// Weighted quantile of `values`: the least value whose cumulative weight reaches `q`.
+    pub fn quantile(&self, values: impl Iterator<Item = f64>, q: f64) -> f64 {
+        let mut pairs: Vec<(f64, f64)> = values.zip(self.normalised.iter().copied()).collect();
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut below = 0.0;
+        for (value, weight) in &pairs {
+            below += weight;
+            if below >= q - 1e-12 {
+                return *value;
+            }
+        }
+        pairs.last().map_or(f64::NAN, |p| p.0)
+    }
+
+    /// Weighted mean.
+    pub fn mean(&self, values: impl Iterator<Item = f64>) -> f64 {
+        values.zip(&self.normalised).map(|(x, w)| x * w).sum()
+    }
+
+    /// Weighted standard deviation (population form).
+    pub fn sd(&self, values: impl Iterator<Item = f64> + Clone) -> f64 {
+        let mean = self.mean(values.clone());
+        self.mean(values.map(|x| (x - mean) * (x - mean))).sqrt()
+    }
+}
+
+/// One generation: the first accepted particles, in order of trial id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generation {
+    /// Largest distance that was accepted; infinite for a sample of the prior.
+    pub tolerance: f64,
+    /// Parameters in natural units, (particle, inferred parameter).
+    pub theta: Array2<f64>,
+    /// Distance of each particle's summaries from the observed ones.
+    pub distance: Vec<f64>,
+    /// Unnormalised natural-log importance weights.
+    pub ln_weight: Vec<f64>,
+    /// Id of the trial that each particle came from; ascending.
+    pub trial: Vec<u64>,
+    /// Simulated summaries, (particle, summary).
+    pub summaries: Array2<f64>,
+    /// Trials up to and including the last accepted one, failed ones included.
+    pub simulated: u64,
+    /// How many of them could not be simulated.
+    pub failed: u64,
+}
+
+impl Generation {
+    /// Number of particles.
+    pub fn len(&self) -> usize {
+        self.trial.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.trial.is_empty()
+    }
+
+    /// Accepted per simulated.
+    pub fn acceptance_rate(&self) -> f64 {
+        self.len() as f64 / self.simulated.max(1) as f64
+    }
+
+    /// The normalised weights.
+    pub fn weights(&self) -> Weights {
+        Weights::from_ln(&self.ln_weight)
+    }
+}
+
+/// Why an inference ended. Every reason is a function of job and seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// The tolerance asked for was reached.
+    Tolerance,
+    /// The acceptance rate fell below the limit.
+    AcceptanceRate,
+    /// The budget of simulations is used up.
+    Simulations,
+    /// The number of generations asked for was reached.
+    Generations,
+    /// The tolerance no longer falls.
+    Stalled,
+}
+
+/// An inference as far as it has come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// Finished generations.
+    pub generations: Vec<Generation>,
+    /// Why it ended, if it has.
+    pub stopped: Option<Stop>,
+    /// Trials of an unfinished last generation that were spent when the budget ran out (not part of any generation).
+    pub spent: u64,
+}
+
+impl Run {
+    /// All simulations so far.
+    pub fn simulated(&self) -> u64 {
+        self.generations.iter().map(|g| g.simulated).sum::<u64>() + self.spent
+    }
+
+    /// The last finished generation.
+    pub fn last(&self) -> Option<&Generation> {
+        self.generations.last()
+    }
+}
+
+/// Equal-weight draws of parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draws {
+    /// Parameters in natural units, (draw, inferred parameter).
+    pub theta: Array2<f64>,
+    /// The particle of the last generation that each draw repeats; empty for draws from the prior.
+    pub particle: Vec<usize>,
+}
+
+/// Simulations at draws of the prior or the posterior.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictive {
+    /// The draws.
+    pub draws: Draws,
+    /// Simulated values, (draw, row); a draw whose simulation failed is a row of NaN.
+    pub values: Array2<f64>,
+}
+
+/// A mode of the posterior, polished by an optimiser.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mode {
+    /// Parameters in natural units.
+    pub theta: Vec<f64>,
+    /// Objective at the mode: half the squared scaled distance of the mean summaries, less the log prior density.
+    pub objective: f64,
+    /// Distance of the mean summaries at the mode.
+    pub distance: f64,
+    /// Objective at the start.
+    pub start: f64,
+    /// Share of the posterior weight in the cluster that the start came from.
+    pub weight: f64,
+    /// Simulations used.
+    pub evaluations: u64,
+    /// Whether the optimiser met its own criterion before its budget.
+    pub converged: bool,
+    /// Standard deviation that the local curvature implies along each parameter, in natural units; NaN where the
+    /// objective is flat or falls.
+    pub curvature_sd: Vec<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Key, Purpose};
+
+    #[test]
+    fn weights_survive_any_offset_and_count_themselves() {
+        let w = Weights::from_ln(&[-1e5, -1e5, f64::NEG_INFINITY, -1e5]);
+        assert_eq!(w.as_slice(), [1.0 / 3.0, 1.0 / 3.0, 0.0, 1.0 / 3.0]);
+        assert!((w.ess() - 3.0).abs() < 1e-12);
+        assert_eq!(Weights::from_ln(&[f64::NEG_INFINITY]).ess(), 0.0);
+    }
+
+    #[test]
+    fn systematic_resampling_repeats_each_particle_as_often_as_its_weight_says() {
+        let w = Weights::from_ln(&[0.5f64.ln(), 0.3f64.ln(), 0.2f64.ln()]);
+        let picked = w.resample(1000, &mut Key::root(1).stream(Purpose::Resample));
+        for (i, expected) in [500, 300, 200].into_iter().enumerate() {
+            let count = picked.iter().filter(|&&p| p == i).count() as i64;
+            assert!((count - expected).abs() <= 1);
+        }
+    }
+
+    #[test]
+    fn quantiles_weigh() {
+        let w = Weights::from_ln(&[0.7f64.ln(), 0.2f64.ln(), 0.1f64.ln()]);
+        assert_eq!(w.quantile([3.0, 1.0, 2.0].into_iter(), 0.25), 2.0);
+        assert_eq!(w.quantile([3.0, 1.0, 2.0].into_iter(), 0.5), 3.0);
+    }
+}
