@@ -58,7 +58,9 @@ pub enum Error {
     },
 
     /// The model fails too often.
-    #[error("{failed} of {simulated} simulations of generation {generation} failed, above the failure budget of {budget:.0} %\n  most frequent reason: {reason}\n{place}  fix: narrow the priors away from that region, or raise stop.failures")]
+    #[error(
+        "{failed} of {simulated} simulations of generation {generation} failed, above the failure budget of {budget:.0} %\n  most frequent reason: {reason}\n{place}  fix: narrow the priors away from that region, or raise stop.failures"
+    )]
     Failures {
         /// Generation.
         generation: usize,

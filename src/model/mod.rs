@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use crate::rng::Key;
 
 pub mod cml;
+pub mod reference;
 
 /// One parameter of a model: a row of the model's parameter table.
 #[derive(Clone, Debug, PartialEq)]

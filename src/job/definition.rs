@@ -1,0 +1,313 @@
+//! The job file as it is written: typed, strict, and able to say where a mistake stands.
+//!
+//! Definition types mirror the TOML one to one; [`super::Job`] turns them into the values that the engine works with.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::error::{Error, Result};
+
+/// A whole job file.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// Name of the run; the default output is `<name>.h5`.
+    pub name: Spanned<String>,
+    /// Seed: with the job it fixes every number of the result.
+    pub seed: u64,
+    /// The simulator.
+    pub model: ModelDef,
+    /// Prior of each inferred parameter.
+    pub priors: BTreeMap<Spanned<String>, Spanned<PriorDef>>,
+    /// The data.
+    pub observations: Spanned<ObservationsDef>,
+    /// How far simulated summaries are from the data.
+    #[serde(default)]
+    pub distance: DistanceDef,
+    /// The sampler.
+    #[serde(default)]
+    pub sampler: SamplerDef,
+    /// When to stop.
+    #[serde(default)]
+    pub stop: StopDef,
+    /// Polishing of the posterior modes.
+    #[serde(default)]
+    pub refine: RefineDef,
+    /// What is derived from the posterior, and where it goes.
+    #[serde(default, skip_serializing)]
+    pub output: OutputDef,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelDef {
+    /// Name in the catalogue of models.
+    pub name: Spanned<String>,
+    /// Virtual patients in a cohort.
+    #[serde(default)]
+    pub patients: Option<Spanned<usize>>,
+    /// Values that differ from the parameter table's defaults.
+    #[serde(default)]
+    pub fixed: BTreeMap<Spanned<String>, Spanned<f64>>,
+}
+
+/// One line of `[priors]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriorDef {
+    /// Name of the distribution.
+    pub distribution: Spanned<String>,
+    /// Unit, as in the model's parameter table.
+    #[serde(default)]
+    pub unit: Option<Spanned<String>>,
+    /// Median (lognormal).
+    #[serde(default)]
+    pub median: Option<Spanned<f64>>,
+    /// Mean (normal).
+    #[serde(default)]
+    pub mean: Option<Spanned<f64>>,
+    /// Standard deviation: of the value (normal), of its natural logarithm (lognormal).
+    #[serde(default)]
+    pub sd: Option<Spanned<f64>>,
+    /// Lower bound (uniform, loguniform).
+    #[serde(default)]
+    pub lower: Option<Spanned<f64>>,
+    /// Upper bound (uniform, loguniform).
+    #[serde(default)]
+    pub upper: Option<Spanned<f64>>,
+    /// First shape (beta).
+    #[serde(default)]
+    pub a: Option<Spanned<f64>>,
+    /// Second shape (beta).
+    #[serde(default)]
+    pub b: Option<Spanned<f64>>,
+}
+
+/// `[observations]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObservationsDef {
+    /// Table of published figures, relative to the job file. Its content enters the digest, its path does not.
+    #[serde(default, skip_serializing)]
+    pub file: Option<Spanned<PathBuf>>,
+    /// Rows of role `fit` that are left out of the fit.
+    #[serde(default)]
+    pub exclude: Vec<Spanned<String>>,
+    /// Observed values of a model's own summaries, for models without a trial.
+    #[serde(default)]
+    pub values: BTreeMap<Spanned<String>, Spanned<f64>>,
+}
+
+/// `[distance]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistanceDef {
+    /// Name in the catalogue of distances; by default `trial` for trial data and `euclidean` otherwise.
+    #[serde(default)]
+    pub name: Option<Spanned<String>>,
+    /// Weights of rows, groups or summaries; 1 where none is given.
+    #[serde(default)]
+    pub weights: BTreeMap<Spanned<String>, Spanned<f64>>,
+}
+
+/// `[sampler]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplerDef {
+    /// Name in the catalogue of samplers.
+    pub name: Spanned<String>,
+    /// Particles in a generation.
+    pub population: Spanned<usize>,
+    /// How the tolerance falls: `quantile` or `list`.
+    pub schedule: Spanned<String>,
+    /// The next tolerance is this quantile of the last distances.
+    pub quantile: Spanned<f64>,
+    /// The tolerances of a fixed list.
+    pub tolerances: Spanned<Vec<f64>>,
+}
+
+/// `[stop]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StopDef {
+    /// When a generation at this tolerance is finished.
+    pub tolerance: Spanned<f64>,
+    /// When the acceptance rate falls below this.
+    pub acceptance_rate: Spanned<f64>,
+    /// When this many simulations are spent.
+    pub simulations: Spanned<u64>,
+    /// After this many generations.
+    pub generations: Spanned<usize>,
+    /// Error when more than this share of simulations fails.
+    pub failures: Spanned<f64>,
+}
+
+/// `[refine]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RefineDef {
+    /// Modes looked for at most; 0 leaves refinement out.
+    pub modes: Spanned<usize>,
+    /// Simulations for each mode.
+    pub simulations: Spanned<u64>,
+    /// Replicate simulations, on common random numbers, that are averaged into one value of the objective.
+    pub replicates: Spanned<usize>,
+}
+
+/// `[output]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputDef {
+    /// Result file, relative to the current folder; the flag `-o` comes before it.
+    pub file: Option<PathBuf>,
+    /// Equal-weight draws of the posterior.
+    pub draws: Spanned<usize>,
+    /// Predictive simulations, each of prior and posterior.
+    pub predictions: Spanned<usize>,
+}
+
+fn unplaced<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+impl Default for DistanceDef {
+    fn default() -> Self {
+        DistanceDef { name: None, weights: BTreeMap::new() }
+    }
+}
+
+impl Default for SamplerDef {
+    fn default() -> Self {
+        SamplerDef {
+            name: unplaced("smc".into()),
+            population: unplaced(1000),
+            schedule: unplaced("quantile".into()),
+            quantile: unplaced(0.5),
+            tolerances: unplaced(Vec::new()),
+        }
+    }
+}
+
+impl Default for StopDef {
+    fn default() -> Self {
+        StopDef {
+            tolerance: unplaced(0.0),
+            acceptance_rate: unplaced(0.01),
+            simulations: unplaced(1_000_000),
+            generations: unplaced(30),
+            failures: unplaced(0.5),
+        }
+    }
+}
+
+impl Default for RefineDef {
+    fn default() -> Self {
+        RefineDef { modes: unplaced(3), simulations: unplaced(2000), replicates: unplaced(2) }
+    }
+}
+
+impl Default for OutputDef {
+    fn default() -> Self {
+        OutputDef { file: None, draws: unplaced(1000), predictions: unplaced(300) }
+    }
+}
+
+/// A text with its name, able to turn a place in it into an error.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file, as the user named it.
+    pub file: PathBuf,
+    /// Its content.
+    pub text: String,
+}
+
+impl Source {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read.
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(Error::io(file, "read the job file"))?;
+        Ok(Source { file: file.to_path_buf(), text })
+    }
+
+    /// Parses the job file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the place, the legal keys or type, and the nearest known key.
+    pub fn parse(&self) -> Result<Definition> {
+        toml::from_str(&self.text).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            let key = self.key_at(span.start);
+            let message = error.message().replace('`', "'");
+            let fix = unknown_key(&message, &key).unwrap_or_else(|| missing_or_type(&message));
+            self.error(span, &key, &message, &fix)
+        })
+    }
+
+    /// An error at a place of this text.
+    pub fn error(&self, span: Range<usize>, key: &str, problem: &str, fix: &str) -> Error {
+        let before = &self.text[..span.start.min(self.text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Error::Input { file: self.file.clone(), line, column, key: key.into(), problem: problem.into(), fix: fix.into() }
+    }
+
+    /// The dotted key that the line at `offset` sets: its table's header and what stands before `=`.
+    fn key_at(&self, offset: usize) -> String {
+        let start = self.text[..offset.min(self.text.len())].rfind('\n').map_or(0, |n| n + 1);
+        let line = self.text[start..].lines().next().unwrap_or("");
+        if line.trim_start().starts_with('[') {
+            return line.trim().trim_matches(['[', ']']).to_string();
+        }
+        let header = self.text[..start].lines().rev().find(|l| l.trim_start().starts_with('['));
+        let table = header.map(|l| l.trim().trim_matches(['[', ']']).to_string() + ".").unwrap_or_default();
+        match line.split_once('=') {
+            Some((key, _)) => table + key.trim(),
+            None if line.trim().is_empty() => "job file".into(),
+            None => table + line.trim(),
+        }
+    }
+}
+
+fn quoted(message: &str) -> Vec<&str> {
+    message.split('\'').skip(1).step_by(2).collect()
+}
+
+fn unknown_key(message: &str, key: &str) -> Option<String> {
+    let rest = message.strip_prefix("unknown field ")?;
+    let names = quoted(rest);
+    let (wrong, known) = names.split_first()?;
+    let near = nearest(wrong, known.iter().copied());
+    let table = key.rsplit_once('.').map_or("the top level".into(), |(t, _)| format!("[{t}]"));
+    Some(match near {
+        Some(near) => format!("did you mean '{near}'? {table} knows: {}", known.join(", ")),
+        None => format!("{table} knows: {}", known.join(", ")),
+    })
+}
+
+fn missing_or_type(message: &str) -> String {
+    if let Some(name) = message.strip_prefix("missing field ") {
+        format!("add the key {name}; `nicho check` on jobs/iris.toml shows a complete job")
+    } else if message.contains("duplicate key") {
+        "name it once".into()
+    } else if message.starts_with("invalid type") {
+        "write a value of the expected type: numbers without quotes, names and units in quotes".into()
+    } else {
+        "mend the TOML syntax at this place".into()
+    }
+}
+
+/// The known name nearest to a misspelt one, if one is near.
+pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|name| (strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

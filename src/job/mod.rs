@@ -1,0 +1,366 @@
+//! A job: what is inferred, from which data, by which sampler. *What* stands here; *where* it runs (threads, ranks, nodes,
+//! output path) is flags, and cannot change the answer.
+
+pub mod definition;
+mod priors;
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use crate::density::{Marginal, Prior};
+use crate::distance::{self, Distance};
+use crate::error::{Error, Result};
+use crate::model::{self, Model, Parameter};
+use crate::refine::Refine;
+use crate::rng::Key;
+use crate::sampler::Problem;
+use crate::sampler::smc::{Schedule, Smc};
+use crate::trial::table::Table;
+use definition::{Definition, Source, nearest};
+
+/// A job file that has been read and found sound.
+pub struct Job {
+    /// The file as it is written.
+    pub source: Source,
+    /// Its content.
+    pub definition: Definition,
+    /// The observation table, if the job names one.
+    pub table: Option<Table>,
+    base: Vec<f64>,
+    inferred: Vec<(usize, Marginal)>,
+}
+
+impl Job {
+    /// Reads a job file and the observation table that it names.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for files that cannot be read, [`Error::Input`] for anything in them that cannot be meant.
+    pub fn load(file: &Path) -> Result<Self> {
+        Self::build(Source::read(file)?, None)
+    }
+
+    /// Takes job and observations from their texts, as a result file embeds them. `name` stands in for the file name in
+    /// errors.
+    ///
+    /// # Errors
+    /// Those of [`Job::load`].
+    pub fn embedded(name: &Path, text: String, observations: String) -> Result<Self> {
+        Self::build(Source { file: name.to_path_buf(), text }, Some(observations))
+    }
+
+    fn build(source: Source, observations: Option<String>) -> Result<Self> {
+        let definition = source.parse()?;
+        let table = match (&definition.observations.get_ref().file, observations) {
+            (None, _) => None,
+            (Some(name), Some(text)) => Some(Table::parse(&text, name.get_ref())?),
+            (Some(name), None) => Some(load_table(&source, name)?),
+        };
+        let mut job = Job { source, definition, table, base: Vec::new(), inferred: Vec::new() };
+        job.check_settings()?;
+        let model = job.fit_model()?;
+        (job.base, job.inferred) = job.parameters(model.parameters())?;
+        job.distance(model.as_ref())?;
+        Ok(job)
+    }
+
+    /// Default output path.
+    pub fn output(&self) -> PathBuf {
+        self.definition.output.file.clone().unwrap_or_else(|| PathBuf::from(format!("{}.h5", self.definition.name.get_ref())))
+    }
+
+    /// The model with the fitted rows as its summaries, integrated no further than the last of them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the model is unknown or cannot give a row.
+    pub fn fit_model(&self) -> Result<Box<dyn Model>> {
+        let excluded = &self.definition.observations.get_ref().exclude;
+        let rows = match &self.table {
+            None => Vec::new(),
+            Some(table) => {
+                for name in excluded {
+                    let known = table.fitted();
+                    if !known.iter().any(|row| row.id == *name.get_ref()) {
+                        let near = nearest(name.get_ref(), known.iter().map(|r| r.id.as_str()));
+                        let fix = near.map_or("name a row whose fit_role is fit".into(), |n| format!("did you mean '{n}'?"));
+                        let problem = format!("no fitted row is called '{}'", name.get_ref());
+                        return Err(self.source.error(name.span(), "observations.exclude", &problem, &fix));
+                    }
+                }
+                table.fitted().into_iter().filter(|row| !excluded.iter().any(|e| *e.get_ref() == row.id)).collect()
+            }
+        };
+        self.model(rows)
+    }
+
+    /// The model with every fitted and held-out row as its summaries; `None` without a table.
+    ///
+    /// # Errors
+    /// Those of [`Job::fit_model`].
+    pub fn forecast_model(&self) -> Result<Option<Box<dyn Model>>> {
+        self.table.as_ref().map(|table| self.model(table.predicted())).transpose()
+    }
+
+    fn model(&self, rows: Vec<crate::trial::table::Row>) -> Result<Box<dyn Model>> {
+        let def = &self.definition.model;
+        let name = def.name.get_ref();
+        let patients = def.patients.as_ref();
+        if let (Some(patients), "coin" | "normal") = (patients, name.as_str()) {
+            let problem = format!("the model '{name}' has no patients");
+            return Err(self.source.error(patients.span(), "model.patients", &problem, "leave the key out"));
+        }
+        match name.as_str() {
+            "coin" => Ok(Box::new(model::reference::Coin::default())),
+            "normal" => Ok(Box::new(model::reference::Normal::default())),
+            "cml" => {
+                let Some(table) = &self.table else {
+                    let span = self.definition.observations.span();
+                    let fix = "name a table: file = \"data/iris.csv\"";
+                    return Err(self.source.error(span, "observations.file", "the model 'cml' needs trial data", fix));
+                };
+                let size = patients.map_or(table.patients(), |p| *p.get_ref());
+                if !(10..=100_000).contains(&size) {
+                    let span = patients.map_or(0..0, Spanned::span);
+                    let problem = format!("{size} patients; the legal range is 10 to 100000");
+                    return Err(self.source.error(span, "model.patients", &problem, "give the size of the trial's arm"));
+                }
+                Ok(Box::new(model::cml::Cml::new(size, rows)))
+            }
+            other => {
+                let near = nearest(other, model::CATALOGUE.iter().copied());
+                let hint = near.map(|n| format!("did you mean '{n}'? ")).unwrap_or_default();
+                let fix = format!("{hint}the models are {}", model::CATALOGUE.join(", "));
+                Err(self.source.error(def.name.span(), "model.name", &format!("unknown model '{other}'"), &fix))
+            }
+        }
+    }
+
+    /// Full default vector with the fixed values in place, and the inferred parameters with their priors.
+    fn parameters(&self, table: &[Parameter]) -> Result<(Vec<f64>, Vec<(usize, Marginal)>)> {
+        let find = |name: &Spanned<String>, key: &str| {
+            table.iter().position(|p| p.name == name.get_ref()).ok_or_else(|| {
+                let near = nearest(name.get_ref(), table.iter().map(|p| p.name));
+                let hint = near.map(|n| format!("did you mean '{n}'? ")).unwrap_or_default();
+                let fix = format!("{hint}`nicho simulate JOB` lists the parameters of the model");
+                let problem = format!("the model '{}' has no parameter '{}'", self.definition.model.name.get_ref(), name.get_ref());
+                self.source.error(name.span(), key, &problem, &fix)
+            })
+        };
+        let mut base: Vec<f64> = table.iter().map(|p| p.default).collect();
+        for (name, value) in &self.definition.model.fixed {
+            let key = format!("model.fixed.{}", name.get_ref());
+            let index = find(name, &key)?;
+            let (low, high) = table[index].range;
+            if !(low..=high).contains(value.get_ref()) {
+                let problem = format!("{} is outside the legal range [{low}, {high}] {}", value.get_ref(), table[index].unit);
+                return Err(self.source.error(value.span(), &key, &problem, "move it into the range"));
+            }
+            base[index] = *value.get_ref();
+        }
+        let mut inferred = Vec::new();
+        for (name, def) in &self.definition.priors {
+            let key = format!("priors.{}", name.get_ref());
+            let index = find(name, &key)?;
+            if self.definition.model.fixed.contains_key(name) {
+                let fix = "keep it under [priors] to infer it, or under [model.fixed] to fix it";
+                return Err(self.source.error(name.span(), &key, "the parameter is named twice: it also stands under [model.fixed]", fix));
+            }
+            inferred.push((index, priors::marginal(&self.source, &table[index], def)?));
+        }
+        inferred.sort_by_key(|(index, _)| *index);
+        Ok((base, inferred))
+    }
+
+    /// The distance from the observed values.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an unknown distance, row or weight.
+    pub fn distance(&self, model: &dyn Model) -> Result<Box<dyn Distance>> {
+        let def = &self.definition.distance;
+        let weights = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
+        let trial = self.table.is_some();
+        let name = def.name.as_ref().map_or(if trial { "trial" } else { "euclidean" }, |n| n.get_ref().as_str());
+        let span = def.name.as_ref().map_or(0..0, Spanned::span);
+        let place = |key: &str, problem: String, fix: &str| {
+            let span = def.weights.first_key_value().map_or(span.clone(), |(name, _)| name.span());
+            self.source.error(span, key, &problem, fix)
+        };
+        match name {
+            "trial" if trial => {
+                let rows = self.fitted_rows();
+                let distance = distance::trial::Trial::new(&rows, &weights);
+                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(|problem| {
+                    place("distance.weights", problem, "name rows or groups of the observation table, with weights of 0 or more")
+                })
+            }
+            "euclidean" => {
+                let observed = self.observed(model)?;
+                let names: Vec<String> = model.summaries().iter().map(|s| s.name.clone()).collect();
+                let distance = distance::Euclidean::new(&names, &observed, &weights);
+                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(|problem| {
+                    place("distance.weights", problem, "name summaries of the model, with weights of 0 or more")
+                })
+            }
+            "trial" => {
+                let fix = "name a table under [observations], or use euclidean";
+                Err(self.source.error(span, "distance.name", "the distance 'trial' needs an observation table", fix))
+            }
+            other => {
+                let fix = "the distances are trial, euclidean";
+                Err(self.source.error(span, "distance.name", &format!("unknown distance '{other}'"), fix))
+            }
+        }
+    }
+
+    /// The rows of the table that are fitted, in the order of the model's summaries.
+    pub fn fitted_rows(&self) -> Vec<crate::trial::table::Row> {
+        let excluded = &self.definition.observations.get_ref().exclude;
+        let rows = self.table.as_ref().map(Table::fitted).unwrap_or_default();
+        rows.into_iter().filter(|row| !excluded.iter().any(|e| *e.get_ref() == row.id)).collect()
+    }
+
+    /// Observed values in the order of the model's summaries.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if a value is missing or belongs to no summary.
+    pub fn observed(&self, model: &dyn Model) -> Result<Vec<f64>> {
+        if self.table.is_some() {
+            return Ok(self.fitted_rows().iter().map(|row| row.value).collect());
+        }
+        let def = &self.definition.observations;
+        let values = &def.get_ref().values;
+        let names: Vec<&str> = model.summaries().iter().map(|s| s.name.as_str()).collect();
+        for name in values.keys() {
+            if !names.contains(&name.get_ref().as_str()) {
+                let problem = format!("the model has no summary '{}'", name.get_ref());
+                let fix = format!("the summaries are {}", names.join(", "));
+                return Err(self.source.error(name.span(), "observations.values", &problem, &fix));
+            }
+        }
+        let value = |name: &&str| {
+            values.iter().find(|(n, _)| n.get_ref() == name).map(|(_, v)| *v.get_ref()).ok_or_else(|| {
+                let problem = format!("the observed value of '{name}' is missing");
+                let fix = format!("add values = {{ {name} = … }} under [observations]");
+                self.source.error(def.span(), "observations.values", &problem, &fix)
+            })
+        };
+        names.iter().map(value).collect()
+    }
+
+    /// The inference problem.
+    ///
+    /// # Errors
+    /// Those of [`Job::fit_model`] and [`Job::distance`].
+    pub fn problem(&self) -> Result<Problem> {
+        let model = self.fit_model()?;
+        let distance = self.distance(model.as_ref())?;
+        Ok(Problem {
+            key: Key::root(self.definition.seed),
+            distance,
+            base: self.base.clone(),
+            free: self.inferred.iter().map(|(index, _)| *index).collect(),
+            prior: Prior(self.inferred.iter().map(|(_, m)| *m).collect()),
+            model,
+        })
+    }
+
+    /// The sampler.
+    pub fn sampler(&self) -> Smc {
+        let (sampler, stop) = (&self.definition.sampler, &self.definition.stop);
+        Smc {
+            population: *sampler.population.get_ref(),
+            schedule: match sampler.schedule.get_ref().as_str() {
+                "list" => Schedule::List(sampler.tolerances.get_ref().clone()),
+                _ => Schedule::Quantile(*sampler.quantile.get_ref()),
+            },
+            tolerance: *stop.tolerance.get_ref(),
+            acceptance_rate: *stop.acceptance_rate.get_ref(),
+            simulations: *stop.simulations.get_ref(),
+            generations: *stop.generations.get_ref(),
+            failures: *stop.failures.get_ref(),
+        }
+    }
+
+    /// Settings of the refinement.
+    pub fn refine(&self) -> Refine {
+        let def = &self.definition.refine;
+        Refine {
+            modes: *def.modes.get_ref(),
+            simulations: *def.simulations.get_ref(),
+            replicates: *def.replicates.get_ref(),
+        }
+    }
+
+    /// The job as parsed, with every default and every parameter value, in a canonical form: what enters the digest.
+    pub fn canonical(&self) -> String {
+        let mut value = serde_json::to_value(&self.definition).unwrap_or_default();
+        let fixed: Vec<f64> = self.base.clone();
+        value["parameter_values"] = serde_json::json!(fixed);
+        value.to_string()
+    }
+
+    /// Checks of single values that have a legal range of their own.
+    fn check_settings(&self) -> Result<()> {
+        let Definition { sampler, stop, refine, output, .. } = &self.definition;
+        let check = |ok: bool, span: std::ops::Range<usize>, key: &str, value: String, range: &str| {
+            let problem = format!("{value} is outside the legal range: {range}");
+            if ok { Ok(()) } else { Err(self.source.error(span, key, &problem, "give a value in the range")) }
+        };
+        macro_rules! within {
+            ($field:expr, $key:literal, $test:expr, $range:literal) => {{
+                let value = $field.get_ref();
+                #[allow(clippy::redundant_closure_call)]
+                check(($test)(*value), $field.span(), $key, value.to_string(), $range)?;
+            }};
+        }
+        let name = sampler.name.get_ref();
+        if name != "smc" {
+            let problem = format!("unknown sampler '{name}'");
+            return Err(self.source.error(sampler.name.span(), "sampler.name", &problem, "the samplers are smc"));
+        }
+        let schedule = sampler.schedule.get_ref();
+        if !["quantile", "list"].contains(&schedule.as_str()) {
+            let problem = format!("unknown schedule '{schedule}'");
+            let fix = "the schedules are quantile, list";
+            return Err(self.source.error(sampler.schedule.span(), "sampler.schedule", &problem, fix));
+        }
+        let list = sampler.tolerances.get_ref();
+        let falling = list.iter().all(|t| *t >= 0.0) && list.windows(2).all(|w| w[1] < w[0]);
+        if schedule == "list" && (list.is_empty() || !falling) {
+            let problem = "the tolerances must be a list of falling numbers, 0 or more";
+            let fix = "for example tolerances = [8, 4, 2]";
+            return Err(self.source.error(sampler.tolerances.span(), "sampler.tolerances", problem, fix));
+        }
+        within!(sampler.population, "sampler.population", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        within!(sampler.quantile, "sampler.quantile", |q| q > 0.0 && q < 1.0, "above 0 and below 1");
+        within!(stop.tolerance, "stop.tolerance", |t| t >= 0.0, "0 or more");
+        within!(stop.acceptance_rate, "stop.acceptance_rate", |r| (0.0..1.0).contains(&r), "0 to below 1");
+        within!(stop.simulations, "stop.simulations", |n| n > 0, "1 or more");
+        within!(stop.generations, "stop.generations", |n| n > 0, "1 or more");
+        within!(stop.failures, "stop.failures", |f| (0.0..=1.0).contains(&f), "0 to 1");
+        within!(refine.modes, "refine.modes", |n| n <= 100, "0 to 100");
+        within!(refine.replicates, "refine.replicates", |n| (1..=1000).contains(&n), "1 to 1000");
+        within!(refine.simulations, "refine.simulations", |n| n > 0, "1 or more");
+        within!(output.draws, "output.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        within!(output.predictions, "output.predictions", |n| n <= 1_000_000, "0 to 1000000");
+        if self.definition.priors.is_empty() {
+            let fix = "give at least one parameter a prior";
+            return Err(self.source.error(0..0, "priors", "nothing is to be inferred", fix));
+        }
+        Ok(())
+    }
+}
+
+fn load_table(source: &Source, name: &Spanned<PathBuf>) -> Result<Table> {
+    let folder = source.file.parent().unwrap_or(Path::new(""));
+    let path = folder.join(name.get_ref());
+    if !path.is_file() {
+        let problem = format!("there is no file {}", path.display());
+        let fix = "paths are relative to the job file; name an existing table";
+        return Err(source.error(name.span(), "observations.file", &problem, fix));
+    }
+    Table::load(&path).map_err(|error| match error {
+        Error::Io { .. } => error,
+        other => other,
+    })
+}

@@ -1,0 +1,201 @@
+//! Approximate Bayesian computation: the loop, and why its result cannot depend on where it runs.
+//!
+//! # Guarantees
+//! 1. Trial *i* of generation *t* draws only from its own address: its outcome is a function of (job, t, i).
+//! 2. A generation is the first N acceptances *by id* of that infinite sequence. Scheduling and stragglers change only how
+//!    much is computed in vain, so fast simulations gain no advantage (taking the first to finish biases the posterior).
+//! 3. Budgets and counters are cut at an id too. Wall time may end a run, never shape it.
+//! 4. No floating-point reduction crosses threads in order of arrival: rows are gathered, then summed in order of id.
+//! 5. A sampler's only state is what is stored; resuming is point 1 again.
+//!
+//! # The loop
+//! [`infer`] asks a [`Sampler`] for the next generation as a function of the run so far, has it saved, and goes on until a
+//! stopping rule of the job is met.
+
+use std::ops::ControlFlow;
+
+use crate::density::Prior;
+use crate::distance::Distance;
+use crate::error::{Error, Result};
+use crate::exec::Executor;
+use crate::model::{Model, Stages, Unsimulable};
+use crate::population::{Generation, Run, Stop};
+use crate::rng::Key;
+
+pub mod smc;
+
+/// What is inferred: a model with some of its parameters free, their prior, and the distance from the data.
+pub struct Problem {
+    /// Root of all randomness.
+    pub key: Key,
+    /// The simulator.
+    pub model: Box<dyn Model>,
+    /// Every parameter of the model, fixed values in place.
+    pub base: Vec<f64>,
+    /// Indices into `base` of the inferred parameters, ascending.
+    pub free: Vec<usize>,
+    /// Prior of the inferred parameters.
+    pub prior: Prior,
+    /// Distance of simulated summaries from the observed ones.
+    pub distance: Box<dyn Distance>,
+}
+
+impl Problem {
+    /// The model's full parameter vector with `theta` in the free places.
+    pub fn full(&self, theta: &[f64]) -> Vec<f64> {
+        let mut full = self.base.clone();
+        for (&index, &value) in self.free.iter().zip(theta) {
+            full[index] = value;
+        }
+        full
+    }
+
+    /// Simulates at `theta` to the end and writes the summaries into `out`.
+    ///
+    /// # Errors
+    /// [`Unsimulable`] if the model says so, or if a summary is not finite.
+    pub fn simulate(&self, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
+        simulate(self.model.as_ref(), &self.full(theta), key, out)
+    }
+}
+
+/// Simulates `model` at the full vector `theta` to the end and writes the summaries into `out`.
+///
+/// # Errors
+/// [`Unsimulable`] if the model says so, or if a summary is not finite.
+pub fn simulate(model: &dyn Model, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
+    /// Takes the last stage.
+    struct Last<'a>(&'a mut [f64]);
+    impl Stages for Last<'_> {
+        fn stage(&mut self, lower: &[f64], _upper: &[f64]) -> ControlFlow<()> {
+            self.0.copy_from_slice(lower);
+            ControlFlow::Continue(())
+        }
+    }
+    out.fill(f64::NAN);
+    model.simulate(theta, key, &mut Last(out))?;
+    match out.iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(k) => Err(Unsimulable(format!("summary {} is not finite", model.summaries()[k].name))),
+    }
+}
+
+/// How far a generation has come; shown to the user, never used for a result.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Index of the generation.
+    pub generation: usize,
+    /// Its tolerance.
+    pub tolerance: f64,
+    /// Particles accepted so far.
+    pub accepted: usize,
+    /// Particles wanted.
+    pub population: usize,
+    /// Trials looked at in this generation.
+    pub simulated: u64,
+    /// Those that failed.
+    pub failed: u64,
+}
+
+/// Watches an inference: shows progress, says when to stop early.
+pub trait Watch {
+    /// Several times a second. `Break` interrupts the run; finished generations are kept.
+    fn progress(&mut self, progress: &Progress) -> ControlFlow<()>;
+    /// After a generation is finished *and saved*.
+    fn generation(&mut self, run: &Run);
+}
+
+/// What a step of a sampler came to.
+#[derive(Debug)]
+pub enum Step {
+    /// A new generation.
+    Generation(Generation),
+    /// A stopping rule is met; `spent` trials belong to no generation.
+    Stop {
+        /// The rule.
+        reason: Stop,
+        /// Trials of an unfinished generation.
+        spent: u64,
+    },
+    /// The watcher broke it off.
+    Interrupted,
+}
+
+/// The next generation as a function of the run so far; no state of its own, so a stored run is a checkpoint.
+pub trait Sampler {
+    /// Makes the next generation, or says why there is none.
+    ///
+    /// # Errors
+    /// [`Error::Failures`] above the failure budget; those of the executor.
+    fn step(&self, run: &Run, problem: &Problem, exec: &dyn Executor, watch: &mut dyn Watch) -> Result<Step>;
+}
+
+/// Runs an inference to its end. `save` makes each state durable before the next generation starts. Returns `false` if the
+/// watcher interrupted it.
+///
+/// # Errors
+/// Those of the sampler and of `save`.
+pub fn infer(
+    sampler: &dyn Sampler,
+    problem: &Problem,
+    run: &mut Run,
+    exec: &dyn Executor,
+    watch: &mut dyn Watch,
+    save: &mut dyn FnMut(&Run) -> Result<()>,
+) -> Result<bool> {
+    while run.stopped.is_none() {
+        match sampler.step(run, problem, exec, watch)? {
+            Step::Generation(generation) => {
+                run.generations.push(generation);
+                save(run)?;
+                watch.generation(run);
+            }
+            Step::Stop { reason, spent } => {
+                run.stopped = Some(reason);
+                run.spent = spent;
+                save(run)?;
+            }
+            Step::Interrupted => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Says where in parameter space simulations fail, and why: a line per parameter with the range of the failed points
+/// within the range of all.
+fn describe_failures(problem: &Problem, generation: usize, failed: &[(u64, Vec<f64>)], simulated: u64, budget: f64) -> Error {
+    let mut reasons: Vec<(String, usize)> = Vec::new();
+    let mut out = vec![0.0; problem.model.summaries().len()];
+    for (id, theta) in failed.iter().take(50) {
+        // Outcomes are functions of their address: the reason is had by simulating again, and never has to travel.
+        let Err(Unsimulable(reason)) = problem.simulate(theta, trial_key(problem.key, generation, *id), &mut out) else {
+            continue;
+        };
+        match reasons.iter_mut().find(|(r, _)| *r == reason) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((reason, 1)),
+        }
+    }
+    let reason = reasons.iter().max_by_key(|(_, count)| *count).map_or("the distance is not finite".into(), |(r, _)| r.clone());
+    let mut place = String::new();
+    for (k, &index) in problem.free.iter().enumerate() {
+        let parameter = &problem.model.parameters()[index];
+        let mut values: Vec<f64> = failed.iter().map(|(_, theta)| theta[k]).collect();
+        values.sort_by(f64::total_cmp);
+        let at = |q: f64| values[((values.len() - 1) as f64 * q) as usize];
+        place += &format!(
+            "  failed at {} = {:.4} (5 %) .. {:.4} (median) .. {:.4} (95 %) {}\n",
+            parameter.name,
+            at(0.05),
+            at(0.5),
+            at(0.95),
+            parameter.unit
+        );
+    }
+    Error::Failures { generation, failed: failed.len() as u64, simulated, budget: 100.0 * budget, reason, place }
+}
+
+/// The address of trial `id` of a generation.
+pub fn trial_key(root: Key, generation: usize, id: u64) -> Key {
+    root.child(generation as u64).child(id)
+}

@@ -1,0 +1,251 @@
+//! ABC-SMC: a population moves towards the posterior through a falling sequence of tolerances (Sisson, Fan and Tanaka 2007,
+//! PNAS 104:1760; Toni et al. 2009, J R Soc Interface 6:187; weights as in Beaumont et al. 2009, Biometrika 96:983).
+//!
+//! Generation 0 is a sample of the prior. A later one draws from the mixture of normals around its predecessor's particles
+//! (covariance of Filippi et al. 2013) until `population` proposals have come within the tolerance, and weighs each by
+//! `prior / mixture`. A proposal outside the prior's support is drawn anew, ancestor included.
+
+use std::ops::ControlFlow;
+
+use ndarray::Array2;
+
+use super::{Problem, Progress, Sampler, Step, Watch, describe_failures, trial_key};
+use crate::density::{Kernel, covariance_towards};
+use crate::error::Result;
+use crate::exec::{Executor, Outcome, Sink};
+use crate::population::{Generation, Run, Stop};
+use crate::rng::Purpose;
+
+/// How the tolerance falls.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Schedule {
+    /// To this weighted quantile of the last generation's distances.
+    Quantile(f64),
+    /// Through these values, one a generation (the first generation is a sample of the prior).
+    List(Vec<f64>),
+}
+
+/// Settings of the sampler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Smc {
+    /// Particles in a generation.
+    pub population: usize,
+    /// The tolerance schedule.
+    pub schedule: Schedule,
+    /// End when a generation at this tolerance is finished.
+    pub tolerance: f64,
+    /// End when a generation's acceptance rate falls below this; also cuts a generation short.
+    pub acceptance_rate: f64,
+    /// End when this many simulations are spent; also cuts a generation short.
+    pub simulations: u64,
+    /// End after this many generations.
+    pub generations: usize,
+    /// Error when more than this share of a generation's simulations fails (looked at from 100 simulations on).
+    pub failures: f64,
+}
+
+/// Fall of the tolerance, as a share, below which it counts as stalled.
+const LEAST_FALL: f64 = 1e-6;
+/// Simulations before the failure budget is looked at.
+const FAILURES_FROM: u64 = 100;
+
+impl Smc {
+    /// The tolerance of the next generation, or the rule that ends the run.
+    fn next_tolerance(&self, run: &Run) -> Result<f64, Stop> {
+        let Some(last) = run.last() else { return Ok(f64::INFINITY) };
+        if last.tolerance <= self.tolerance {
+            return Err(Stop::Tolerance);
+        }
+        if run.generations.len() > 1 && last.acceptance_rate() < self.acceptance_rate {
+            return Err(Stop::AcceptanceRate);
+        }
+        if run.generations.len() >= self.generations {
+            return Err(Stop::Generations);
+        }
+        if run.simulated() >= self.simulations {
+            return Err(Stop::Simulations);
+        }
+        let wanted = match &self.schedule {
+            Schedule::Quantile(q) => last.weights().quantile(last.distance.iter().copied(), *q),
+            Schedule::List(values) => *values.get(run.generations.len() - 1).ok_or(Stop::Tolerance)?,
+        };
+        let next = wanted.max(self.tolerance);
+        if next >= last.tolerance * (1.0 - LEAST_FALL) { Err(Stop::Stalled) } else { Ok(next) }
+    }
+}
+
+/// The proposal made from a generation for the next tolerance.
+fn kernel(problem: &Problem, last: &Generation, tolerance: f64) -> Kernel {
+    let d = problem.prior.dimension();
+    let u: Vec<f64> = last.theta.rows().into_iter().flat_map(|row| problem.prior.coordinates(&row.to_vec())).collect();
+    let weights = last.weights();
+    let mut target: Vec<bool> = last.distance.iter().map(|x| *x <= tolerance).collect();
+    if target.iter().filter(|t| **t).count() <= d {
+        // Too few to give a covariance: aim at all.
+        target.fill(true);
+    }
+    Kernel::new(d, u.clone(), &weights, &covariance_towards(d, &u, &weights, &target))
+}
+
+/// Places of a row: parameters, distance, log weight, summaries.
+#[derive(Clone, Copy)]
+struct Layout {
+    d: usize,
+    m: usize,
+}
+
+impl Layout {
+    fn width(self) -> usize {
+        self.d + 2 + self.m
+    }
+}
+
+impl Sampler for Smc {
+    fn step(&self, run: &Run, problem: &Problem, exec: &dyn Executor, watch: &mut dyn Watch) -> Result<Step> {
+        let tolerance = match self.next_tolerance(run) {
+            Ok(tolerance) => tolerance,
+            Err(reason) => return Ok(Step::Stop { reason, spent: 0 }),
+        };
+        let generation = run.generations.len();
+        let layout = Layout { d: problem.prior.dimension(), m: problem.model.summaries().len() };
+        let proposal = run.last().map(|last| kernel(problem, last, tolerance));
+        let task = |id: u64, row: &mut [f64]| trial(problem, proposal.as_ref(), tolerance, generation, id, row, layout);
+        let mut sink = Collect::new(self, run.simulated(), generation, tolerance, layout, watch);
+        exec.stream(0, layout.width(), &task, &mut sink)?;
+        match sink.end {
+            End::Full => Ok(Step::Generation(sink.finish())),
+            End::Rule(reason) => Ok(Step::Stop { reason, spent: sink.progress.simulated }),
+            End::Failures => Err(describe_failures(problem, generation, &sink.failed, sink.progress.simulated, self.failures)),
+            End::Open => Ok(Step::Interrupted),
+        }
+    }
+}
+
+/// One trial: propose, simulate, judge. A function of (problem, generation so far, id).
+fn trial(
+    problem: &Problem,
+    proposal: Option<&Kernel>,
+    tolerance: f64,
+    generation: usize,
+    id: u64,
+    row: &mut [f64],
+    layout: Layout,
+) -> Outcome {
+    let key = trial_key(problem.key, generation, id);
+    let mut rng = key.stream(Purpose::Propose);
+    let (theta, rest) = row.split_at_mut(layout.d);
+    let (judged, summaries) = rest.split_at_mut(2);
+    judged[1] = match proposal {
+        None => {
+            problem.prior.draw(&mut rng, theta);
+            0.0
+        }
+        Some(kernel) => loop {
+            kernel.draw(&mut rng, theta);
+            let ln_prior = problem.prior.ln_density_at(theta);
+            if ln_prior > f64::NEG_INFINITY {
+                let ln_weight = ln_prior - kernel.ln_density(theta);
+                let natural = problem.prior.natural(theta);
+                theta.copy_from_slice(&natural);
+                break ln_weight;
+            }
+        },
+    };
+    if problem.simulate(theta, key, summaries).is_err() {
+        return Outcome::Failed;
+    }
+    judged[0] = problem.distance.distance(summaries);
+    match judged[0] {
+        distance if !distance.is_finite() => Outcome::Failed,
+        distance if distance <= tolerance => Outcome::Kept,
+        _ => Outcome::Rejected,
+    }
+}
+
+enum End {
+    Open,
+    Full,
+    Rule(Stop),
+    Failures,
+}
+
+/// Collects the first acceptances by id.
+struct Collect<'a> {
+    settings: &'a Smc,
+    layout: Layout,
+    before: u64,
+    progress: Progress,
+    trial: Vec<u64>,
+    rows: Vec<f64>,
+    failed: Vec<(u64, Vec<f64>)>,
+    end: End,
+    watch: &'a mut dyn Watch,
+}
+
+impl<'a> Collect<'a> {
+    fn new(settings: &'a Smc, before: u64, generation: usize, tolerance: f64, layout: Layout, watch: &'a mut dyn Watch) -> Self {
+        let progress = Progress { generation, tolerance, accepted: 0, population: settings.population, simulated: 0, failed: 0 };
+        Collect { settings, layout, before, progress, trial: vec![], rows: vec![], failed: vec![], end: End::Open, watch }
+    }
+
+    /// The rule that the counters meet, if any. Depends on nothing but the ids seen so far.
+    fn rule(&self) -> Option<End> {
+        let Progress { generation, accepted, population, simulated, failed, .. } = self.progress;
+        if accepted == population {
+            return Some(End::Full);
+        }
+        if simulated >= FAILURES_FROM && failed as f64 > self.settings.failures * simulated as f64 {
+            return Some(End::Failures);
+        }
+        if self.before + simulated >= self.settings.simulations {
+            return Some(End::Rule(Stop::Simulations));
+        }
+        let hopeless = generation > 0 && simulated as f64 * self.settings.acceptance_rate > population as f64;
+        hopeless.then_some(End::Rule(Stop::AcceptanceRate))
+    }
+
+    fn finish(self) -> Generation {
+        let Layout { d, m } = self.layout;
+        let n = self.trial.len();
+        let row = |i: usize| &self.rows[i * self.layout.width()..(i + 1) * self.layout.width()];
+        Generation {
+            tolerance: self.progress.tolerance,
+            theta: Array2::from_shape_fn((n, d), |(i, k)| row(i)[k]),
+            distance: (0..n).map(|i| row(i)[d]).collect(),
+            ln_weight: (0..n).map(|i| row(i)[d + 1]).collect(),
+            summaries: Array2::from_shape_fn((n, m), |(i, k)| row(i)[d + 2 + k]),
+            trial: self.trial,
+            simulated: self.progress.simulated,
+            failed: self.progress.failed,
+        }
+    }
+}
+
+impl Sink for Collect<'_> {
+    fn next(&mut self, id: u64, outcome: Outcome, row: &[f64]) -> ControlFlow<()> {
+        self.progress.simulated += 1;
+        match outcome {
+            Outcome::Kept => {
+                self.progress.accepted += 1;
+                self.trial.push(id);
+                self.rows.extend_from_slice(row);
+            }
+            Outcome::Failed => {
+                self.progress.failed += 1;
+                self.failed.push((id, row[..self.layout.d].to_vec()));
+            }
+            Outcome::Rejected => {}
+        }
+        match self.rule() {
+            None => ControlFlow::Continue(()),
+            Some(end) => {
+                self.end = end;
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn idle(&mut self) -> ControlFlow<()> {
+        self.watch.progress(&self.progress)
+    }
+}
