@@ -7,6 +7,7 @@ pub mod exec;
 // pub mod job;
 pub mod model;
 pub mod population;
+pub mod predict;
 pub mod refine;
 pub mod rng;
 pub mod sampler;

@@ -165,10 +165,8 @@ pub struct RefineDef {
 pub struct OutputDef {
     /// Result file, relative to the current folder; the flag `-o` comes before it.
     pub file: Option<PathBuf>,
-    /// Equal-weight draws of the posterior.
+    /// Equal-weight draws of prior and posterior, each with one predictive simulation.
     pub draws: Spanned<usize>,
-    /// Predictive simulations, each of prior and posterior.
-    pub predictions: Spanned<usize>,
 }
 
 fn unplaced<T>(value: T) -> Spanned<T> {
@@ -213,7 +211,7 @@ impl Default for RefineDef {
 
 impl Default for OutputDef {
     fn default() -> Self {
-        OutputDef { file: None, draws: unplaced(1000), predictions: unplaced(300) }
+        OutputDef { file: None, draws: unplaced(400) }
     }
 }
 

@@ -342,7 +342,6 @@ impl Job {
         within!(refine.replicates, "refine.replicates", |n| (1..=1000).contains(&n), "1 to 1000");
         within!(refine.simulations, "refine.simulations", |n| n > 0, "1 or more");
         within!(output.draws, "output.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
-        within!(output.predictions, "output.predictions", |n| n <= 1_000_000, "0 to 1000000");
         if self.definition.priors.is_empty() {
             let fix = "give at least one parameter a prior";
             return Err(self.source.error(0..0, "priors", "nothing is to be inferred", fix));
