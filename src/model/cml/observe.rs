@@ -63,7 +63,7 @@ const LN_LEVELS: [f64; 5] = [
     -2.0 * std::f64::consts::LN_10,
     -3.0 * std::f64::consts::LN_10,
     -4.0 * std::f64::consts::LN_10,
-    -10.349_774_518_179_79,
+    -10.349_774_655_164_548,
 ];
 
 /// What the rules of the trial follow from visit to visit.
@@ -312,3 +312,7 @@ fn power(mut base: f64, mut exponent: u32) -> f64 {
     }
     value
 }
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

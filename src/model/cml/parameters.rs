@@ -319,3 +319,53 @@ impl Population {
         Ok(population)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_legal_and_lie_at_the_centre_of_their_prior() {
+        Population::new(&defaults()).unwrap();
+        for p in TABLE {
+            assert!(p.range.0 <= p.default && p.default <= p.range.1, "{}", p.name);
+            assert!(!p.unit.is_empty() && !p.meaning.is_empty() && !p.source.is_empty(), "{}", p.name);
+            match p.prior {
+                Proposed::Fixed => {}
+                Proposed::LogNormal { median, .. } => assert_eq!(median, p.default, "{}", p.name),
+                Proposed::Beta { a, b } => assert!((a / (a + b) - p.default).abs() < 0.05, "{}", p.name),
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_a_spread_belongs_to_a_median() {
+        // OCT-1 uptake has median 1 by definition: the IC50 carries its scale.
+        for (i, p) in TABLE.iter().enumerate() {
+            assert_eq!(index(p.name), Some(i));
+            let median = p.name.strip_suffix("_sd").filter(|m| !["uptake_mature", "pcr"].contains(m));
+            assert!(median.is_none_or(|m| index(m).is_some()), "{}", p.name);
+        }
+    }
+
+    #[test]
+    fn a_point_that_cannot_be_simulated_says_why() {
+        let with = |name: &str, value: f64| {
+            let mut theta = defaults();
+            theta[index(name).unwrap()] = value;
+            Population::new(&theta).map_err(|u| u.0)
+        };
+        assert_eq!(with("ic50", -1.0).unwrap_err(), "ic50 = -1 is outside 0.001 to 1000 uM");
+        assert!(with("ic50", f64::NAN).unwrap_err().starts_with("ic50 = NaN is outside"));
+        assert!(with("stem_loss", 0.02).unwrap_err().contains("not below renewal"));
+        assert!(Population::new(&[1.0]).unwrap_err().0.starts_with("1 values for"));
+    }
+
+    #[test]
+    fn proposed_priors_are_written_in_the_syntax_of_a_job_file() {
+        for p in TABLE.iter().filter(|p| p.prior != Proposed::Fixed) {
+            let row: toml::Table = format!("{} = {}", p.name, p.prior).parse().unwrap();
+            assert!(row[p.name]["distribution"].is_str());
+        }
+    }
+}
