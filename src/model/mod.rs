@@ -3,6 +3,7 @@
 //! A [`Model`] is immutable, so that one value serves every thread, and a simulation is a function of its parameters and
 //! of its [`Key`](crate::rng::Key) alone. To add one: a new file here with one `impl`, and its line in the catalogue.
 
+use std::fmt;
 use std::ops::ControlFlow;
 
 use crate::rng::Key;
@@ -25,6 +26,41 @@ pub struct Parameter {
     pub range: (f64, f64),
     /// Where the default and the prior come from.
     pub source: &'static str,
+    /// The prior proposed to a job that infers it.
+    pub prior: Proposed,
+}
+
+/// A prior that a model proposes for one of its parameters; `Display` writes it in the syntax of a job file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Proposed {
+    /// Not meant to be inferred: known, conventional, or without effect on the data.
+    Fixed,
+    /// Log-normal with this median and standard deviation of the natural logarithm.
+    LogNormal {
+        /// Median.
+        median: f64,
+        /// Standard deviation of the natural logarithm.
+        sd: f64,
+    },
+    /// Beta on (0, 1).
+    Beta {
+        /// First shape.
+        a: f64,
+        /// Second shape.
+        b: f64,
+    },
+}
+
+impl fmt::Display for Proposed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Proposed::Fixed => write!(f, "fixed"),
+            Proposed::LogNormal { median, sd } => {
+                write!(f, r#"{{ distribution = "lognormal", median = {median}, sd = {sd} }}"#)
+            }
+            Proposed::Beta { a, b } => write!(f, r#"{{ distribution = "beta", a = {a}, b = {b} }}"#),
+        }
+    }
 }
 
 /// One summary statistic that a model returns.

@@ -2,5 +2,8 @@
 //! parameters, [`course`] integrates it side by side with others in SIMD lanes, and what a trial would see of it becomes a
 //! [`History`](crate::trial::history::History).
 
+pub mod draw;
+pub mod observe;
+pub mod parameters;
 pub mod patient;
 pub mod state;
