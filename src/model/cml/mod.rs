@@ -2,5 +2,9 @@
 //! parameters, [`course`] integrates it side by side with others in SIMD lanes, and what a trial would see of it becomes a
 //! [`History`](crate::trial::history::History).
 
+pub mod course;
+mod immune;
+pub mod niche;
 pub mod patient;
+pub mod signaling;
 pub mod state;
