@@ -17,7 +17,7 @@ mod lanes;
 mod pair;
 
 pub use lanes::{Lanes, MOST_LANES, Mask};
-use pair::{Attempt, Pair};
+use pair::{Pair, Work};
 
 /// The pair in use: the cheapest at the accuracy that the models here ask for.
 type Method = pair::BogackiShampine;
@@ -33,8 +33,9 @@ const INFINITE: f64 = 1e300;
 
 /// A right-hand side with `N` components and `P` rates that stay constant between visits.
 pub trait Field<const N: usize, const P: usize> {
-    /// The slope at state `y`, lane by lane. Must use nothing but the operations of [`Lanes`], or bits may depend on width.
-    fn slope<S: Simd>(y: &[Lanes<S>; N], rates: &[Lanes<S>; P]) -> [Lanes<S>; N];
+    /// Writes the slope at state `y`, lane by lane. Must use nothing but the operations of [`Lanes`], or bits may depend on
+    /// width; must be `#[inline(always)]` and free of closures, or it is not compiled for the wide instruction sets.
+    fn slope<S: Simd>(y: &[Lanes<S>; N], rates: &[Lanes<S>; P], slope: &mut [Lanes<S>; N]);
 }
 
 /// One problem on its way.
@@ -141,6 +142,25 @@ impl Width {
         }
         all
     }
+
+    /// Runs an operation with this instruction set.
+    #[inline]
+    fn run<Op: WithSimd>(self, operation: Op) -> Op::Output {
+        match self {
+            Width::Best => Arch::new().dispatch(operation),
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx2 => match pulp::x86::V3::try_new() {
+                Some(simd) => Simd::vectorize(simd, operation),
+                None => operation.with_simd(pulp::Scalar::new()),
+            },
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512 => match pulp::x86::V4::try_new() {
+                Some(simd) => Simd::vectorize(simd, operation),
+                None => operation.with_simd(pulp::Scalar::new()),
+            },
+            _ => operation.with_simd(pulp::Scalar::new()),
+        }
+    }
 }
 
 /// Solves all problems that `problems` hands out.
@@ -149,21 +169,7 @@ pub fn run<F: Field<N, P>, const N: usize, const P: usize>(
     tolerance: &Tolerance<N>,
     width: Width,
 ) {
-    let batch = Batch { problems, tolerance, field: PhantomData::<F> };
-    match width {
-        Width::Best => Arch::new().dispatch(batch),
-        #[cfg(target_arch = "x86_64")]
-        Width::Avx2 => match pulp::x86::V3::try_new() {
-            Some(simd) => Simd::vectorize(simd, batch),
-            None => batch.with_simd(pulp::Scalar::new()),
-        },
-        #[cfg(target_arch = "x86_64")]
-        Width::Avx512 => match pulp::x86::V4::try_new() {
-            Some(simd) => Simd::vectorize(simd, batch),
-            None => batch.with_simd(pulp::Scalar::new()),
-        },
-        _ => batch.with_simd(pulp::Scalar::new()),
-    }
+    width.run(Batch { problems, tolerance, field: PhantomData::<F> });
 }
 
 struct Batch<'a, F, const N: usize, const P: usize> {
@@ -192,10 +198,11 @@ impl<F: Field<N, P>, const N: usize, const P: usize> WithSimd for Batch<'_, F, N
     }
 }
 
-/// The lanes of a batch.
+/// The lanes of a batch. Aligned so that no register straddles two cache lines.
+#[repr(C, align(64))]
 struct Stepper<S: Simd, F, const N: usize, const P: usize> {
+    work: Work<S, N>,
     state: [Lanes<S>; N],
-    slope: [Lanes<S>; N],
     rates: [Lanes<S>; P],
     time: Lanes<S>,
     until: Lanes<S>,
@@ -217,7 +224,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
         let one = Lanes::splat(simd, 1.0);
         Stepper {
             state: [zero; N],
-            slope: [zero; N],
+            work: Work::new(zero),
             rates: [zero; P],
             time: zero,
             until: one,
@@ -263,7 +270,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
     /// Evaluates the slopes anew; where the state has not changed this gives the same bits.
     #[inline(always)]
     fn refresh(&mut self) {
-        self.slope = F::slope(&self.state, &self.rates);
+        self.work.begin::<F, P>(&self.state, &self.rates);
     }
 
     /// Attempts one step in every lane and says where scalar code has to look.
@@ -276,11 +283,11 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
         let near = (self.step + self.step).greater(left);
         let h = landing.choose(left, near.choose(left * one.constant(0.5), self.step));
 
-        let Attempt { state, slope, defect } = Method::attempt::<S, F, N, P>(&self.state, &self.slope, h, &self.rates);
-        let error = self.relative_error(&defect) * h;
-        let mut sum = state[0];
+        Method::attempt::<S, F, N, P>(&mut self.work, &self.state, h, &self.rates);
+        let error = self.relative_error() * h;
+        let mut sum = self.work.state[0];
         for i in 1..N {
-            sum = sum + state[i];
+            sum = sum + self.work.state[i];
         }
         let accepted = one.reaches(error).and(one.constant(INFINITE).greater(sum.abs()));
 
@@ -297,10 +304,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
         let shorter = h * factor.at_most(one.constant(SAFETY));
         let step = accepted.choose(longer.at_most(one.constant(self.tolerance.largest_step)), shorter);
 
-        for i in 0..N {
-            self.state[i] = accepted.choose(state[i], self.state[i]);
-            self.slope[i] = accepted.choose(slope[i], self.slope[i]);
-        }
+        self.work.advance::<Method>(&mut self.state, accepted);
         self.time = accepted.choose(landing.choose(self.until, self.time + h), self.time);
         self.memory = accepted.choose(share.at_least(one.constant(LEAST_MEMORY)), self.memory);
         self.step = step;
@@ -315,7 +319,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
     /// Largest ratio of `|defect|` to what the tolerance allows, with a single division: `max(a/b, c/d)` is
     /// `max(a d, c b) / (b d)`.
     #[inline(always)]
-    fn relative_error(&self, defect: &[Lanes<S>; N]) -> Lanes<S> {
+    fn relative_error(&self) -> Lanes<S> {
         let one = self.time.constant(1.0);
         const CHAINS: usize = 4;
         let mut above = [one.constant(0.0); CHAINS];
@@ -323,7 +327,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
         for i in 0..N {
             let allowed = self.state[i].abs() + one.constant(self.tolerance.floor[i]);
             let (a, b) = (above[i % CHAINS], below[i % CHAINS]);
-            above[i % CHAINS] = (a * allowed).at_least(defect[i].abs() * b);
+            above[i % CHAINS] = (a * allowed).at_least(self.work.defect[i].abs() * b);
             below[i % CHAINS] = b * allowed;
         }
         let (a, b) = ((above[0] * below[1]).at_least(above[1] * below[0]), below[0] * below[1]);
@@ -381,7 +385,8 @@ fn explain<F: Field<N, P>, const N: usize, const P: usize>(
     collapsed: bool,
 ) -> Failure {
     let simd = pulp::Scalar::new();
-    let slope = F::slope(&task.state.map(|x| Lanes::splat(simd, x)), &task.rates.map(|x| Lanes::splat(simd, x)));
+    let mut slope = [Lanes::splat(simd, 0.0); N];
+    F::slope(&task.state.map(|x| Lanes::splat(simd, x)), &task.rates.map(|x| Lanes::splat(simd, x)), &mut slope);
     let urgency = |i: usize| {
         let speed = slope[i].get(0).abs() / (task.state[i].abs() + tolerance.floor[i]);
         if speed.is_finite() { speed } else { f64::INFINITY }
