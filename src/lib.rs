@@ -4,6 +4,7 @@ pub mod density;
 pub mod distance;
 pub mod error;
 pub mod exec;
+pub mod integrate;
 // pub mod job;
 pub mod model;
 pub mod population;

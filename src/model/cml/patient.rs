@@ -80,3 +80,50 @@ pub struct Patient {
     /// Odds of Ph+ metaphases in marrow per odds in blood.
     pub marrow_odds: f64,
 }
+
+impl Patient {
+    /// The proposal's median patient: every trait at the median of its population, on imatinib 400 mg per day (clearance
+    /// 10 L/h: Schmidli et al. 2005, Br J Clin Pharmacol 60:35; molar mass 493.6 g/mol), without a mutant clone.
+    pub fn median() -> Self {
+        Patient {
+            concentration: 400.0 / (10.0 * 24.0) / 493.6 * 1e3,
+            ic50: 0.66,
+            hill: 1.43,
+            uptake_mature: 1.0,
+            uptake_stem: 0.46,
+            bypass: 0.0,
+            renewal_gain: 0.9,
+            death_gain: 2.5,
+            niche_bypass: 0.36,
+            adhesion_min: 0.3,
+            detachment_gain: 1.5,
+            attach: 0.05,
+            release: 0.001,
+            renewal: 0.02,
+            stem_loss: 0.01,
+            stroma_defect: 0.3,
+            capacity_osteoblastic: 1e5,
+            capacity_vascular: 1e5,
+            progenitor_growth: 0.082,
+            progenitor_loss: 0.085,
+            amplification: 330.0,
+            maturing_turnover: 0.15,
+            effector_decay: 0.05,
+            effector_stimulus: 0.14,
+            effector_window: 2.1e-4,
+            effector_kill: 0.0027,
+            effector_max: 50.0,
+            stroma_block: 0.2,
+            exhaustion_time: 950.0,
+            exhaustion_half: 0.01,
+            stroma_time: 180.0,
+            cxcr4_block: 0.0,
+            mutant_fold: 30.0,
+            mutant_cells: 0.0,
+            stem_cells: 0.35e5,
+            quiescent_ratio: 0.3,
+            leukaemic_ratio: 5.6,
+            marrow_odds: 2.4,
+        }
+    }
+}
