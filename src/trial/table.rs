@@ -1,0 +1,552 @@
+//! A table of published observations: one row per figure, strictly read.
+//!
+//! Columns (any order, all required): `id`, `fit_role` (fit, held_out, context), `group` (rows whose errors are
+//! correlated share one), `endpoint`, `kind`, `given` (see [`vocabulary`](crate::trial::vocabulary)), `month`, `value`
+//! (as printed: its last digit tells how far it was rounded), `n` (denominator), `se` (standard error, empty = binomial
+//! of `n`), `level` and `level_se` (of a product only: its Kaplan-Meier factor; `n` is then the denominator of the other
+//! factor), `se_basis`, `definition`, `reason`, `source` (free text). A line that starts with `#` is a comment.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::trial::vocabulary::{Endpoint, Kind, Role, Term, Word, nearest};
+
+/// The columns, in the order of the shipped tables.
+pub const COLUMNS: [&str; 16] = [
+    "id",
+    "fit_role",
+    "group",
+    "endpoint",
+    "kind",
+    "given",
+    "month",
+    "value",
+    "n",
+    "se",
+    "level",
+    "level_se",
+    "se_basis",
+    "definition",
+    "reason",
+    "source",
+];
+
+/// One published figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Unique name.
+    pub id: String,
+    /// What it is for.
+    pub role: Role,
+    /// Rows of one group may have correlated errors; groups are independent.
+    pub group: String,
+    /// What.
+    pub endpoint: Endpoint,
+    /// How.
+    pub kind: Kind,
+    /// Among whom; empty: all patients.
+    pub given: Vec<Term>,
+    /// When, months since the start of treatment; of an annual rate the end of the year.
+    pub month: f64,
+    /// The figure, in [0, 1].
+    pub value: f64,
+    /// Denominator; `None` where it was not published.
+    pub n: Option<f64>,
+    /// Standard error of sampling; `None` only in context rows.
+    pub se: Option<f64>,
+    /// Unit of the last printed digit of the value.
+    pub step: f64,
+    /// Of a product: its Kaplan-Meier factor and that factor's standard error.
+    pub level: Option<(f64, f64)>,
+    /// How the standard error was found.
+    pub se_basis: String,
+    /// The published definition.
+    pub definition: String,
+    /// Why it has its role.
+    pub reason: String,
+    /// Where it was published.
+    pub source: String,
+    /// Where it stands: file and line.
+    pub place: (PathBuf, usize),
+}
+
+impl Row {
+    /// Variance of the printed figure: sampling, and rounding to the printed digit (uniform within the step).
+    pub fn variance(&self) -> Option<f64> {
+        self.se.map(|se| se * se + self.rounding())
+    }
+
+    /// Variance of rounding: step² / 12.
+    pub fn rounding(&self) -> f64 {
+        self.step * self.step / 12.0
+    }
+
+    /// The condition as it stands in a table.
+    pub fn given_text(&self) -> String {
+        self.given.iter().map(Term::text).collect::<Vec<_>>().join(" & ")
+    }
+
+    /// An error about this row.
+    pub fn error(&self, key: &str, problem: String, fix: String) -> Error {
+        Error::Input { file: self.place.0.clone(), line: self.place.1, column: 1, key: key.into(), problem, fix }
+    }
+}
+
+/// A table of observations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    rows: Vec<Row>,
+    text: String,
+}
+
+impl Table {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or [`Table::parse`] refuses it.
+    pub fn load(path: &Path) -> Result<Table> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::Input {
+            file: path.to_path_buf(),
+            line: 1,
+            column: 1,
+            key: "observations".into(),
+            problem: format!("the observation table cannot be read: {error}"),
+            fix: "check the path in the job file (it is relative to the job file) and that the file is UTF-8 text"
+                .into(),
+        })?;
+        Table::parse(&text, path)
+    }
+
+    /// Reads a table from its text; `name` appears in errors.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with line and column: a column unknown or missing; a field that is not a number or outside its
+    /// range; a word that is not in the vocabulary; an endpoint that cannot be estimated that way; an id used twice; a
+    /// fitted or held-out row without any standard error; no row at all.
+    pub fn parse(text: &str, name: &Path) -> Result<Table> {
+        let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(text.as_bytes());
+        let lines: Vec<&str> = text.lines().collect();
+        let header = reader.headers().map_err(|e| broken(name, &e))?.clone();
+        let header_line = header.position().map_or(1, |p| p.line() as usize);
+        let source = Source { name, lines: &lines };
+        let order = columns(&header, header_line, &source)?;
+        let mut rows: Vec<Row> = Vec::new();
+        for record in reader.records() {
+            let record = record.map_err(|e| broken(name, &e))?;
+            let line = record.position().map_or(0, |p| p.line() as usize);
+            let fields = Fields { record: &record, order: &order, line, source: &source };
+            let row = fields.row()?;
+            if let Some(first) = rows.iter().find(|r| r.id == row.id) {
+                let problem = format!("\"{}\" already names the row in line {}", row.id, first.place.1);
+                return Err(fields.error("id", problem, "give every row its own id".into()));
+            }
+            rows.push(row);
+        }
+        if rows.is_empty() {
+            let fix = "add at least one row below the header".to_string();
+            return Err(source.error(header_line, 0, "id", "the table has no rows".into(), fix));
+        }
+        Ok(Table { rows, text: text.to_string() })
+    }
+
+    /// All rows, in the order of the file.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The text that was read, comments included.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The rows of one role, in the order of the file.
+    pub fn with_role(&self, role: Role) -> Vec<&Row> {
+        self.rows.iter().filter(|row| row.role == role).collect()
+    }
+
+    /// The fitted rows.
+    pub fn fitted(&self) -> Vec<&Row> {
+        self.with_role(Role::Fit)
+    }
+
+    /// SHA-256, lower-case hex, of all that can change a result: every field but the free text.
+    pub fn sha256(&self) -> String {
+        self.hash(|row| {
+            let option = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
+            [
+                row.id.clone(),
+                row.role.name().into(),
+                row.group.clone(),
+                row.endpoint.name().into(),
+                row.kind.name().into(),
+                row.given_text(),
+                row.month.to_string(),
+                row.value.to_string(),
+                option(row.n),
+                option(row.se),
+                row.step.to_string(),
+                option(row.level.map(|l| l.0)),
+                option(row.level.map(|l| l.1)),
+            ]
+            .join("\u{1f}")
+        })
+    }
+
+    /// SHA-256, lower-case hex, of (id, fit_role, value, se): the split into fitted and held-out rows. It is frozen
+    /// before the first fit; a test holds it.
+    pub fn split_sha256(&self) -> String {
+        self.hash(|row| {
+            let se = row.se.map_or(String::new(), |x| x.to_string());
+            format!("{},{},{},{se}", row.id, row.role.name(), row.value)
+        })
+    }
+
+    fn hash(&self, line: impl Fn(&Row) -> String) -> String {
+        let mut hasher = Sha256::new();
+        for row in &self.rows {
+            hasher.update(line(row).as_bytes());
+            hasher.update(b"\n");
+        }
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+struct Source<'a> {
+    name: &'a Path,
+    lines: &'a [&'a str],
+}
+
+impl Source<'_> {
+    /// An error at the `field`-th field of a line.
+    fn error(&self, line: usize, field: usize, key: &str, problem: String, fix: String) -> Error {
+        let text = self.lines.get(line.saturating_sub(1)).copied().unwrap_or("");
+        let (mut column, mut seen, mut quoted) = (1, 0, false);
+        for (at, character) in text.chars().enumerate() {
+            if seen == field {
+                break;
+            }
+            match character {
+                '"' => quoted = !quoted,
+                ',' if !quoted => {
+                    seen += 1;
+                    column = at + 2;
+                }
+                _ => (),
+            }
+        }
+        Error::Input { file: self.name.to_path_buf(), line, column, key: key.into(), problem, fix }
+    }
+}
+
+fn broken(name: &Path, error: &csv::Error) -> Error {
+    let line = error.position().map_or(1, |p| p.line() as usize);
+    let problem = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("the line has {len} fields, the header has {expected_len}")
+        }
+        _ => error.to_string(),
+    };
+    let fix = "one field per column; put a text that contains a comma between double quotes".to_string();
+    Error::Input { file: name.to_path_buf(), line, column: 1, key: "row".into(), problem, fix }
+}
+
+/// Where each of [`COLUMNS`] stands in the file.
+fn columns(header: &csv::StringRecord, line: usize, source: &Source<'_>) -> Result<Vec<usize>> {
+    for (field, name) in header.iter().enumerate() {
+        if !COLUMNS.contains(&name.trim()) {
+            let fix = format!("did you mean \"{}\"? known: {}", nearest(name, COLUMNS), COLUMNS.join(", "));
+            return Err(source.error(line, field, name, "unknown column".into(), fix));
+        }
+        if header.iter().take(field).any(|earlier| earlier.trim() == name.trim()) {
+            return Err(source.error(line, field, name, "the column stands twice".into(), "remove one".into()));
+        }
+    }
+    COLUMNS
+        .iter()
+        .map(|column| {
+            header.iter().position(|name| name.trim() == *column).ok_or_else(|| {
+                let fix = format!("add the column; a table has {}", COLUMNS.join(", "));
+                source.error(line, 0, column, "the column is missing".into(), fix)
+            })
+        })
+        .collect()
+}
+
+struct Fields<'a> {
+    record: &'a csv::StringRecord,
+    order: &'a [usize],
+    line: usize,
+    source: &'a Source<'a>,
+}
+
+impl Fields<'_> {
+    fn field(&self, column: &str) -> usize {
+        COLUMNS.iter().position(|name| *name == column).map_or(0, |at| self.order[at])
+    }
+
+    fn text(&self, column: &str) -> &str {
+        self.record.get(self.field(column)).unwrap_or("").trim()
+    }
+
+    fn error(&self, column: &str, problem: String, fix: String) -> Error {
+        self.source.error(self.line, self.field(column), column, problem, fix)
+    }
+
+    fn word<W: Word>(&self, column: &str) -> Result<W> {
+        let text = self.text(column);
+        W::parse(text).ok_or_else(|| {
+            let known: Vec<&str> = W::ALL.iter().map(|(name, _)| *name).collect();
+            let fix = format!("did you mean \"{}\"? known: {}", nearest(text, known.iter().copied()), known.join(", "));
+            self.error(column, format!("unknown {column} \"{text}\""), fix)
+        })
+    }
+
+    /// A number in a range, or `None` for an empty field.
+    fn number(&self, column: &str, legal: std::ops::RangeInclusive<f64>) -> Result<Option<f64>> {
+        let text = self.text(column);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let (low, high) = (legal.start(), legal.end());
+        let range = if high.is_finite() { format!("[{low}, {high}]") } else { format!("[{low}, infinity)") };
+        match text.parse::<f64>() {
+            Err(_) => {
+                let fix = format!("write a number in {range} with a point for the decimals, as in 0.69");
+                Err(self.error(column, format!("\"{text}\" is not a number"), fix))
+            }
+            Ok(number) if !number.is_finite() || !legal.contains(&number) => {
+                let fix = if *high == 1.0 { "write a share, not a per cent: 0.69, not 69" } else { "check the figure" };
+                Err(self.error(column, format!("{text} is outside {range}"), fix.into()))
+            }
+            Ok(number) => Ok(Some(number)),
+        }
+    }
+
+    fn required(&self, column: &str, legal: std::ops::RangeInclusive<f64>) -> Result<f64> {
+        let range = format!("[{}, {}]", legal.start(), legal.end());
+        self.number(column, legal)?
+            .ok_or_else(|| self.error(column, format!("no number, expected one in {range}"), "fill it in".into()))
+    }
+
+    fn given(&self) -> Result<Vec<Term>> {
+        Term::parse_all(self.text("given")).map_err(|(problem, name)| {
+            let known = Endpoint::ALL.iter().filter(|(_, e)| e.is_response()).map(|(name, _)| *name);
+            let near = if name.is_empty() {
+                "write a month above 0 after the @".to_string()
+            } else {
+                format!("did you mean \"{}\"?", nearest(&name, known))
+            };
+            let fix = format!("{near} a condition is as in: ccyr, ccyr@12, not mmr@18, ccyr@18 & not mmr@18");
+            self.error("given", problem, fix)
+        })
+    }
+
+    fn row(&self) -> Result<Row> {
+        let id = self.text("id");
+        if id.is_empty() {
+            return Err(self.error("id", "the row has no id".into(), "give every row its own id".into()));
+        }
+        let role: Role = self.word("fit_role")?;
+        let (endpoint, kind) = (self.word::<Endpoint>("endpoint")?, self.word::<Kind>("kind")?);
+        if !endpoint.allows(kind) {
+            let able: Vec<&str> = Kind::ALL.iter().filter(|(_, k)| endpoint.allows(*k)).map(|(n, _)| *n).collect();
+            let problem = format!("{} cannot be estimated as {}", endpoint.name(), kind.name());
+            return Err(self.error("kind", problem, format!("{} allows: {}", endpoint.name(), able.join(", "))));
+        }
+        let value = self.required("value", 0.0..=1.0)?;
+        let n = self.number("n", 1.0..=f64::INFINITY)?;
+        let given_se = self.number("se", 0.0..=1.0)?;
+        let level = self.level(kind, value)?;
+        if given_se == Some(0.0) {
+            let fix = "leave se empty to have the binomial one of n".to_string();
+            return Err(self.error("se", "a standard error of 0 would outweigh every other row".into(), fix));
+        }
+        let se = given_se.or_else(|| n.map(|n| standard_error(value, n, level)));
+        if se.is_none() && role != Role::Context {
+            let problem = format!("a {} row needs a standard error, and neither se nor n is given", role.name());
+            return Err(self.error(
+                "se",
+                problem,
+                "give n (binomial error) or se in (0, 1], or make it context".into(),
+            ));
+        }
+        let group = self.text("group");
+        let group = if group.is_empty() { id } else { group };
+        Ok(Row {
+            id: id.into(),
+            role,
+            group: group.into(),
+            endpoint,
+            kind,
+            given: self.given()?,
+            month: self.required("month", 0.0..=1200.0)?,
+            value,
+            n,
+            se,
+            step: step(self.text("value")),
+            level,
+            se_basis: self.text("se_basis").into(),
+            definition: self.text("definition").into(),
+            reason: self.text("reason").into(),
+            source: self.text("source").into(),
+            place: (self.source.name.to_path_buf(), self.line),
+        })
+    }
+
+    fn level(&self, kind: Kind, value: f64) -> Result<Option<(f64, f64)>> {
+        let pair = (self.number("level", 0.0..=1.0)?, self.number("level_se", 0.0..=1.0)?);
+        match (kind, pair) {
+            (Kind::Product, (Some(level), Some(se))) if level >= value && level > 0.0 => Ok(Some((level, se))),
+            (Kind::Product, (Some(level), Some(_))) => {
+                let problem = format!("the factor {level} is below the product {value}");
+                Err(self.error("level", problem, format!("a factor lies in [{value}, 1]")))
+            }
+            (Kind::Product, _) => {
+                let fix = "give level and level_se, the Kaplan-Meier rate of ccyr and its standard error".to_string();
+                Err(self.error("level", "a product needs its first factor".into(), fix))
+            }
+            (_, (None, None)) => Ok(None),
+            _ => Err(self.error("level", "only a product has a level".into(), "leave level and level_se empty".into())),
+        }
+    }
+}
+
+/// Standard error of a share of `n`, at 0 and 1 that of half a patient more and half a patient less; of a product
+/// F p by the delta method: Var = p² Var(F) + F² p (1 − p) / n.
+fn standard_error(value: f64, n: f64, level: Option<(f64, f64)>) -> f64 {
+    let share = |p: f64| {
+        let p = p.clamp(0.5 / (n + 1.0), 1.0 - 0.5 / (n + 1.0));
+        p * (1.0 - p) / n
+    };
+    match level {
+        None => share(value).sqrt(),
+        Some((f, se)) => {
+            let p = value / f;
+            (p * p * se * se + f * f * share(p)).sqrt()
+        }
+    }
+}
+
+/// Unit of the last printed digit.
+fn step(text: &str) -> f64 {
+    let decimals = text.split_once('.').map_or(0, |(_, digits)| digits.len());
+    libm::pow(10.0, -(decimals.min(15) as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::estimate::Estimator;
+    use crate::trial::history::Plan;
+
+    const IRIS: &str = include_str!("../../jobs/data/iris.csv");
+    const HEADER: &str = "id,fit_role,group,endpoint,kind,given,month,value,n,se,level,level_se,se_basis,definition,reason,source\n";
+
+    fn iris() -> Table {
+        Table::parse(IRIS, Path::new("iris.csv")).unwrap()
+    }
+
+    fn refusal(rows: &str) -> String {
+        Table::parse(&format!("# a comment\n{HEADER}{rows}"), Path::new("t.csv")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_split_into_fitted_and_held_out_rows_is_frozen() {
+        let table = iris();
+        assert_eq!([Role::Fit, Role::HeldOut, Role::Context].map(|role| table.with_role(role).len()), [31, 35, 39]);
+        assert_eq!(table.split_sha256(), "3c8c98c38993bccbc0ed1cd67886063520668b778e4cd17d7297ea16a51a44c1");
+    }
+
+    #[test]
+    fn every_shipped_row_keeps_the_rules_of_the_split() {
+        let table = iris();
+        for row in table.rows() {
+            match row.role {
+                Role::Fit => assert!(row.month <= 60.0 && row.given.iter().all(|t| t.month.is_none_or(|m| m <= 60.0))),
+                Role::HeldOut => assert!(row.month > 60.0 && row.month <= 120.0 && !row.reason.is_empty(), "{}", row.id),
+                Role::Context => assert!(!row.reason.is_empty(), "{}", row.id),
+            }
+            assert!(!row.source.is_empty() && !row.definition.is_empty());
+        }
+        assert!(Estimator::new(&table.rows().iter().collect::<Vec<_>>(), &Plan::iris(132.0)).is_ok());
+    }
+
+    #[test]
+    fn no_figure_is_fitted_or_scored_twice() {
+        let table = iris();
+        let counted: Vec<&Row> = table.rows().iter().filter(|row| row.role != Role::Context).collect();
+        for (at, a) in counted.iter().enumerate() {
+            for b in &counted[at + 1..] {
+                let same = a.endpoint == b.endpoint && a.month == b.month && a.given == b.given;
+                assert!(!same, "{} and {}", a.id, b.id);
+            }
+        }
+    }
+
+    #[test]
+    fn standard_errors_are_what_their_basis_says() {
+        let table = iris();
+        for row in table.rows() {
+            let Some(se) = row.se else { continue };
+            if row.level.is_none() && row.se_basis.starts_with("binomial of") {
+                let n = row.n.unwrap();
+                assert!((se - (row.value * (1.0 - row.value) / n).sqrt()).abs() < 1e-12, "{}", row.id);
+            }
+        }
+        // By hand: p = .36/.69; p² .0205² + .69² p (1 − p) / 333.
+        let product = table.rows().iter().find(|row| row.id == "mmr_product_12").unwrap();
+        let p: f64 = 0.36 / 0.69;
+        let by_hand = (p * p * 0.0205f64.powi(2) + 0.69f64.powi(2) * p * (1.0 - p) / 333.0).sqrt();
+        assert!((product.se.unwrap() - by_hand).abs() < 1e-12 && (by_hand - 0.0217).abs() < 1e-4);
+        // 0.36 is printed to two digits.
+        assert!((product.variance().unwrap() - by_hand * by_hand - 1e-4 / 12.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn the_hash_sees_content_and_no_comments() {
+        let table = iris();
+        let commented = Table::parse(&format!("# one more\n{IRIS}"), Path::new("elsewhere.csv")).unwrap();
+        assert_eq!(table.sha256(), commented.sha256());
+        assert_ne!(table.text(), commented.text());
+        let changed = IRIS.replace("ever,,30,0.95,553", "ever,,30,0.94,553");
+        let changed = Table::parse(&changed, Path::new("iris.csv")).unwrap();
+        assert_ne!(table.sha256(), changed.sha256());
+        assert_ne!(table.split_sha256(), changed.split_sha256());
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_with_line_column_range_and_fix() {
+        let good = "a,fit,g,ccyr,ever,,30,0.79,553,,,,b,d,,s\n";
+        let cases = [
+            ("a,fit,g,ccyr,ever,,30,69,553,,,,b,d,,s\n", "t.csv:3:23: value: 69 is outside [0, 1]", "not a per cent"),
+            ("a,fit,g,ccyr,ever,,30,\"0,7\",553,,,,b,d,,s\n", "t.csv:3:23: value: \"0,7\" is not a number", "[0, 1]"),
+            ("a,fit,g,ccyr,ever,,30,NaN,553,,,,b,d,,s\n", "NaN is outside [0, 1]", "share"),
+            ("a,fit,g,ccyr,ever,,30,,553,,,,b,d,,s\n", "t.csv:3:23: value: no number", "[0, 1]"),
+            ("a,fit,g,cyr,ever,,30,.7,553,,,,b,d,,s\n", "t.csv:3:9: endpoint: unknown endpoint \"cyr\"", "\"ccyr\"?"),
+            ("a,fit,g,ccyr,evr,,30,.7,553,,,,b,d,,s\n", "t.csv:3:14: kind: unknown kind \"evr\"", "\"ever\"?"),
+            ("a,heldout,g,ccyr,ever,,30,.7,553,,,,b,d,,s\n", "unknown fit_role \"heldout\"", "\"held_out\"?"),
+            ("a,fit,g,os,confirmed,,30,.7,553,,,,b,d,,s\n", "os cannot be estimated as confirmed", "km_survival"),
+            ("a,fit,g,mmr,at,ccy@3,3,.7,51,,,,b,d,,s\n", "t.csv:3:16: given: \"ccy\" is not a response", "\"ccyr\"?"),
+            ("a,fit,g,mmr,at,ccyr@x,3,.7,51,,,,b,d,,s\n", "\"x\" is not a month", "ccyr@12"),
+            ("a,fit,g,ccyr,ever,,30,.7,,,,,b,d,,s\n", "t.csv:3:27: se: a fit row needs a standard error", "give n"),
+            ("a,fit,g,ccyr,ever,,30,.7,0,,,,b,d,,s\n", "t.csv:3:26: n: 0 is outside [1, infinity)", "figure"),
+            ("a,fit,g,mmr,product,,12,.4,333,,,,b,d,,s\n", "a product needs its first factor", "level_se"),
+            ("a,fit,g,ccyr,ever\n", "t.csv:3:1: row: the line has 5 fields, the header has 16", "quotes"),
+            (&format!("{good}\n# between\n{good}"), "t.csv:6:1: id: \"a\" already names the row in line 3", "own id"),
+            ("", "t.csv:2:1: id: the table has no rows", "add"),
+        ];
+        for (rows, problem, fix) in cases {
+            let message = refusal(rows);
+            assert!(message.contains(problem) && message.contains("fix: ") && message.contains(fix), "{message}");
+        }
+        let unknown = Table::parse("id,fit_rol\na,fit\n", Path::new("t.csv")).unwrap_err().to_string();
+        assert!(unknown.starts_with("t.csv:1:4: fit_rol: unknown column") && unknown.contains("\"fit_role\"?"), "{unknown}");
+        let missing = Table::parse(&HEADER.replace(",group", ""), Path::new("t.csv")).unwrap_err().to_string();
+        assert!(missing.contains("group: the column is missing"), "{missing}");
+        let absent = Table::load(Path::new("no/such.csv")).unwrap_err();
+        assert!(absent.to_string().contains("no/such.csv:1:1: observations:") && absent.exit_code() == 3);
+        assert!(Table::parse(&format!("{HEADER}{good}"), Path::new("t.csv")).is_ok());
+    }
+}

@@ -1,0 +1,280 @@
+//! The words of an observation table: an endpoint (what), a kind (how it was estimated), a condition (among whom).
+//!
+//! | endpoint | a patient shows it when |
+//! |---|---|
+//! | `chr`, `mcyr`, `ccyr`, `is10`, `is1`, `mmr`, `mr4`, `mr45` | the finding of that name is made at a visit on treatment |
+//! | `ccyr_loss` | a complete cytogenetic response, once reached, is lost on treatment |
+//! | `efs`, `ffp` | on treatment: an event of event-free survival; accelerated phase or blast crisis |
+//! | `os`, `os_cml` | death, followed after leaving treatment too: of any cause; related to CML |
+//! | `on_treatment` | still on study treatment |
+//! | `left_adverse`, `left_unsatisfactory`, `left_transplant`, `left_death`, `left_other` | left study treatment for that reason |
+//!
+//! | kind | value |
+//! |---|---|
+//! | `km_incidence` | 1 minus Kaplan-Meier: share that shows it by the month, leavers censored |
+//! | `km_survival` | Kaplan-Meier: share that does not show it by the month, leavers censored |
+//! | `ever` | share that shows it at any time up to the month; leavers count as they stood (best observed) |
+//! | `confirmed` | as `ever`, and again at the next assessment, at least four weeks later |
+//! | `at` | share that shows it at the month: on treatment then, by the last assessment up to then |
+//! | `product` | `km_incidence` of `ccyr` times `ever` among those who have reached `ccyr` |
+//! | `annual` | life-table rate of the year that ends at the month |
+//!
+//! A condition is empty (all patients) or terms joined by ` & `: `ccyr` (reached by the row's month), `ccyr@12` (on
+//! treatment at month 12 and in it at the last assessment), `not mmr@18` (on treatment, assessed, and not in it). A
+//! curve with a condition at a month is a landmark analysis: it starts there, with those who are event-free.
+
+use crate::trial::history::{Findings, Leaving};
+
+/// What is observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// Complete haematological response.
+    Chr,
+    /// Major cytogenetic response.
+    Mcyr,
+    /// Complete cytogenetic response.
+    Ccyr,
+    /// BCR-ABL at most 10 % IS.
+    Is10,
+    /// At most 1 % IS.
+    Is1,
+    /// Major molecular response, at most 0.1 % IS.
+    Mmr,
+    /// At most 0.01 % IS.
+    Mr4,
+    /// At most 0.0032 % IS.
+    Mr45,
+    /// Loss of complete cytogenetic response on treatment.
+    CcyrLoss,
+    /// Event of event-free survival on treatment.
+    Efs,
+    /// Accelerated phase or blast crisis on treatment.
+    Ffp,
+    /// Death of any cause.
+    Os,
+    /// Death related to CML.
+    OsCml,
+    /// On study treatment.
+    OnTreatment,
+    /// Left for an adverse event.
+    LeftAdverse,
+    /// Left for an unsatisfactory effect.
+    LeftUnsatisfactory,
+    /// Left for a transplant.
+    LeftTransplant,
+    /// Left by death.
+    LeftDeath,
+    /// Left for any other reason.
+    LeftOther,
+}
+
+/// How it was estimated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// 1 minus Kaplan-Meier.
+    KmIncidence,
+    /// Kaplan-Meier.
+    KmSurvival,
+    /// At any time up to the month.
+    Ever,
+    /// At two consecutive assessments.
+    Confirmed,
+    /// At the month.
+    At,
+    /// Kaplan-Meier incidence of CCyR times a rate among those who reached it.
+    Product,
+    /// Life-table rate of a year.
+    Annual,
+}
+
+/// What a row is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Enters the distance.
+    Fit,
+    /// Predicted and scored, never fitted.
+    HeldOut,
+    /// Shown beside a prediction; neither fitted nor scored.
+    Context,
+}
+
+/// A word of the vocabulary, as it stands in a table.
+pub trait Word: Copy + PartialEq + 'static {
+    /// All words with their spelling.
+    const ALL: &'static [(&'static str, Self)];
+
+    /// The word of that spelling.
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, word)| *word)
+    }
+
+    /// The spelling.
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, word)| *word == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl Word for Endpoint {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("chr", Endpoint::Chr),
+        ("mcyr", Endpoint::Mcyr),
+        ("ccyr", Endpoint::Ccyr),
+        ("is10", Endpoint::Is10),
+        ("is1", Endpoint::Is1),
+        ("mmr", Endpoint::Mmr),
+        ("mr4", Endpoint::Mr4),
+        ("mr45", Endpoint::Mr45),
+        ("ccyr_loss", Endpoint::CcyrLoss),
+        ("efs", Endpoint::Efs),
+        ("ffp", Endpoint::Ffp),
+        ("os", Endpoint::Os),
+        ("os_cml", Endpoint::OsCml),
+        ("on_treatment", Endpoint::OnTreatment),
+        ("left_adverse", Endpoint::LeftAdverse),
+        ("left_unsatisfactory", Endpoint::LeftUnsatisfactory),
+        ("left_transplant", Endpoint::LeftTransplant),
+        ("left_death", Endpoint::LeftDeath),
+        ("left_other", Endpoint::LeftOther),
+    ];
+}
+
+impl Word for Kind {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("km_incidence", Kind::KmIncidence),
+        ("km_survival", Kind::KmSurvival),
+        ("ever", Kind::Ever),
+        ("confirmed", Kind::Confirmed),
+        ("at", Kind::At),
+        ("product", Kind::Product),
+        ("annual", Kind::Annual),
+    ];
+}
+
+impl Word for Role {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("fit", Role::Fit), ("held_out", Role::HeldOut), ("context", Role::Context)];
+}
+
+impl Endpoint {
+    /// The visits at which the finding is made; `None` for what is not a finding.
+    pub fn found(self, findings: &Findings) -> Option<u64> {
+        Some(match self {
+            Endpoint::Chr => findings.chr,
+            Endpoint::Mcyr => findings.mcyr,
+            Endpoint::Ccyr => findings.ccyr,
+            Endpoint::Is10 => findings.is10,
+            Endpoint::Is1 => findings.is1,
+            Endpoint::Mmr => findings.mmr,
+            Endpoint::Mr4 => findings.mr4,
+            Endpoint::Mr45 => findings.mr45,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is a finding at visits.
+    pub fn is_response(self) -> bool {
+        self <= Endpoint::Mr45
+    }
+
+    /// Whether it is read from marrow metaphases.
+    pub fn is_cytogenetic(self) -> bool {
+        matches!(self, Endpoint::Mcyr | Endpoint::Ccyr)
+    }
+
+    /// Whether it is something that happens once, at a time.
+    pub fn is_event(self) -> bool {
+        (Endpoint::CcyrLoss..=Endpoint::OsCml).contains(&self)
+    }
+
+    /// The reason of leaving that it counts.
+    pub fn reason(self) -> Option<Leaving> {
+        Some(match self {
+            Endpoint::LeftAdverse => Leaving::Adverse,
+            Endpoint::LeftUnsatisfactory => Leaving::Unsatisfactory,
+            Endpoint::LeftTransplant => Leaving::Transplant,
+            Endpoint::LeftDeath => Leaving::Death,
+            Endpoint::LeftOther => Leaving::Other,
+            _ => return None,
+        })
+    }
+
+    /// Whether whoever shows `self` shows `other` too, at the same time and by definition: `mr4` within `mmr`, `ccyr`
+    /// within `mcyr` within `chr`, progression within events of event-free survival.
+    pub fn within(self, other: Endpoint) -> bool {
+        let molecular = Endpoint::Is10..=Endpoint::Mr45;
+        let marrow = Endpoint::Chr..=Endpoint::Ccyr;
+        self == other
+            || (self > other && molecular.contains(&self) && molecular.contains(&other))
+            || (self > other && marrow.contains(&self) && marrow.contains(&other))
+            || (self == Endpoint::Ffp && other == Endpoint::Efs)
+            || (self == Endpoint::OsCml && other == Endpoint::Os)
+    }
+
+    /// Whether rows of this kind can be formed for this endpoint.
+    pub fn allows(self, kind: Kind) -> bool {
+        match kind {
+            Kind::KmIncidence | Kind::Ever => self.is_response() || self.is_event(),
+            Kind::KmSurvival => self.is_event(),
+            Kind::Confirmed => self.is_response(),
+            Kind::At => !self.is_event(),
+            Kind::Product => self.is_response() && !self.is_cytogenetic() && self != Endpoint::Chr,
+            Kind::Annual => self.is_event() && self != Endpoint::CcyrLoss,
+        }
+    }
+}
+
+/// One term of a condition.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    /// The response.
+    pub response: Endpoint,
+    /// In it at this month; `None`: reached by the row's month.
+    pub month: Option<f64>,
+    /// The contrary.
+    pub not: bool,
+}
+
+impl Term {
+    /// Reads a condition; the error names what is wrong and the word it is about.
+    pub fn parse_all(text: &str) -> Result<Vec<Term>, (String, String)> {
+        if text.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        text.split('&')
+            .map(|term| {
+                let term = term.trim();
+                let (not, rest) = term.strip_prefix("not ").map_or((false, term), |rest| (true, rest.trim()));
+                let (name, month) = match rest.split_once('@') {
+                    None => (rest, None),
+                    Some((name, month)) => match month.trim().parse::<f64>() {
+                        Ok(number) if number.is_finite() && number > 0.0 => (name.trim(), Some(number)),
+                        _ => return Err((format!("\"{month}\" is not a month"), String::new())),
+                    },
+                };
+                match Endpoint::parse(name).filter(|e| e.is_response()) {
+                    Some(response) => Ok(Term { response, month, not }),
+                    None => Err((format!("\"{name}\" is not a response"), name.to_string())),
+                }
+            })
+            .collect()
+    }
+
+    /// The term as it stands in a table.
+    pub fn text(&self) -> String {
+        let not = if self.not { "not " } else { "" };
+        let month = self.month.map_or(String::new(), |m| format!("@{m}"));
+        format!("{not}{}{month}", self.response.name())
+    }
+}
+
+/// The known name nearest to a misspelt one.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
+    let mut best = ("", f64::NEG_INFINITY);
+    for candidate in known {
+        let likeness = strsim::jaro_winkler(&name.to_lowercase(), candidate);
+        if likeness > best.1 {
+            best = (candidate, likeness);
+        }
+    }
+    best.0
+}
