@@ -4,4 +4,5 @@ pub mod error;
 pub mod model;
 pub mod population;
 pub mod rng;
+pub mod store;
 pub mod trial;
