@@ -1,0 +1,105 @@
+//! SHA-256 over values, not over file bytes: the same result has the same digest whatever wrote it, when and where.
+//!
+//! Each field is absorbed as (name, kind, shape, payload), each with its length, so that no two different sequences of
+//! fields give the same stream of bytes. Floating-point numbers enter as the little-endian bits of their IEEE 754 form;
+//! every NaN enters as the same one, because its sign and payload are not a value and differ between machines.
+
+use sha2::{Digest as _, Sha256};
+
+use super::Header;
+use crate::population::{Generation, Mode, Predictive};
+
+/// The one NaN.
+const NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
+
+/// A digest in the making.
+struct Digest(Sha256);
+
+impl Digest {
+    fn new(what: &str) -> Self {
+        let mut digest = Digest(Sha256::new());
+        digest.text("nicho digest, version 1", what);
+        digest
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn field(&mut self, name: &str, kind: u8, shape: &[usize]) {
+        self.bytes(name.as_bytes());
+        self.0.update([kind]);
+        self.0.update((shape.len() as u64).to_le_bytes());
+        for length in shape {
+            self.0.update((*length as u64).to_le_bytes());
+        }
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.field(name, 0, &[]);
+        self.bytes(text.as_bytes());
+    }
+
+    fn integers(&mut self, name: &str, values: impl ExactSizeIterator<Item = u64>) {
+        self.field(name, 1, &[values.len()]);
+        for value in values {
+            self.0.update(value.to_le_bytes());
+        }
+    }
+
+    fn numbers<'a>(&mut self, name: &str, shape: &[usize], values: impl IntoIterator<Item = &'a f64>) {
+        self.field(name, 2, shape);
+        for value in values {
+            let bits = if value.is_nan() { NAN_BITS } else { value.to_bits() };
+            self.0.update(bits.to_le_bytes());
+        }
+    }
+
+    fn hex(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Digest of what fixes and forms the posterior: job as parsed, content of the observations, every generation.
+///
+/// The number of failed simulations stays out: rejecting a simulation early may hide that it would have failed later,
+/// and that switch cannot change the answer.
+pub(super) fn inference(header: &Header, generations: &[Generation]) -> String {
+    let mut digest = Digest::new("inference");
+    digest.text("job", &header.job_canonical);
+    digest.text("observations", &header.observations_sha256);
+    digest.integers("generations", [generations.len() as u64].into_iter());
+    for generation in generations {
+        digest.numbers("tolerance", &[], [&generation.tolerance]);
+        digest.numbers("theta", generation.theta.shape(), &generation.theta);
+        digest.numbers("distance", &[generation.distance.len()], &generation.distance);
+        digest.numbers("ln_weight", &[generation.ln_weight.len()], &generation.ln_weight);
+        digest.integers("trial", generation.trial.iter().copied());
+        digest.numbers("summaries", generation.summaries.shape(), &generation.summaries);
+        digest.integers("simulated", [generation.simulated].into_iter());
+    }
+    digest.hex()
+}
+
+/// Digest of draws and their simulations.
+pub(super) fn predictive(what: &str, predictive: &Predictive) -> String {
+    let mut digest = Digest::new(what);
+    digest.numbers("theta", predictive.draws.theta.shape(), &predictive.draws.theta);
+    digest.integers("particle", predictive.draws.particle.iter().map(|p| *p as u64));
+    digest.numbers("values", predictive.values.shape(), &predictive.values);
+    digest.hex()
+}
+
+/// Digest of posterior modes.
+pub(super) fn modes(modes: &[Mode]) -> String {
+    let mut digest = Digest::new("modes");
+    digest.integers("modes", [modes.len() as u64].into_iter());
+    for mode in modes {
+        digest.numbers("theta", &[mode.theta.len()], &mode.theta);
+        digest.numbers("figures", &[4], [&mode.objective, &mode.distance, &mode.start, &mode.weight]);
+        digest.integers("counts", [mode.evaluations, u64::from(mode.converged)].into_iter());
+        digest.numbers("curvature_sd", &[mode.curvature_sd.len()], &mode.curvature_sd);
+    }
+    digest.hex()
+}

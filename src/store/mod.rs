@@ -1,0 +1,370 @@
+//! A run on disk: one HDF5 file that is result, checkpoint and record at once, in the form of ArviZ's `InferenceData`.
+//!
+//! ```text
+//! /                      status, stop_reason, spent, inference_digest, random-number scheme, version, format
+//! ├─ posterior           (chain, draw)       a variable per parameter: equal-weight draws, resampled from /population
+//! ├─ sample_stats        (chain, draw)       distance, trial, particle; tolerance as attribute
+//! ├─ posterior_predictive(chain, draw, row)  value: simulations at the posterior draws
+//! ├─ prior               (chain, draw)       a variable per parameter
+//! ├─ prior_predictive    (chain, draw, row)  value: simulations at the prior draws
+//! ├─ observed_data       (row)               value, se, n, month, role, label, unit
+//! ├─ constant_data                           fixed parameters
+//! ├─ population          (particle)          the last generation: a variable per parameter, weight, ln_weight, distance, trial
+//! ├─ generations         (generation)        tolerance, simulated, failed, acceptance_rate, ess; names, units, observed
+//! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
+//! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
+//! ├─ job                                     the job file and the observations word for word, the job as parsed
+//! └─ provenance          (session)           a JSON record per session: when, where, with what; outside every digest
+//! ```
+//! Groups that a run does not have (yet) are absent. It is netCDF-4 as well, with dimension scales, units and long names:
+//! `arviz.from_netcdf`, `xarray.open_dataset(path, group=…)`, `xarray.open_datatree`, h5py and netCDF-C open it as it is.
+//!
+//! **Durability.** Every change encodes the whole file in memory, writes it beside, syncs, renames it over and syncs the
+//! folder. Nothing is ever changed in place, so that a kill at any instant leaves a file with complete generations, and a
+//! file without dead space. The price is O(file) per generation, at about 100 MB/s; generations take minutes.
+//!
+//! **Identity.** `inference_digest` covers the job as parsed, the content of the observations and every generation;
+//! derived groups carry a `digest` of their own. [`Store::open`] checks them all: a result that was changed is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::population::{Generation, Mode, Predictive, Run, Stop};
+
+mod digest;
+mod durable;
+mod netcdf;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+/// Layout and version of the file; the root attribute `format`.
+pub const FORMAT: &str = "nicho-run/1";
+
+/// The first bytes of an HDF5 file.
+const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+/// Names that variables beside the parameters have, so that no parameter can.
+const RESERVED: [&str; 8] = ["chain", "draw", "row", "particle", "weight", "ln_weight", "distance", "trial"];
+
+/// Name, unit and meaning of a parameter or summary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Name in results.
+    pub name: String,
+    /// Unit; `-` for a pure number.
+    pub unit: String,
+    /// What it is, in words.
+    pub long_name: String,
+}
+
+/// A row that predictive simulations cover, fitted or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictedRow {
+    /// Unique name, the coordinate `row`.
+    pub id: String,
+    /// Text for figures.
+    pub label: String,
+    /// What the row is used for: fitted, validation, ...
+    pub role: String,
+    /// Unit of `value` and `se`; `-` for a proportion.
+    pub unit: String,
+    /// Months since the start of treatment; NaN where that means nothing.
+    pub month: f64,
+    /// Observed value; NaN if there is none.
+    pub value: f64,
+    /// Standard error of the observed value; NaN if there is none.
+    pub se: f64,
+    /// Patients behind the observed value; 0 if not known.
+    pub n: u64,
+}
+
+/// Everything about a run that is known before it starts; with the file alone it can be run again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// Name of the job.
+    pub job_name: String,
+    /// The job file, word for word.
+    pub job_text: String,
+    /// The job as parsed, in canonical form (JSON); enters the digest.
+    pub job_canonical: String,
+    /// Name of the observations.
+    pub observations_name: String,
+    /// The table of observations, word for word; empty if there is none.
+    pub observations_text: String,
+    /// SHA-256 of the content of the observations; enters the digest.
+    pub observations_sha256: String,
+    /// Inferred parameters, in the order of every `theta`.
+    pub parameters: Vec<Column>,
+    /// Fitted summaries, in the order of [`Generation::summaries`].
+    pub summaries: Vec<Column>,
+    /// Observed values of the fitted summaries.
+    pub observed: Vec<f64>,
+    /// Parameters that the job fixes, with their values.
+    pub fixed: Vec<(Column, f64)>,
+    /// Rows of predictive simulations, in the order of [`Predictive::values`].
+    pub rows: Vec<PredictedRow>,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq)]
+struct Contents {
+    header: Header,
+    run: Run,
+    prior: Option<Predictive>,
+    posterior: Option<Predictive>,
+    modes: Option<Vec<Mode>>,
+    /// One JSON text per session.
+    sessions: Vec<String>,
+}
+
+/// A run on disk, and the same in memory. A change that cannot be written is not made in memory either.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    contents: Contents,
+    /// Whether the last of the session records is that of this session.
+    recorded: bool,
+}
+
+impl Store {
+    /// Starts a run, and replaces what is at `path`: whoever calls has made sure that this is meant.
+    ///
+    /// # Errors
+    /// `Store` if the header contradicts itself (names that are empty, double or reserved; counts that differ) or holds
+    /// text with a NUL; `Io` if the folder is missing or not writable, or the disk is full.
+    pub fn create(path: impl Into<PathBuf>, header: &Header) -> Result<Self> {
+        let path = path.into();
+        check_header(header).map_err(refuse(&path))?;
+        let contents = Contents {
+            header: header.clone(),
+            run: Run::default(),
+            prior: None,
+            posterior: None,
+            modes: None,
+            sessions: Vec::new(),
+        };
+        let mut store = Store { path, contents: contents.clone(), recorded: false };
+        store.replace(contents)?;
+        Ok(store)
+    }
+
+    /// Opens a run, finished or not.
+    ///
+    /// # Errors
+    /// `Io` if the file cannot be read; `Store` if it is not HDF5, not ours, of another format, truncated, or if a digest
+    /// does not fit its content.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
+        if !bytes.starts_with(SIGNATURE) {
+            return Err(refuse(&path)("not an HDF5 file, hence not a result of nicho".into()));
+        }
+        let contents = read::contents(&bytes).map_err(|e| refuse(&path)(e.to_string()))?;
+        Ok(Store { path, contents, recorded: false })
+    }
+
+    /// Appends a generation. What was derived from the generation before (posterior, modes) and a reason to stop go.
+    ///
+    /// # Errors
+    /// `Store` if its shape does not fit the header; `Io` as for [`Store::create`].
+    pub fn append(&mut self, generation: Generation) -> Result<()> {
+        check_generation(&self.contents.header, &generation).map_err(refuse(&self.path))?;
+        self.change(|contents| {
+            contents.run.generations.push(generation);
+            contents.run.stopped = None;
+            contents.run.spent = 0;
+            contents.posterior = None;
+            contents.modes = None;
+        })
+    }
+
+    /// Ends the run: why, and how many trials of an unfinished generation were spent.
+    ///
+    /// # Errors
+    /// `Io` as for [`Store::create`].
+    pub fn finish(&mut self, stop: Stop, spent: u64) -> Result<()> {
+        self.change(|contents| {
+            contents.run.stopped = Some(stop);
+            contents.run.spent = spent;
+        })
+    }
+
+    /// Stores draws of the prior and their simulations, in place of earlier ones.
+    ///
+    /// # Errors
+    /// `Store` if the shape does not fit the header; `Io` as for [`Store::create`].
+    pub fn put_prior(&mut self, prior: &Predictive) -> Result<()> {
+        check_predictive(&self.contents.header, prior).map_err(refuse(&self.path))?;
+        self.change(|contents| contents.prior = Some(prior.clone()))
+    }
+
+    /// Stores draws of the posterior and their simulations, in place of earlier ones.
+    ///
+    /// # Errors
+    /// `Store` if the shape does not fit the header, or a draw names no particle of the last generation; `Io` as for
+    /// [`Store::create`].
+    pub fn put_posterior(&mut self, posterior: &Predictive) -> Result<()> {
+        let particles = self.contents.run.last().map_or(0, Generation::len);
+        let draws = &posterior.draws;
+        check_predictive(&self.contents.header, posterior).map_err(refuse(&self.path))?;
+        if particles == 0
+            || draws.particle.len() != draws.theta.nrows()
+            || draws.particle.iter().any(|p| *p >= particles)
+        {
+            let problem =
+                format!("posterior draws must each name one of the {particles} particles of the last generation");
+            return Err(refuse(&self.path)(problem));
+        }
+        self.change(|contents| contents.posterior = Some(posterior.clone()))
+    }
+
+    /// Stores the modes of the posterior, in place of earlier ones.
+    ///
+    /// # Errors
+    /// `Store` if the shape does not fit the header; `Io` as for [`Store::create`].
+    pub fn put_modes(&mut self, modes: &[Mode]) -> Result<()> {
+        let width = self.contents.header.parameters.len();
+        if modes.iter().any(|m| m.theta.len() != width || m.curvature_sd.len() != width) {
+            return Err(refuse(&self.path)(format!("a mode does not have {width} parameters")));
+        }
+        self.change(|contents| contents.modes = Some(modes.to_vec()))
+    }
+
+    /// Stores the record of this session: the first call adds one, each later call of the same `Store` replaces it, so
+    /// that a session that is killed leaves the record of its start.
+    ///
+    /// # Errors
+    /// `Io` as for [`Store::create`].
+    pub fn provenance(&mut self, record: &serde_json::Value) -> Result<()> {
+        let recorded = self.recorded;
+        self.change(|contents| {
+            if recorded {
+                contents.sessions.pop();
+            }
+            contents.sessions.push(record.to_string());
+        })?;
+        self.recorded = true;
+        Ok(())
+    }
+
+    /// Name and lower-case hex SHA-256: first `inference`, then each derived group that there is.
+    pub fn digests(&self) -> Vec<(String, String)> {
+        self.contents.digests()
+    }
+
+    /// Where the run is stored.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was known before the run.
+    pub fn header(&self) -> &Header {
+        &self.contents.header
+    }
+
+    /// The inference as far as it has come.
+    pub fn run(&self) -> &Run {
+        &self.contents.run
+    }
+
+    /// Draws of the prior.
+    pub fn prior(&self) -> Option<&Predictive> {
+        self.contents.prior.as_ref()
+    }
+
+    /// Draws of the posterior.
+    pub fn posterior(&self) -> Option<&Predictive> {
+        self.contents.posterior.as_ref()
+    }
+
+    /// Modes of the posterior; `None` if they were never looked for.
+    pub fn modes(&self) -> Option<&[Mode]> {
+        self.contents.modes.as_deref()
+    }
+
+    /// The records of all sessions, in order.
+    pub fn sessions(&self) -> Vec<serde_json::Value> {
+        self.contents.sessions.iter().filter_map(|s| serde_json::from_str(s).ok()).collect()
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Contents)) -> Result<()> {
+        let mut next = self.contents.clone();
+        change(&mut next);
+        self.replace(next)
+    }
+
+    fn replace(&mut self, next: Contents) -> Result<()> {
+        let bytes = write::bytes(&next).map_err(|e| refuse(&self.path)(format!("cannot be put in HDF5 form: {e}")))?;
+        durable::replace(&self.path, &bytes)?;
+        self.contents = next;
+        Ok(())
+    }
+}
+
+impl Contents {
+    fn digests(&self) -> Vec<(String, String)> {
+        let mut all = vec![("inference".to_string(), digest::inference(&self.header, &self.run.generations))];
+        for (name, predictive) in [("prior_predictive", &self.prior), ("posterior_predictive", &self.posterior)] {
+            all.extend(predictive.as_ref().map(|p| (name.to_string(), digest::predictive(name, p))));
+        }
+        all.extend(self.modes.as_ref().map(|m| ("modes".to_string(), digest::modes(m))));
+        all
+    }
+}
+
+fn refuse(path: &Path) -> impl Fn(String) -> Error {
+    let path = path.to_path_buf();
+    move |problem| Error::Store { path: path.clone(), problem }
+}
+
+fn check_header(header: &Header) -> Result<(), String> {
+    if header.observed.len() != header.summaries.len() {
+        return Err(format!("{} observed values for {} summaries", header.observed.len(), header.summaries.len()));
+    }
+    let parameters = || header.parameters.iter().chain(header.fixed.iter().map(|f| &f.0)).map(|c| c.name.as_str());
+    if let Some(name) =
+        parameters().find(|n| RESERVED.contains(n) || n.is_empty() || n.contains(['/', '\0']) || *n == ".")
+    {
+        return Err(format!("a parameter cannot have the name `{name}` in a result file"));
+    }
+    unique("parameter", parameters())?;
+    unique("summary", header.summaries.iter().map(|c| c.name.as_str()))?;
+    unique("row", header.rows.iter().map(|r| r.id.as_str()))
+}
+
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("two of the {what} names are `{}`", pair[0])),
+        None => Ok(()),
+    }
+}
+
+fn check_generation(header: &Header, g: &Generation) -> Result<(), String> {
+    let n = g.len();
+    let (parameters, summaries) = (header.parameters.len(), header.summaries.len());
+    let fits = g.theta.dim() == (n, parameters)
+        && g.summaries.dim() == (n, summaries)
+        && g.distance.len() == n
+        && g.ln_weight.len() == n;
+    let problem = || {
+        format!(
+            "a generation must hold {parameters} parameters and {summaries} summaries for each of its {n} particles"
+        )
+    };
+    if fits { Ok(()) } else { Err(problem()) }
+}
+
+fn check_predictive(header: &Header, p: &Predictive) -> Result<(), String> {
+    let (parameters, rows) = (header.parameters.len(), header.rows.len());
+    let draws = p.draws.theta.nrows();
+    if p.draws.theta.dim() == (draws, parameters) && p.values.dim() == (draws, rows) {
+        return Ok(());
+    }
+    Err(format!("predictive draws must hold {parameters} parameters and {rows} rows for each of the {draws} draws"))
+}

@@ -1,0 +1,193 @@
+//! From the bytes of a file to the run, bit for bit.
+
+use hdf5::{Group, H5Type};
+use ndarray::{Array2, Ix2};
+
+use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
+use super::{Column, Contents, FORMAT, Header, PredictedRow};
+use crate::population::{Draws, Generation, Mode, Predictive, Run, Stop};
+
+/// The contents of a file, checked against its digests.
+pub(super) fn contents(bytes: &[u8]) -> hdf5::Result<Contents> {
+    let file = netcdf::decode(bytes).map_err(|e| {
+        let size = bytes.len();
+        format!("damaged or truncated ({size} bytes, but HDF5 cannot open it: {e})")
+    })?;
+    let format = read_text_attribute(&file, "format")
+        .map_err(|_| format!("an HDF5 file, but not a result of nicho (no attribute `format = {FORMAT:?}`)"))?;
+    if format != FORMAT {
+        return Err(format!("its format is {format:?}; this version of nicho reads {FORMAT:?}").into());
+    }
+    let contents = body(&file).map_err(|e| format!("damaged, or changed by another program: {e}"))?;
+    for (name, digest) in contents.digests() {
+        let stored = match name.as_str() {
+            "inference" => read_text_attribute(&file, "inference_digest"),
+            derived => file.group(derived).and_then(|g| read_text_attribute(&g, "digest")),
+        };
+        if stored.ok().as_ref() != Some(&digest) {
+            return Err(format!("damaged, or changed by another program: the digest `{name}` does not fit").into());
+        }
+    }
+    Ok(contents)
+}
+
+fn body(root: &Group) -> hdf5::Result<Contents> {
+    let header = header(root)?;
+    let run = run(root)?;
+    let prior = predictive(root, "prior", &header)?;
+    let mut posterior = predictive(root, "posterior", &header)?;
+    if let Some(posterior) = &mut posterior {
+        let particle: Vec<u64> = numbers(&root.group("sample_stats")?, "particle")?;
+        posterior.draws.particle = particle.into_iter().map(|p| p as usize).collect();
+    }
+    let modes = if root.link_exists("modes") { Some(modes(&root.group("modes")?)?) } else { None };
+    let provenance = root.group("provenance")?;
+    let sessions = if provenance.link_exists("record") { read_texts(&provenance, "record")? } else { Vec::new() };
+    Ok(Contents { header, run, prior, posterior, modes, sessions })
+}
+
+fn numbers<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Vec<T>> {
+    group.dataset(name)?.read_raw()
+}
+
+fn matrix(group: &Group, name: &str) -> hdf5::Result<Array2<f64>> {
+    group.dataset(name)?.read::<f64, Ix2>()
+}
+
+fn attribute<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<T> {
+    group.attr(name)?.read_scalar()
+}
+
+fn header(root: &Group) -> hdf5::Result<Header> {
+    let (job, generations) = (root.group("job")?, root.group("generations")?);
+    Ok(Header {
+        job_name: read_text_attribute(&job, "name")?,
+        job_text: read_text(&job, "text")?,
+        job_canonical: read_text(&job, "canonical")?,
+        observations_name: read_text_attribute(&job, "observations_name")?,
+        observations_text: read_text(&job, "observations")?,
+        observations_sha256: read_text_attribute(&job, "observations_sha256")?,
+        parameters: columns(&generations, "parameter")?,
+        summaries: columns(&generations, "summary")?,
+        observed: numbers(&generations, "observed")?,
+        fixed: fixed(&root.group("constant_data")?)?,
+        rows: rows(root)?,
+    })
+}
+
+fn columns(group: &Group, dimension: &str) -> hdf5::Result<Vec<Column>> {
+    let names = read_texts(group, dimension)?;
+    let units = read_texts(group, &format!("{dimension}_unit"))?;
+    let long_names = read_texts(group, &format!("{dimension}_long_name"))?;
+    let columns = names.into_iter().zip(units).zip(long_names);
+    Ok(columns.map(|((name, unit), long_name)| Column { name, unit, long_name }).collect())
+}
+
+fn fixed(group: &Group) -> hdf5::Result<Vec<(Column, f64)>> {
+    let one = |name: String| {
+        let dataset = group.dataset(&name)?;
+        let unit = if dataset.attr("units").is_ok() { read_text_attribute(&dataset, "units")? } else { String::new() };
+        let long_name = read_text_attribute(&dataset, "long_name")?;
+        Ok((Column { name, unit, long_name }, dataset.read_scalar()?))
+    };
+    members(group)?.into_iter().map(one).collect()
+}
+
+fn rows(root: &Group) -> hdf5::Result<Vec<PredictedRow>> {
+    if !root.link_exists("observed_data") {
+        return Ok(Vec::new());
+    }
+    let group = root.group("observed_data")?;
+    let (mut labels, mut roles) = (read_texts(&group, "label")?.into_iter(), read_texts(&group, "role")?.into_iter());
+    let mut units = read_texts(&group, "unit")?.into_iter();
+    let (month, value): (Vec<f64>, Vec<f64>) = (numbers(&group, "month")?, numbers(&group, "value")?);
+    let (se, n): (Vec<f64>, Vec<u64>) = (numbers(&group, "se")?, numbers(&group, "n")?);
+    let one = |(i, id)| -> Option<PredictedRow> {
+        Some(PredictedRow {
+            id,
+            label: labels.next()?,
+            role: roles.next()?,
+            unit: units.next()?,
+            month: *month.get(i)?,
+            value: *value.get(i)?,
+            se: *se.get(i)?,
+            n: *n.get(i)?,
+        })
+    };
+    let rows: Option<Vec<PredictedRow>> = read_texts(&group, "row")?.into_iter().enumerate().map(one).collect();
+    rows.ok_or_else(|| "observed_data: columns of different lengths".into())
+}
+
+fn run(root: &Group) -> hdf5::Result<Run> {
+    let all = root.group("generations")?;
+    let count = all.dataset("generation")?.size();
+    let generations: hdf5::Result<Vec<Generation>> =
+        (0..count).map(|index| generation(&all.group(&format!("{index:04}"))?)).collect();
+    let reason = match read_text_attribute(root, "stop_reason")?.as_str() {
+        "none" => serde_json::Value::Null,
+        reason => reason.into(),
+    };
+    let stopped: Option<Stop> = serde_json::from_value(reason).map_err(|e| e.to_string())?;
+    Ok(Run { generations: generations?, stopped, spent: attribute(root, "spent")? })
+}
+
+fn generation(group: &Group) -> hdf5::Result<Generation> {
+    Ok(Generation {
+        tolerance: attribute(group, "tolerance")?,
+        theta: matrix(group, "theta")?,
+        distance: numbers(group, "distance")?,
+        ln_weight: numbers(group, "ln_weight")?,
+        trial: numbers(group, "trial")?,
+        summaries: matrix(group, "summaries")?,
+        simulated: attribute(group, "simulated")?,
+        failed: attribute(group, "failed")?,
+    })
+}
+
+fn predictive(root: &Group, of: &str, header: &Header) -> hdf5::Result<Option<Predictive>> {
+    if !root.link_exists(of) {
+        return Ok(None);
+    }
+    let group = root.group(of)?;
+    let draws = group.dataset("draw")?.size();
+    let mut theta = Array2::zeros((draws, header.parameters.len()));
+    for (mut to, column) in theta.columns_mut().into_iter().zip(&header.parameters) {
+        let from: Vec<f64> = numbers(&group, &column.name)?;
+        if from.len() != draws {
+            return Err(format!("{of}/{}: {} values for {draws} draws", column.name, from.len()).into());
+        }
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = from);
+    }
+    let values =
+        if header.rows.is_empty() { Vec::new() } else { numbers(&root.group(&format!("{of}_predictive"))?, "value")? };
+    let values = Array2::from_shape_vec((draws, header.rows.len()), values)?;
+    Ok(Some(Predictive { draws: Draws { theta, particle: Vec::new() }, values }))
+}
+
+fn modes(group: &Group) -> hdf5::Result<Vec<Mode>> {
+    let (theta, curvature) = (matrix(group, "theta")?, matrix(group, "curvature_sd")?);
+    let count = theta.nrows();
+    let figures = |name: &str| numbers::<f64>(group, name).and_then(|v| same_length(name, v, count));
+    let (objective, distance) = (figures("objective")?, figures("distance")?);
+    let (start, weight) = (figures("start")?, figures("weight")?);
+    let evaluations: Vec<u64> = same_length("evaluations", numbers(group, "evaluations")?, count)?;
+    let converged: Vec<u8> = same_length("converged", numbers(group, "converged")?, count)?;
+    let one = |i: usize| Mode {
+        theta: theta.row(i).to_vec(),
+        objective: objective[i],
+        distance: distance[i],
+        start: start[i],
+        weight: weight[i],
+        evaluations: evaluations[i],
+        converged: converged[i] != 0,
+        curvature_sd: curvature.row(i).to_vec(),
+    };
+    if curvature.dim() != theta.dim() {
+        return Err("modes: curvature_sd and theta differ in shape".into());
+    }
+    Ok((0..count).map(one).collect())
+}
+
+fn same_length<T>(name: &str, values: Vec<T>, count: usize) -> hdf5::Result<Vec<T>> {
+    if values.len() == count { Ok(values) } else { Err(format!("modes: {name} has {} values", values.len()).into()) }
+}

@@ -1,0 +1,371 @@
+//! A file gives back what was put in, whatever happens while it is written.
+//!
+//! `NICHO_SAMPLE=run.h5 cargo test --lib store::tests::sample` writes a sample file for the readers in `tests/python`.
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ndarray::Array2;
+use serde_json::json;
+
+use super::*;
+use crate::population::Draws;
+use crate::rng::{Key, Purpose, Stream};
+
+fn column(name: impl Into<String>, unit: &str) -> Column {
+    let name = name.into();
+    Column { long_name: format!("meaning of {name} (µ, ≥, 90 %)"), unit: unit.into(), name }
+}
+
+fn header(parameters: usize, summaries: usize) -> Header {
+    let row = |i: usize| PredictedRow {
+        id: format!("trial/row-{i:02}"),
+        label: format!("MMR by month {}", 6 * i),
+        role: if i < summaries { "fitted" } else { "validation" }.into(),
+        unit: "-".into(),
+        month: 6.0 * i as f64,
+        value: 0.02 * i as f64,
+        se: 0.01 + 0.001 * i as f64,
+        n: 500 + i as u64,
+    };
+    Header {
+        job_name: "sample".into(),
+        job_text: "# more than the 64 KiB that a compact attribute can hold\n".repeat(2000),
+        job_canonical: r#"{"seed":1}"#.into(),
+        observations_name: "imatinib.csv".into(),
+        observations_text: "id,value\nrow-00,0\n".into(),
+        observations_sha256: "00ff".into(),
+        parameters: (0..parameters).map(|i| column(format!("k_{i}"), "1/day")).collect(),
+        summaries: (0..summaries).map(|i| column(format!("row-{i:02}"), "-")).collect(),
+        observed: (0..summaries).map(|i| 0.02 * i as f64).collect(),
+        fixed: vec![(column("zeta", "1/day"), 0.1), (column("alpha", "-"), 1e-300)],
+        rows: (0..summaries + 3).map(row).collect(),
+    }
+}
+
+fn random(shape: (usize, usize), rng: &mut Stream) -> Array2<f64> {
+    Array2::from_shape_simple_fn(shape, || rng.normal())
+}
+
+fn generation(index: u64, particles: usize, header: &Header) -> Generation {
+    let mut rng = Key::root(index).stream(Purpose::Simulate);
+    Generation {
+        tolerance: if index == 0 { f64::INFINITY } else { 1.0 / index as f64 },
+        theta: random((particles, header.parameters.len()), &mut rng),
+        distance: (0..particles).map(|_| rng.uniform() / (index + 1) as f64).collect(),
+        ln_weight: (0..particles).map(|i| if i == 1 { f64::NEG_INFINITY } else { rng.normal() }).collect(),
+        trial: (0..particles as u64).map(|i| 3 * i + index).collect(),
+        summaries: random((particles, header.summaries.len()), &mut rng),
+        simulated: 3 * particles as u64,
+        failed: index,
+    }
+}
+
+fn predictive(count: usize, header: &Header, particle: Vec<usize>) -> Predictive {
+    let mut rng = Key::root(99).stream(Purpose::Predict);
+    let mut values = random((count, header.rows.len()), &mut rng);
+    values.row_mut(0).fill(f64::NAN);
+    Predictive { draws: Draws { theta: random((count, header.parameters.len()), &mut rng), particle }, values }
+}
+
+fn posterior(count: usize, store: &Store, header: &Header) -> Predictive {
+    let last = store.run().last().unwrap();
+    let picked = last.weights().resample(count, &mut Key::root(3).stream(Purpose::Resample));
+    let mut posterior = predictive(count, header, picked);
+    for (mut to, from) in posterior.draws.theta.rows_mut().into_iter().zip(&posterior.draws.particle) {
+        to.assign(&last.theta.row(*from));
+    }
+    posterior
+}
+
+fn modes(header: &Header) -> Vec<Mode> {
+    let width = header.parameters.len();
+    let one = |i: usize| Mode {
+        theta: vec![0.5 * i as f64; width],
+        objective: -1.5,
+        distance: 0.25,
+        start: 3.0,
+        weight: 0.5,
+        evaluations: 1000 + i as u64,
+        converged: i == 0,
+        curvature_sd: vec![if i == 0 { 0.1 } else { f64::NAN }; width],
+    };
+    vec![one(0), one(1)]
+}
+
+fn full(path: &Path, particles: usize, draws: usize) -> Store {
+    let header = header(4, 5);
+    let mut store = Store::create(path, &header).unwrap();
+    store.provenance(&json!({"threads": 2, "started": "now"})).unwrap();
+    for index in 0..3 {
+        store.append(generation(index, particles, &header)).unwrap();
+    }
+    store.finish(Stop::AcceptanceRate, 17).unwrap();
+    store.put_prior(&predictive(draws, &header, Vec::new())).unwrap();
+    store.put_posterior(&posterior(draws, &store, &header)).unwrap();
+    store.put_modes(&modes(&header)).unwrap();
+    store.provenance(&json!({"threads": 2, "started": "now", "wall_seconds": 1.5})).unwrap();
+    store
+}
+
+/// Bits, so that NaN equals NaN and -0 does not equal 0.
+fn bits(store: &Store) -> String {
+    let c = &store.contents;
+    let numbers = |a: &Array2<f64>| a.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let predictive = |p: &Option<Predictive>| {
+        p.as_ref().map(|p| (numbers(&p.draws.theta), p.draws.particle.clone(), numbers(&p.values)))
+    };
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?}",
+        c.header,
+        c.run,
+        predictive(&c.prior),
+        predictive(&c.posterior),
+        c.modes,
+        c.sessions
+    )
+}
+
+#[test]
+fn sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("NICHO_SAMPLE").map_or(folder.path().join("run.h5"), PathBuf::from);
+    let store = full(&path, 500, 200);
+    let again = Store::open(&path).unwrap();
+    assert_eq!(bits(&again), bits(&store));
+    assert_eq!(again.digests(), store.digests());
+    let names: Vec<String> = store.digests().into_iter().map(|d| d.0).collect();
+    assert_eq!(names, ["inference", "prior_predictive", "posterior_predictive", "modes"]);
+    assert_eq!(again.sessions(), [json!({"threads": 2, "started": "now", "wall_seconds": 1.5})]);
+    if std::env::var_os("NICHO_SAMPLE").is_some() {
+        // A run that has only begun must open as well.
+        Store::create(path.with_extension("begun.h5"), store.header()).unwrap();
+    }
+}
+
+#[test]
+fn a_run_that_has_only_begun_and_one_without_rows_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    let header = Header { rows: vec![], summaries: vec![], observed: vec![], fixed: vec![], ..header(2, 0) };
+    let mut store = Store::create(&path, &header).unwrap();
+    assert_eq!(bits(&Store::open(&path).unwrap()), bits(&store));
+    store.append(generation(0, 7, &header)).unwrap();
+    store
+        .put_posterior(&Predictive { values: Array2::zeros((5, 0)), ..posterior_without_rows(&store, &header) })
+        .unwrap();
+    store.put_modes(&[]).unwrap();
+    assert_eq!(bits(&Store::open(&path).unwrap()), bits(&store));
+}
+
+fn posterior_without_rows(store: &Store, header: &Header) -> Predictive {
+    let mut rng = Key::root(4).stream(Purpose::Predict);
+    let theta = random((5, header.parameters.len()), &mut rng);
+    Predictive {
+        draws: Draws { theta, particle: vec![0, 1, 2, 3, store.run().last().unwrap().len() - 1] },
+        values: Array2::zeros((5, 0)),
+    }
+}
+
+#[test]
+fn the_digest_is_of_the_inference_and_of_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, header) = (folder.path().join("a.h5"), header(3, 4));
+    let mut one = Store::create(&a, &header).unwrap();
+    one.append(generation(0, 50, &header)).unwrap();
+    let before = one.digests();
+
+    let renamed = Header {
+        job_name: "other".into(),
+        job_text: "other".into(),
+        observations_text: String::new(),
+        ..header.clone()
+    };
+    let mut two = Store::create(folder.path().join("b.h5"), &renamed).unwrap();
+    two.provenance(&json!({"threads": 64})).unwrap();
+    two.append(Generation { failed: 1000, ..generation(0, 50, &header) }).unwrap();
+    two.finish(Stop::Generations, 5).unwrap();
+    assert_eq!(two.digests(), before);
+
+    let mut changed = generation(0, 50, &header);
+    changed.summaries[[49, 3]] = f64::from_bits(changed.summaries[[49, 3]].to_bits() ^ 1);
+    for (header, generation) in [
+        (header.clone(), changed),
+        (Header { job_canonical: "{}".into(), ..header.clone() }, generation(0, 50, &header)),
+        (Header { observations_sha256: "".into(), ..header.clone() }, generation(0, 50, &header)),
+    ] {
+        let mut other = Store::create(folder.path().join("c.h5"), &header).unwrap();
+        other.append(generation).unwrap();
+        assert_ne!(other.digests(), before);
+    }
+}
+
+#[test]
+fn a_further_generation_drops_what_was_derived_from_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    let mut store = full(&path, 20, 10);
+    store.append(generation(3, 20, &header(4, 5))).unwrap();
+    let again = Store::open(&path).unwrap();
+    assert!(again.posterior().is_none() && again.modes().is_none() && again.run().stopped.is_none());
+    assert!(again.prior().is_some());
+}
+
+#[test]
+fn equal_contents_are_equal_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a.h5"), folder.path().join("b.h5"));
+    full(&a, 300, 50);
+    full(&b, 300, 50);
+    assert!(fs::read(a).unwrap() == fs::read(b).unwrap());
+}
+
+#[test]
+fn what_is_not_a_result_is_refused_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    let problem = || Store::open(&path).unwrap_err().to_string();
+    assert!(problem().contains("cannot read: No such file"), "{}", problem());
+    fs::write(&path, "").unwrap();
+    assert!(problem().contains("not an HDF5 file"), "{}", problem());
+    fs::write(&path, netcdf::encode(|root| root.text_attribute("title", "another")).unwrap()).unwrap();
+    assert!(problem().contains("not a result of nicho"), "{}", problem());
+    fs::write(&path, netcdf::encode(|root| root.text_attribute("format", "nicho-run/2")).unwrap()).unwrap();
+    assert!(problem().contains("its format is \"nicho-run/2\""), "{}", problem());
+    full(&path, 100, 10);
+    let whole = fs::read(&path).unwrap();
+    for length in [9, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(problem().contains("truncated"), "{length}: {}", problem());
+    }
+}
+
+#[test]
+fn a_changed_number_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    let header = header(2, 3);
+    let mut store = Store::create(&path, &header).unwrap();
+    let small = generation(1, 20, &header); // 20 × 2 numbers are stored as they are, not compressed
+    store.append(small.clone()).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let needle: Vec<u8> = small.theta.iter().take(4).flat_map(|x| x.to_le_bytes()).collect();
+    let at = bytes.windows(needle.len()).position(|w| w == needle).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let problem = Store::open(&path).unwrap_err().to_string();
+    assert!(problem.contains("the digest `inference` does not fit"), "{problem}");
+}
+
+#[test]
+fn a_change_that_cannot_be_written_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("inner");
+    let path = inner.join("run.h5");
+    let header = header(2, 3);
+    let missing = Store::create(&path, &header).unwrap_err();
+    assert!(matches!(missing, Error::Io { .. }), "{missing}");
+    assert!(
+        missing.to_string().contains("inner: cannot write a result file into this folder: No such file"),
+        "{missing}"
+    );
+
+    fs::create_dir(&inner).unwrap();
+    let mut store = Store::create(&path, &header).unwrap();
+    let before = fs::read(&path).unwrap();
+    fs::create_dir(inner.join("run.h5.tmp")).unwrap(); // works for root too, whom no permission stops
+    assert!(matches!(store.append(generation(0, 5, &header)), Err(Error::Io { .. })));
+    assert!(store.run().generations.is_empty());
+    assert!(before == fs::read(&path).unwrap());
+
+    fs::remove_dir(inner.join("run.h5.tmp")).unwrap();
+    let misfit = store.append(generation(0, 5, &self::header(3, 3))).unwrap_err();
+    assert!(misfit.to_string().contains("must hold 2 parameters and 3 summaries"), "{misfit}");
+    let reserved = Header { parameters: vec![column("draw", "-")], ..header };
+    assert!(Store::create(&path, &reserved).unwrap_err().to_string().contains("`draw`"));
+    assert!(before == fs::read(&path).unwrap());
+    assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_stays_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("file.h5"), folder.path().join("link.h5"));
+    let header = header(2, 3);
+    Store::create(&file, &header).unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    Store::open(&link).unwrap().append(generation(0, 5, &header)).unwrap();
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(Store::open(&file).unwrap().run().generations.len(), 1);
+}
+
+const VICTIM: &str = "NICHO_TEST_VICTIM";
+
+/// Not a test of its own: what the child of the next test does.
+#[test]
+fn victim() {
+    let Some(path) = std::env::var_os(VICTIM) else { return };
+    let header = header(6, 8);
+    let mut store = Store::create(path, &header).unwrap();
+    for index in 0.. {
+        store.append(generation(index, 400, &header)).unwrap();
+    }
+}
+
+#[test]
+fn a_kill_at_any_instant_leaves_complete_generations() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = header(6, 8);
+    let mut rng = Key::root(20).stream(Purpose::Simulate);
+    let mut torn = 0;
+    for round in 0..20 {
+        let path = folder.path().join(format!("run-{round}.h5"));
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::tests::victim"])
+            .env(VICTIM, &path)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        while !path.exists() && started.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros((rng.uniform() * 3e5) as u64));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        torn += usize::from(path.with_extension("h5.tmp").exists());
+        let mut store = Store::open(&path).unwrap();
+        let count = store.run().generations.len();
+        for (index, found) in store.run().generations.iter().enumerate() {
+            assert_eq!(*found, generation(index as u64, 400, &header));
+        }
+        // It goes on from there, over what the kill left beside.
+        store.append(generation(count as u64, 400, &header)).unwrap();
+        assert_eq!(Store::open(&path).unwrap().run().generations.len(), count + 1);
+        assert!(!path.with_extension("h5.tmp").exists());
+    }
+    println!("{torn} of 20 kills hit the middle of a write");
+}
+
+/// `cargo test --release --lib store::tests::speed -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement, not a test"]
+fn speed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    let header = header(10, 31);
+    let mut store = Store::create(&path, &header).unwrap();
+    for index in 0..60 {
+        let next = generation(index, 1000, &header);
+        let started = Instant::now();
+        store.append(next).unwrap();
+        if index % 10 == 0 || index == 59 {
+            println!("generation {index}: {:?}, {} bytes", started.elapsed(), fs::metadata(&path).unwrap().len());
+        }
+    }
+    let started = Instant::now();
+    Store::open(&path).unwrap();
+    println!("open: {:?}", started.elapsed());
+}
