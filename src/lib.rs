@@ -14,3 +14,4 @@ pub mod rng;
 pub mod sampler;
 pub mod store;
 pub mod trial;
+pub mod verbs;

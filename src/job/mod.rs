@@ -2,6 +2,7 @@
 //! output path) is flags, and cannot change the answer.
 
 pub mod definition;
+mod header;
 mod priors;
 
 use std::path::{Path, PathBuf};
@@ -10,14 +11,15 @@ use toml::Spanned;
 
 use crate::density::{Marginal, Prior};
 use crate::distance::{self, Distance};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::Problem;
 use crate::sampler::smc::{Schedule, Smc};
-use crate::trial::table::Table;
-use definition::{Definition, Source, nearest};
+use crate::trial::table::{Row, Table};
+use crate::trial::vocabulary::{Role, nearest};
+use definition::{Definition, Source};
 
 /// A job file that has been read and found sound.
 pub struct Job {
@@ -74,23 +76,16 @@ impl Job {
     /// # Errors
     /// [`Error::Input`] if the model is unknown or cannot give a row.
     pub fn fit_model(&self) -> Result<Box<dyn Model>> {
-        let excluded = &self.definition.observations.get_ref().exclude;
-        let rows = match &self.table {
-            None => Vec::new(),
-            Some(table) => {
-                for name in excluded {
-                    let known = table.fitted();
-                    if !known.iter().any(|row| row.id == *name.get_ref()) {
-                        let near = nearest(name.get_ref(), known.iter().map(|r| r.id.as_str()));
-                        let fix = near.map_or("name a row whose fit_role is fit".into(), |n| format!("did you mean '{n}'?"));
-                        let problem = format!("no fitted row is called '{}'", name.get_ref());
-                        return Err(self.source.error(name.span(), "observations.exclude", &problem, &fix));
-                    }
-                }
-                table.fitted().into_iter().filter(|row| !excluded.iter().any(|e| *e.get_ref() == row.id)).collect()
+        let known = self.table.as_ref().map(Table::fitted).unwrap_or_default();
+        for name in &self.definition.observations.get_ref().exclude {
+            if !known.iter().any(|row| row.id == *name.get_ref()) {
+                let near = nearest(name.get_ref(), known.iter().map(|r| r.id.as_str()));
+                let fix = format!("did you mean '{near}'? Only rows whose fit_role is fit can be excluded");
+                let problem = format!("no fitted row is called '{}'", name.get_ref());
+                return Err(self.source.error(name.span(), "observations.exclude", &problem, &fix));
             }
-        };
-        self.model(rows)
+        }
+        self.model(&self.fitted_rows())
     }
 
     /// The model with every fitted and held-out row as its summaries; `None` without a table.
@@ -98,10 +93,10 @@ impl Job {
     /// # Errors
     /// Those of [`Job::fit_model`].
     pub fn forecast_model(&self) -> Result<Option<Box<dyn Model>>> {
-        self.table.as_ref().map(|table| self.model(table.predicted())).transpose()
+        self.table.as_ref().map(|_| self.model(&self.predicted_rows())).transpose()
     }
 
-    fn model(&self, rows: Vec<crate::trial::table::Row>) -> Result<Box<dyn Model>> {
+    fn model(&self, rows: &[&Row]) -> Result<Box<dyn Model>> {
         let def = &self.definition.model;
         let name = def.name.get_ref();
         let patients = def.patients.as_ref();
@@ -118,18 +113,17 @@ impl Job {
                     let fix = "name a table: file = \"data/iris.csv\"";
                     return Err(self.source.error(span, "observations.file", "the model 'cml' needs trial data", fix));
                 };
-                let size = patients.map_or(table.patients(), |p| *p.get_ref());
+                let size = patients.map_or(arm_size(table), |p| *p.get_ref());
                 if !(10..=100_000).contains(&size) {
                     let span = patients.map_or(0..0, Spanned::span);
                     let problem = format!("{size} patients; the legal range is 10 to 100000");
                     return Err(self.source.error(span, "model.patients", &problem, "give the size of the trial's arm"));
                 }
-                Ok(Box::new(model::cml::Cml::new(size, rows)))
+                Ok(Box::new(model::cml::cohort::Cml::new(size, rows)?))
             }
             other => {
                 let near = nearest(other, model::CATALOGUE.iter().copied());
-                let hint = near.map(|n| format!("did you mean '{n}'? ")).unwrap_or_default();
-                let fix = format!("{hint}the models are {}", model::CATALOGUE.join(", "));
+                let fix = format!("did you mean '{near}'? The models are {}", model::CATALOGUE.join(", "));
                 Err(self.source.error(def.name.span(), "model.name", &format!("unknown model '{other}'"), &fix))
             }
         }
@@ -140,8 +134,7 @@ impl Job {
         let find = |name: &Spanned<String>, key: &str| {
             table.iter().position(|p| p.name == name.get_ref()).ok_or_else(|| {
                 let near = nearest(name.get_ref(), table.iter().map(|p| p.name));
-                let hint = near.map(|n| format!("did you mean '{n}'? ")).unwrap_or_default();
-                let fix = format!("{hint}`nicho simulate JOB` lists the parameters of the model");
+                let fix = format!("did you mean '{near}'? `nicho check JOB --parameters` lists all of them");
                 let problem = format!("the model '{}' has no parameter '{}'", self.definition.model.name.get_ref(), name.get_ref());
                 self.source.error(name.span(), key, &problem, &fix)
             })
@@ -213,10 +206,18 @@ impl Job {
     }
 
     /// The rows of the table that are fitted, in the order of the model's summaries.
-    pub fn fitted_rows(&self) -> Vec<crate::trial::table::Row> {
+    pub fn fitted_rows(&self) -> Vec<&Row> {
         let excluded = &self.definition.observations.get_ref().exclude;
         let rows = self.table.as_ref().map(Table::fitted).unwrap_or_default();
         rows.into_iter().filter(|row| !excluded.iter().any(|e| *e.get_ref() == row.id)).collect()
+    }
+
+    /// The rows that are predicted: the fitted ones, then those held out and those that the job excludes.
+    pub fn predicted_rows(&self) -> Vec<&Row> {
+        let mut rows = self.fitted_rows();
+        let rest: Vec<&Row> = self.table.iter().flat_map(Table::rows).filter(|row| row.role != Role::Context).collect();
+        rows.extend(rest.into_iter().filter(|row| !self.fitted_rows().iter().any(|fitted| fitted.id == row.id)));
+        rows
     }
 
     /// Observed values in the order of the model's summaries.
@@ -358,8 +359,10 @@ fn load_table(source: &Source, name: &Spanned<PathBuf>) -> Result<Table> {
         let fix = "paths are relative to the job file; name an existing table";
         return Err(source.error(name.span(), "observations.file", &problem, fix));
     }
-    Table::load(&path).map_err(|error| match error {
-        Error::Io { .. } => error,
-        other => other,
-    })
+    Table::load(&path)
+}
+
+/// Patients of the trial's arm: the largest denominator of its fitted rows.
+fn arm_size(table: &Table) -> usize {
+    table.fitted().iter().filter_map(|row| row.n).fold(0.0, f64::max) as usize
 }

@@ -2,10 +2,11 @@
 
 use toml::Spanned;
 
-use super::definition::{PriorDef, Source, nearest};
+use super::definition::{PriorDef, Source};
 use crate::density::Marginal;
 use crate::error::Result;
 use crate::model::Parameter;
+use crate::trial::vocabulary::nearest;
 
 /// What each distribution takes, in the order of its constructor.
 const TAKES: [(&str, [&str; 2]); 5] = [
@@ -27,8 +28,8 @@ pub fn marginal(source: &Source, parameter: &Parameter, def: &Spanned<PriorDef>)
     let name = inner.distribution.get_ref().as_str();
     let Some((_, takes)) = TAKES.iter().find(|(known, _)| *known == name) else {
         let names: Vec<&str> = TAKES.iter().map(|(n, _)| *n).collect();
-        let hint = nearest(name, names.iter().copied()).map(|n| format!("did you mean '{n}'? ")).unwrap_or_default();
-        let fix = format!("{hint}the distributions are {}", names.join(", "));
+        let near = nearest(name, names.iter().copied());
+        let fix = format!("did you mean '{near}'? The distributions are {}", names.join(", "));
         return Err(source.error(inner.distribution.span(), &key, &format!("unknown distribution '{name}'"), &fix));
     };
     let given = [

@@ -63,6 +63,9 @@ impl fmt::Display for Proposed {
     }
 }
 
+/// Names of the models that a job can ask for.
+pub const CATALOGUE: &[&str] = &["cml", "coin", "normal"];
+
 /// One summary statistic that a model returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {

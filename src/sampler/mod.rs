@@ -95,6 +95,8 @@ pub struct Progress {
     pub simulated: u64,
     /// Those that failed.
     pub failed: u64,
+    /// Trials of the whole run so far.
+    pub total: u64,
 }
 
 /// Watches an inference: shows progress, says when to stop early.

@@ -173,7 +173,6 @@ enum End {
 struct Collect<'a> {
     settings: &'a Smc,
     layout: Layout,
-    before: u64,
     progress: Progress,
     trial: Vec<u64>,
     rows: Vec<f64>,
@@ -185,19 +184,19 @@ struct Collect<'a> {
 impl<'a> Collect<'a> {
     fn new(settings: &'a Smc, before: u64, generation: usize, tolerance: f64, layout: Layout, watch: &'a mut dyn Watch) -> Self {
         let progress = Progress { generation, tolerance, accepted: 0, population: settings.population, simulated: 0, failed: 0 };
-        Collect { settings, layout, before, progress, trial: vec![], rows: vec![], failed: vec![], end: End::Open, watch }
+        Collect { settings, layout, progress, trial: vec![], rows: vec![], failed: vec![], end: End::Open, watch }
     }
 
     /// The rule that the counters meet, if any. Depends on nothing but the ids seen so far.
     fn rule(&self) -> Option<End> {
-        let Progress { generation, accepted, population, simulated, failed, .. } = self.progress;
+        let Progress { generation, accepted, population, simulated, failed, total, .. } = self.progress;
         if accepted == population {
             return Some(End::Full);
         }
         if simulated >= FAILURES_FROM && failed as f64 > self.settings.failures * simulated as f64 {
             return Some(End::Failures);
         }
-        if self.before + simulated >= self.settings.simulations {
+        if total >= self.settings.simulations {
             return Some(End::Rule(Stop::Simulations));
         }
         let hopeless = generation > 0 && simulated as f64 * self.settings.acceptance_rate > population as f64;
@@ -224,6 +223,7 @@ impl<'a> Collect<'a> {
 impl Sink for Collect<'_> {
     fn next(&mut self, id: u64, outcome: Outcome, row: &[f64]) -> ControlFlow<()> {
         self.progress.simulated += 1;
+        self.progress.total += 1;
         match outcome {
             Outcome::Kept => {
                 self.progress.accepted += 1;
