@@ -448,7 +448,8 @@ mod tests {
     use crate::trial::history::Plan;
 
     const IRIS: &str = include_str!("../../jobs/data/iris.csv");
-    const HEADER: &str = "id,fit_role,group,endpoint,kind,given,month,value,n,se,level,level_se,se_basis,definition,reason,source\n";
+    const HEADER: &str =
+        "id,fit_role,group,endpoint,kind,given,month,value,n,se,level,level_se,se_basis,definition,reason,source\n";
 
     fn iris() -> Table {
         Table::parse(IRIS, Path::new("iris.csv")).unwrap()
@@ -471,7 +472,9 @@ mod tests {
         for row in table.rows() {
             match row.role {
                 Role::Fit => assert!(row.month <= 60.0 && row.given.iter().all(|t| t.month.is_none_or(|m| m <= 60.0))),
-                Role::HeldOut => assert!(row.month > 60.0 && row.month <= 120.0 && !row.reason.is_empty(), "{}", row.id),
+                Role::HeldOut => {
+                    assert!(row.month > 60.0 && row.month <= 120.0 && !row.reason.is_empty(), "{}", row.id)
+                }
                 Role::Context => assert!(!row.reason.is_empty(), "{}", row.id),
             }
             assert!(!row.source.is_empty() && !row.definition.is_empty());
@@ -551,7 +554,10 @@ mod tests {
             assert!(message.contains(problem) && message.contains("fix: ") && message.contains(fix), "{message}");
         }
         let unknown = Table::parse("id,fit_rol\na,fit\n", Path::new("t.csv")).unwrap_err().to_string();
-        assert!(unknown.starts_with("t.csv:1:4: fit_rol: unknown column") && unknown.contains("\"fit_role\"?"), "{unknown}");
+        assert!(
+            unknown.starts_with("t.csv:1:4: fit_rol: unknown column") && unknown.contains("\"fit_role\"?"),
+            "{unknown}"
+        );
         let missing = Table::parse(&HEADER.replace(",group", ""), Path::new("t.csv")).unwrap_err().to_string();
         assert!(missing.contains("group: the column is missing"), "{missing}");
         let absent = Table::load(Path::new("no/such.csv")).unwrap_err();
