@@ -3,5 +3,6 @@
 pub mod covariance;
 pub mod estimate;
 pub mod history;
+pub mod skill;
 pub mod table;
 pub mod vocabulary;
