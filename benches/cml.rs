@@ -54,11 +54,9 @@ fn burden(patients: &[Patient], months: &[f64], width: Width) -> f64 {
 fn patients(c: &mut Criterion) {
     let cohort = cohort();
     let median = [Patient::median()];
-    for (name, patients, last) in [
-        ("median patient, 60 months", &median[..], 60),
-        ("cohort, 60 months", &cohort, 60),
-        ("cohort, 120 months", &cohort, 120),
-    ] {
+    for (name, patients, last) in
+        [("median patient, 60 months", &median[..], 60), ("cohort, 60 months", &cohort, 60), ("cohort, 120 months", &cohort, 120)]
+    {
         let months = visits(last);
         let mut group = c.benchmark_group(name);
         group.throughput(Throughput::Elements(patients.len() as u64));

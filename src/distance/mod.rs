@@ -1,66 +1,31 @@
-//! stand-in until the trial branch lands
-/// Distance.
+//! Distances between the summaries of a simulation and those observed.
+
+pub mod euclidean;
+pub mod trial;
+
+/// A distance between rows of summaries, which holds the observed one.
 pub trait Distance: Send + Sync {
-    /// Distance between two rows of summaries.
+    /// Distance between two rows of summaries; finite and >= 0 for finite summaries.
     fn between(&self, a: &[f64], b: &[f64]) -> f64;
-    /// Observed values.
+
+    /// The observed summaries.
     fn observed(&self) -> &[f64];
+
     /// Distance of simulated summaries from the observed ones.
     fn distance(&self, summaries: &[f64]) -> f64 {
         self.between(summaries, self.observed())
     }
-    /// Lower bound.
+
+    /// The least distance that any summaries between `lower` and `upper` can have, or a number below it; 0 is always
+    /// allowed. Early rejection stops a simulation whose bound exceeds the tolerance.
     fn lower_bound(&self, _lower: &[f64], _upper: &[f64]) -> f64 {
         0.0
     }
-    /// Scale.
+
+    /// Where the errors of the observations are known: divide a distance by this and it is in units of their standard
+    /// error, as a root mean square over the rows; half the squared distance is then minus their normal log-likelihood, up
+    /// to a constant. `None` where they are not.
     fn scale(&self) -> Option<f64> {
         None
-    }
-}
-
-/// Euclid.
-pub struct Euclidean(Vec<f64>, Vec<f64>);
-impl Euclidean {
-    /// New.
-    ///
-    /// # Errors
-    /// Names.
-    pub fn new(names: &[String], observed: &[f64], weights: &std::collections::BTreeMap<String, f64>) -> Result<Self, String> {
-        Ok(Euclidean(observed.to_vec(), names.iter().map(|n| weights.get(n).copied().unwrap_or(1.0)).collect()))
-    }
-}
-impl Distance for Euclidean {
-    fn between(&self, a: &[f64], b: &[f64]) -> f64 {
-        a.iter().zip(b).zip(&self.1).map(|((a, b), w)| w * (a - b) * (a - b)).sum::<f64>().sqrt()
-    }
-    fn observed(&self) -> &[f64] {
-        &self.0
-    }
-}
-/// Trial.
-pub mod trial {
-    use super::Distance;
-    /// T
-    pub struct Trial(Vec<f64>, Vec<f64>);
-    impl Trial {
-        /// New.
-        ///
-        /// # Errors
-        /// Names.
-        pub fn new(rows: &[&crate::trial::table::Row], _w: &std::collections::BTreeMap<String, f64>) -> Result<Self, String> {
-            Ok(Trial(rows.iter().map(|r| r.value).collect(), rows.iter().map(|r| 1.0 / r.variance().unwrap_or(1.0)).collect()))
-        }
-    }
-    impl Distance for Trial {
-        fn between(&self, a: &[f64], b: &[f64]) -> f64 {
-            a.iter().zip(b).zip(&self.1).map(|((a, b), w)| w * (a - b) * (a - b)).sum::<f64>().sqrt()
-        }
-        fn observed(&self) -> &[f64] {
-            &self.0
-        }
-        fn scale(&self) -> Option<f64> {
-            Some(1.0)
-        }
     }
 }

@@ -116,10 +116,7 @@ fn every_problem_is_solved_once_and_its_error_follows_the_tolerance() {
             assert_eq!(seen.len(), times.len() - id % 3);
             for (y, t) in seen.iter().zip(times) {
                 let exact = logistic(start, r, c, t);
-                assert!(
-                    (y / exact - 1.0).abs() < 30.0 * relative,
-                    "{id} at {t}: {y} for {exact}, tolerance {relative}"
-                );
+                assert!((y / exact - 1.0).abs() < 30.0 * relative, "{id} at {t}: {y} for {exact}, tolerance {relative}");
             }
         }
     }

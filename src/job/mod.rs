@@ -5,13 +5,14 @@ pub mod definition;
 mod header;
 mod priors;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
 use crate::density::{Marginal, Prior};
 use crate::distance::{self, Distance};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
@@ -135,7 +136,8 @@ impl Job {
             table.iter().position(|p| p.name == name.get_ref()).ok_or_else(|| {
                 let near = nearest(name.get_ref(), table.iter().map(|p| p.name));
                 let fix = format!("did you mean '{near}'? `nicho check JOB --parameters` lists all of them");
-                let problem = format!("the model '{}' has no parameter '{}'", self.definition.model.name.get_ref(), name.get_ref());
+                let problem =
+                    format!("the model '{}' has no parameter '{}'", self.definition.model.name.get_ref(), name.get_ref());
                 self.source.error(name.span(), key, &problem, &fix)
             })
         };
@@ -156,7 +158,12 @@ impl Job {
             let index = find(name, &key)?;
             if self.definition.model.fixed.contains_key(name) {
                 let fix = "keep it under [priors] to infer it, or under [model.fixed] to fix it";
-                return Err(self.source.error(name.span(), &key, "the parameter is named twice: it also stands under [model.fixed]", fix));
+                return Err(self.source.error(
+                    name.span(),
+                    &key,
+                    "the parameter is named twice: it also stands under [model.fixed]",
+                    fix,
+                ));
             }
             inferred.push((index, priors::marginal(&self.source, &table[index], def)?));
         }
@@ -170,29 +177,33 @@ impl Job {
     /// [`Error::Input`] for an unknown distance, row or weight.
     pub fn distance(&self, model: &dyn Model) -> Result<Box<dyn Distance>> {
         let def = &self.definition.distance;
-        let weights = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
+        let weights: BTreeMap<String, f64> = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
         let trial = self.table.is_some();
         let name = def.name.as_ref().map_or(if trial { "trial" } else { "euclidean" }, |n| n.get_ref().as_str());
         let span = def.name.as_ref().map_or(0..0, Spanned::span);
-        let place = |key: &str, problem: String, fix: &str| {
-            let span = def.weights.first_key_value().map_or(span.clone(), |(name, _)| name.span());
-            self.source.error(span, key, &problem, fix)
+        let placed = |error: Error| match error {
+            Error::Usage { problem, fix } => {
+                let span = def.weights.first_key_value().map_or(span.clone(), |(name, _)| name.span());
+                self.source.error(span, "distance.weights", &problem, &fix)
+            }
+            other => other,
         };
         match name {
             "trial" if trial => {
-                let rows = self.fitted_rows();
-                let distance = distance::trial::Trial::new(&rows, &weights);
-                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(|problem| {
-                    place("distance.weights", problem, "name rows or groups of the observation table, with weights of 0 or more")
-                })
+                let distance = distance::trial::Trial::new(&self.fitted_rows(), &weights);
+                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
             }
             "euclidean" => {
-                let observed = self.observed(model)?;
-                let names: Vec<String> = model.summaries().iter().map(|s| s.name.clone()).collect();
-                let distance = distance::Euclidean::new(&names, &observed, &weights);
-                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(|problem| {
-                    place("distance.weights", problem, "name summaries of the model, with weights of 0 or more")
-                })
+                let names: Vec<&str> = model.summaries().iter().map(|s| s.name.as_str()).collect();
+                if let Some(name) = def.weights.keys().find(|name| !names.contains(&name.get_ref().as_str())) {
+                    let problem = format!("the model has no summary '{}'", name.get_ref());
+                    let fix = format!("the summaries are {}", names.join(", "));
+                    return Err(self.source.error(name.span(), "distance.weights", &problem, &fix));
+                }
+                let weight = |name: &&str| weights.get(*name).copied().unwrap_or(1.0);
+                let weights: Vec<f64> = names.iter().map(weight).collect();
+                let distance = distance::euclidean::Euclidean::new(self.observed(model)?, vec![1.0; names.len()], weights, 2.0);
+                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
             }
             "trial" => {
                 let fix = "name a table under [observations], or use euclidean";
@@ -285,11 +296,7 @@ impl Job {
     /// Settings of the refinement.
     pub fn refine(&self) -> Refine {
         let def = &self.definition.refine;
-        Refine {
-            modes: *def.modes.get_ref(),
-            simulations: *def.simulations.get_ref(),
-            replicates: *def.replicates.get_ref(),
-        }
+        Refine { modes: *def.modes.get_ref(), simulations: *def.simulations.get_ref(), replicates: *def.replicates.get_ref() }
     }
 
     /// The job as parsed, with every default and every parameter value, in a canonical form: what enters the digest.

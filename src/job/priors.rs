@@ -85,7 +85,8 @@ fn check_shape(name: &str, [x, y]: [f64; 2], parameter: &Parameter) -> Result<Ma
         if (low..=high).contains(&value) {
             return Ok(());
         }
-        let problem = format!("{what} {value} is outside the legal range of {} [{low}, {high}] {}", parameter.name, parameter.unit);
+        let problem =
+            format!("{what} {value} is outside the legal range of {} [{low}, {high}] {}", parameter.name, parameter.unit);
         Err((problem, "move it into the range".to_string()))
     };
     match name {
@@ -108,9 +109,10 @@ fn check_shape(name: &str, [x, y]: [f64; 2], parameter: &Parameter) -> Result<Ma
             Ok(Marginal::LogUniform { lower: x, upper: y })
         }
         "beta" if x <= 0.0 || y <= 0.0 => complain(format!("a = {x}, b = {y}: shapes must be above 0"), "give positive shapes"),
-        "beta" if low > 0.0 || high < 1.0 => {
-            complain(format!("a beta prior covers 0 to 1, but the legal range is [{low}, {high}]"), "use uniform within the range")
-        }
+        "beta" if low > 0.0 || high < 1.0 => complain(
+            format!("a beta prior covers 0 to 1, but the legal range is [{low}, {high}]"),
+            "use uniform within the range",
+        ),
         "beta" => Ok(Marginal::Beta { a: x, b: y }),
         _ if y <= 0.0 => {
             let fix = "give an sd above 0, or name the parameter under [model.fixed] instead";

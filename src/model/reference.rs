@@ -21,7 +21,15 @@ const CLOSED: &str = "reference model; closed-form posterior";
 
 impl Default for Coin {
     fn default() -> Self {
-        let parameter = |name, meaning, default, range| Parameter { name, unit: "-", meaning, default, range, source: CLOSED, prior: Proposed::Fixed };
+        let parameter = |name, meaning, default, range| Parameter {
+            name,
+            unit: "-",
+            meaning,
+            default,
+            range,
+            source: CLOSED,
+            prior: Proposed::Fixed,
+        };
         Coin {
             parameters: [
                 parameter("p_heads", "probability of heads", 0.5, (0.0, 1.0)),
@@ -34,7 +42,15 @@ impl Default for Coin {
 
 impl Default for Normal {
     fn default() -> Self {
-        let parameter = |name, meaning, default, range| Parameter { name, unit: "-", meaning, default, range, source: CLOSED, prior: Proposed::Fixed };
+        let parameter = |name, meaning, default, range| Parameter {
+            name,
+            unit: "-",
+            meaning,
+            default,
+            range,
+            source: CLOSED,
+            prior: Proposed::Fixed,
+        };
         Normal {
             parameters: [
                 parameter("mean", "mean of the distribution", 0.0, (-1e9, 1e9)),

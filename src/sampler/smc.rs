@@ -183,7 +183,8 @@ struct Collect<'a> {
 
 impl<'a> Collect<'a> {
     fn new(settings: &'a Smc, before: u64, generation: usize, tolerance: f64, layout: Layout, watch: &'a mut dyn Watch) -> Self {
-        let progress = Progress { generation, tolerance, accepted: 0, population: settings.population, simulated: 0, failed: 0 };
+        let population = settings.population;
+        let progress = Progress { generation, tolerance, accepted: 0, population, simulated: 0, failed: 0, total: before };
         Collect { settings, layout, progress, trial: vec![], rows: vec![], failed: vec![], end: End::Open, watch }
     }
 

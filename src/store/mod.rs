@@ -211,12 +211,8 @@ impl Store {
         let particles = self.contents.run.last().map_or(0, Generation::len);
         let draws = &posterior.draws;
         check_predictive(&self.contents.header, posterior).map_err(refuse(&self.path))?;
-        if particles == 0
-            || draws.particle.len() != draws.theta.nrows()
-            || draws.particle.iter().any(|p| *p >= particles)
-        {
-            let problem =
-                format!("posterior draws must each name one of the {particles} particles of the last generation");
+        if particles == 0 || draws.particle.len() != draws.theta.nrows() || draws.particle.iter().any(|p| *p >= particles) {
+            let problem = format!("posterior draws must each name one of the {particles} particles of the last generation");
             return Err(refuse(&self.path)(problem));
         }
         self.change(|contents| contents.posterior = Some(posterior.clone()))
@@ -326,9 +322,7 @@ fn check_header(header: &Header) -> Result<(), String> {
         return Err(format!("{} observed values for {} summaries", header.observed.len(), header.summaries.len()));
     }
     let parameters = || header.parameters.iter().chain(header.fixed.iter().map(|f| &f.0)).map(|c| c.name.as_str());
-    if let Some(name) =
-        parameters().find(|n| RESERVED.contains(n) || n.is_empty() || n.contains(['/', '\0']) || *n == ".")
-    {
+    if let Some(name) = parameters().find(|n| RESERVED.contains(n) || n.is_empty() || n.contains(['/', '\0']) || *n == ".") {
         return Err(format!("a parameter cannot have the name `{name}` in a result file"));
     }
     unique("parameter", parameters())?;
@@ -352,11 +346,8 @@ fn check_generation(header: &Header, g: &Generation) -> Result<(), String> {
         && g.summaries.dim() == (n, summaries)
         && g.distance.len() == n
         && g.ln_weight.len() == n;
-    let problem = || {
-        format!(
-            "a generation must hold {parameters} parameters and {summaries} summaries for each of its {n} particles"
-        )
-    };
+    let problem =
+        || format!("a generation must hold {parameters} parameters and {summaries} summaries for each of its {n} particles");
     if fits { Ok(()) } else { Err(problem()) }
 }
 

@@ -71,8 +71,7 @@ pub(super) fn decode(bytes: &[u8]) -> hdf5::Result<File> {
     let name = CString::new(unique_name()).map_err(|e| e.to_string())?;
     hdf5::sync::sync(|| {
         // SAFETY: the property list is open; HDF5 copies the `len` readable bytes and does not write to them.
-        let set =
-            unsafe { hdf5_sys::h5p::H5Pset_file_image(access.id(), bytes.as_ptr().cast_mut().cast(), bytes.len()) };
+        let set = unsafe { hdf5_sys::h5p::H5Pset_file_image(access.id(), bytes.as_ptr().cast_mut().cast(), bytes.len()) };
         if set < 0 {
             return Err(hdf5::Error::query()?);
         }

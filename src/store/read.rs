@@ -158,8 +158,7 @@ fn predictive(root: &Group, of: &str, header: &Header) -> hdf5::Result<Option<Pr
         }
         to.iter_mut().zip(from).for_each(|(to, from)| *to = from);
     }
-    let values =
-        if header.rows.is_empty() { Vec::new() } else { numbers(&root.group(&format!("{of}_predictive"))?, "value")? };
+    let values = if header.rows.is_empty() { Vec::new() } else { numbers(&root.group(&format!("{of}_predictive"))?, "value")? };
     let values = Array2::from_shape_vec((draws, header.rows.len()), values)?;
     Ok(Some(Predictive { draws: Draws { theta, particle: Vec::new() }, values }))
 }

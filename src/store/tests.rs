@@ -113,18 +113,9 @@ fn full(path: &Path, particles: usize, draws: usize) -> Store {
 fn bits(store: &Store) -> String {
     let c = &store.contents;
     let numbers = |a: &Array2<f64>| a.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    let predictive = |p: &Option<Predictive>| {
-        p.as_ref().map(|p| (numbers(&p.draws.theta), p.draws.particle.clone(), numbers(&p.values)))
-    };
-    format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?}",
-        c.header,
-        c.run,
-        predictive(&c.prior),
-        predictive(&c.posterior),
-        c.modes,
-        c.sessions
-    )
+    let predictive =
+        |p: &Option<Predictive>| p.as_ref().map(|p| (numbers(&p.draws.theta), p.draws.particle.clone(), numbers(&p.values)));
+    format!("{:?} {:?} {:?} {:?} {:?} {:?}", c.header, c.run, predictive(&c.prior), predictive(&c.posterior), c.modes, c.sessions)
 }
 
 #[test]
@@ -152,9 +143,7 @@ fn a_run_that_has_only_begun_and_one_without_rows_come_back() {
     let mut store = Store::create(&path, &header).unwrap();
     assert_eq!(bits(&Store::open(&path).unwrap()), bits(&store));
     store.append(generation(0, 7, &header)).unwrap();
-    store
-        .put_posterior(&Predictive { values: Array2::zeros((5, 0)), ..posterior_without_rows(&store, &header) })
-        .unwrap();
+    store.put_posterior(&Predictive { values: Array2::zeros((5, 0)), ..posterior_without_rows(&store, &header) }).unwrap();
     store.put_modes(&[]).unwrap();
     assert_eq!(bits(&Store::open(&path).unwrap()), bits(&store));
 }
@@ -176,12 +165,8 @@ fn the_digest_is_of_the_inference_and_of_nothing_else() {
     one.append(generation(0, 50, &header)).unwrap();
     let before = one.digests();
 
-    let renamed = Header {
-        job_name: "other".into(),
-        job_text: "other".into(),
-        observations_text: String::new(),
-        ..header.clone()
-    };
+    let renamed =
+        Header { job_name: "other".into(), job_text: "other".into(), observations_text: String::new(), ..header.clone() };
     let mut two = Store::create(folder.path().join("b.h5"), &renamed).unwrap();
     two.provenance(&json!({"threads": 64})).unwrap();
     two.append(Generation { failed: 1000, ..generation(0, 50, &header) }).unwrap();
@@ -266,10 +251,7 @@ fn a_change_that_cannot_be_written_is_not_made() {
     let header = header(2, 3);
     let missing = Store::create(&path, &header).unwrap_err();
     assert!(matches!(missing, Error::Io { .. }), "{missing}");
-    assert!(
-        missing.to_string().contains("inner: cannot write a result file into this folder: No such file"),
-        "{missing}"
-    );
+    assert!(missing.to_string().contains("inner: cannot write a result file into this folder: No such file"), "{missing}");
 
     fs::create_dir(&inner).unwrap();
     let mut store = Store::create(&path, &header).unwrap();

@@ -189,8 +189,7 @@ fn population(root: &Scope, header: &Header, last: &Generation, index: usize) ->
 }
 
 fn generations(root: &Scope, header: &Header, run: &Run) -> hdf5::Result<()> {
-    let mut group =
-        root.group("generations", "every generation of the sampler; one group for each, and a table of all")?;
+    let mut group = root.group("generations", "every generation of the sampler; one group for each, and a table of all")?;
     columns(&mut group, "parameter", "inferred parameter", &header.parameters)?;
     columns(&mut group, "summary", "fitted summary", &header.summaries)?;
     let meaning = about("", "observed value of the fitted summary, in its unit");
@@ -257,8 +256,7 @@ fn posterior_modes(root: &Scope, header: &Header, modes: &[Mode]) -> hdf5::Resul
     };
     let axes = ["mode", "parameter"];
     group.variable("theta", &axes, matrix(|m| &m.theta)?.view(), about("", "parameters in natural units"))?;
-    let meaning =
-        about("", "standard deviation that the local curvature implies, in natural units; NaN where there is none");
+    let meaning = about("", "standard deviation that the local curvature implies, in natural units; NaN where there is none");
     group.variable("curvature_sd", &axes, matrix(|m| &m.curvature_sd)?.view(), meaning)?;
     let figure = |get: fn(&Mode) -> f64| modes.iter().map(get).collect::<Vec<f64>>();
     for (name, values, meaning) in [

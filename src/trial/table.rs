@@ -113,8 +113,7 @@ impl Table {
             column: 1,
             key: "observations".into(),
             problem: format!("the observation table cannot be read: {error}"),
-            fix: "check the path in the job file (it is relative to the job file) and that the file is UTF-8 text"
-                .into(),
+            fix: "check the path in the job file (it is relative to the job file) and that the file is UTF-8 text".into(),
         })?;
         Table::parse(&text, path)
     }
@@ -128,14 +127,14 @@ impl Table {
     pub fn parse(text: &str, name: &Path) -> Result<Table> {
         let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(text.as_bytes());
         let lines: Vec<&str> = text.lines().collect();
-        let header = reader.headers().map_err(|e| broken(name, &e))?.clone();
-        let header_line = header.position().map_or(1, |p| p.line() as usize);
         let source = Source { name, lines: &lines };
+        let header = reader.headers().map_err(|e| source.broken(&e))?.clone();
+        let header_line = source.line(header.position());
         let order = columns(&header, header_line, &source)?;
         let mut rows: Vec<Row> = Vec::new();
         for record in reader.records() {
-            let record = record.map_err(|e| broken(name, &e))?;
-            let line = record.position().map_or(0, |p| p.line() as usize);
+            let record = record.map_err(|e| source.broken(&e))?;
+            let line = source.line(record.position());
             let fields = Fields { record: &record, order: &order, line, source: &source };
             let row = fields.row()?;
             if let Some(first) = rows.iter().find(|r| r.id == row.id) {
@@ -219,6 +218,24 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// Line of a record. The reader's position is that of the comments and empty lines before it.
+    fn line(&self, position: Option<&csv::Position>) -> usize {
+        let start = position.map_or(1, |p| p.line() as usize).max(1);
+        let skipped = self.lines.iter().skip(start - 1).take_while(|line| line.is_empty() || line.starts_with('#'));
+        (start + skipped.count()).min(self.lines.len().max(1))
+    }
+
+    fn broken(&self, error: &csv::Error) -> Error {
+        let problem = match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                format!("the line has {len} fields, the header has {expected_len}")
+            }
+            _ => error.to_string(),
+        };
+        let fix = "one field per column; put a text that contains a comma between double quotes".to_string();
+        self.error(self.line(error.position()), 0, "row", problem, fix)
+    }
+
     /// An error at the `field`-th field of a line.
     fn error(&self, line: usize, field: usize, key: &str, problem: String, fix: String) -> Error {
         let text = self.lines.get(line.saturating_sub(1)).copied().unwrap_or("");
@@ -238,18 +255,6 @@ impl Source<'_> {
         }
         Error::Input { file: self.name.to_path_buf(), line, column, key: key.into(), problem, fix }
     }
-}
-
-fn broken(name: &Path, error: &csv::Error) -> Error {
-    let line = error.position().map_or(1, |p| p.line() as usize);
-    let problem = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("the line has {len} fields, the header has {expected_len}")
-        }
-        _ => error.to_string(),
-    };
-    let fix = "one field per column; put a text that contains a comma between double quotes".to_string();
-    Error::Input { file: name.to_path_buf(), line, column: 1, key: "row".into(), problem, fix }
 }
 
 /// Where each of [`COLUMNS`] stands in the file.
@@ -366,11 +371,7 @@ impl Fields<'_> {
         let se = given_se.or_else(|| n.map(|n| standard_error(value, n, level)));
         if se.is_none() && role != Role::Context {
             let problem = format!("a {} row needs a standard error, and neither se nor n is given", role.name());
-            return Err(self.error(
-                "se",
-                problem,
-                "give n (binomial error) or se in (0, 1], or make it context".into(),
-            ));
+            return Err(self.error("se", problem, "give n (binomial error) or se in (0, 1], or make it context".into()));
         }
         let group = self.text("group");
         let group = if group.is_empty() { id } else { group };
@@ -442,7 +443,8 @@ mod tests {
     use crate::trial::history::Plan;
 
     const IRIS: &str = include_str!("../../jobs/data/iris.csv");
-    const HEADER: &str = "id,fit_role,group,endpoint,kind,given,month,value,n,se,level,level_se,se_basis,definition,reason,source\n";
+    const HEADER: &str =
+        "id,fit_role,group,endpoint,kind,given,month,value,n,se,level,level_se,se_basis,definition,reason,source\n";
 
     fn iris() -> Table {
         Table::parse(IRIS, Path::new("iris.csv")).unwrap()
@@ -465,7 +467,9 @@ mod tests {
         for row in table.rows() {
             match row.role {
                 Role::Fit => assert!(row.month <= 60.0 && row.given.iter().all(|t| t.month.is_none_or(|m| m <= 60.0))),
-                Role::HeldOut => assert!(row.month > 60.0 && row.month <= 120.0 && !row.reason.is_empty(), "{}", row.id),
+                Role::HeldOut => {
+                    assert!(row.month > 60.0 && row.month <= 120.0 && !row.reason.is_empty(), "{}", row.id)
+                }
                 Role::Context => assert!(!row.reason.is_empty(), "{}", row.id),
             }
             assert!(!row.source.is_empty() && !row.definition.is_empty());
@@ -479,7 +483,10 @@ mod tests {
         let counted: Vec<&Row> = table.rows().iter().filter(|row| row.role != Role::Context).collect();
         for (at, a) in counted.iter().enumerate() {
             for b in &counted[at + 1..] {
-                let same = a.endpoint == b.endpoint && a.month == b.month && a.given == b.given;
+                // A status at a month is another fact than ever having reached it, a rate another than a level.
+                let other = |row: &Row| matches!(row.kind, Kind::At | Kind::Annual);
+                let alike = other(a) == other(b) && a.given == b.given;
+                let same = a.endpoint == b.endpoint && a.month == b.month && alike;
                 assert!(!same, "{} and {}", a.id, b.id);
             }
         }

@@ -24,7 +24,12 @@ pub fn check(file: &Path, threads: usize, parameters: bool) -> Result<()> {
     let lanes = exec::open(threads).lanes();
     let table = problem.model.parameters();
     println!("{}: sound", file.display());
-    println!("  model          {}, {} parameters, {} of them inferred", job.definition.model.name.get_ref(), table.len(), problem.free.len());
+    println!(
+        "  model          {}, {} parameters, {} of them inferred",
+        job.definition.model.name.get_ref(),
+        table.len(),
+        problem.free.len()
+    );
     let rows = job.header()?.rows;
     let held = rows.iter().filter(|row| row.role != "fit").count();
     println!("  observations   {} rows fitted, {held} held out", rows.len() - held);

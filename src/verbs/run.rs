@@ -71,7 +71,7 @@ pub fn work(job: &Job, store: &mut Store, exec: &dyn Executor, session: &mut Ses
     info!(job = job.definition.name.get_ref(), seed = job.definition.seed, threads = exec.lanes(), "{}", describe(store.run()));
     let mut run = store.run().clone();
     let mut save = |run: &Run| -> Result<()> {
-        store.provenance(session.record())?;
+        store.provenance(&session.record())?;
         match (run.stopped, run.last()) {
             (Some(reason), _) => store.finish(reason, run.spent),
             (None, Some(last)) => store.append(last.clone()),
@@ -86,7 +86,7 @@ pub fn work(job: &Job, store: &mut Store, exec: &dyn Executor, session: &mut Ses
     if !derived {
         return Err(interrupted(store));
     }
-    store.provenance(session.record())
+    store.provenance(&session.record())
 }
 
 /// Makes the derived groups that are missing; `false` if a signal broke it off.
@@ -153,7 +153,11 @@ fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> 
         Ok(store) => store,
         Err(error) => {
             let problem = format!("a file is there that cannot be used: {error}");
-            return Err(Error::Output { path: path.into(), problem, fix: "give another path with -o, or move the file away".into() });
+            return Err(Error::Output {
+                path: path.into(),
+                problem,
+                fix: "give another path with -o, or move the file away".into(),
+            });
         }
     };
     let changed = differences(there.header(), header);

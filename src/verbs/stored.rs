@@ -49,7 +49,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
     };
     drop(show);
     store.put_modes(&modes)?;
-    store.provenance(session.record())?;
+    store.provenance(&session.record())?;
     print_result(&store, &job, None)
 }
 

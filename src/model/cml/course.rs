@@ -295,8 +295,8 @@ mod tests {
     use crate::rng::{Key, Purpose};
 
     const VISITS: [f64; 22] = [
-        1.0, 2.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 21.0, 24.0, 27.0, 30.0, 33.0, 36.0, 39.0, 42.0, 45.0, 48.0, 51.0,
-        54.0, 57.0, 60.0,
+        1.0, 2.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 21.0, 24.0, 27.0, 30.0, 33.0, 36.0, 39.0, 42.0, 45.0, 48.0, 51.0, 54.0, 57.0,
+        60.0,
     ];
 
     /// Diverse patients: spreads near those between patients of the model, mutants and bypasses included.

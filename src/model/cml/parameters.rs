@@ -307,9 +307,8 @@ impl Population {
     /// [`Unsimulable`] if `theta` has another length, if a value is not a number or lies outside its range, or if normal
     /// stem cells could not sustain themselves (`stem_loss` not below `renewal`).
     pub fn new(theta: &[f64]) -> Result<Self, Unsimulable> {
-        let full: &[f64; TABLE.len()] = theta
-            .try_into()
-            .map_err(|_| Unsimulable(format!("{} values for {} parameters", theta.len(), TABLE.len())))?;
+        let full: &[f64; TABLE.len()] =
+            theta.try_into().map_err(|_| Unsimulable(format!("{} values for {} parameters", theta.len(), TABLE.len())))?;
         for (value, p) in full.iter().zip(TABLE) {
             if !(p.range.0..=p.range.1).contains(value) {
                 let (low, high) = p.range;
