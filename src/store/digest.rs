@@ -91,6 +91,13 @@ pub(super) fn predictive(what: &str, predictive: &Predictive) -> String {
     digest.hex()
 }
 
+/// Digest of the distances between replicates.
+pub(super) fn noise_floor(distances: &[f64]) -> String {
+    let mut digest = Digest::new("noise_floor");
+    digest.numbers("distance", &[distances.len()], distances);
+    digest.hex()
+}
+
 /// Digest of posterior modes.
 pub(super) fn modes(modes: &[Mode]) -> String {
     let mut digest = Digest::new("modes");

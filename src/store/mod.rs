@@ -12,6 +12,7 @@
 //! ├─ population          (particle)          the last generation: a variable per parameter, weight, ln_weight, distance, trial
 //! ├─ generations         (generation)        tolerance, simulated, failed, acceptance_rate, ess; names, units, observed
 //! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
+//! ├─ noise_floor         (pair)              distances between replicate data sets at one posterior draw
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
 //! ├─ job                                     the job file and the observations word for word, the job as parsed
 //! └─ provenance          (session)           a JSON record per session: when, where, with what; outside every digest
@@ -116,6 +117,7 @@ struct Contents {
     run: Run,
     prior: Option<Predictive>,
     posterior: Option<Predictive>,
+    noise_floor: Option<Vec<f64>>,
     modes: Option<Vec<Mode>>,
     /// One JSON text per session.
     sessions: Vec<String>,
@@ -144,6 +146,7 @@ impl Store {
             run: Run::default(),
             prior: None,
             posterior: None,
+            noise_floor: None,
             modes: None,
             sessions: Vec::new(),
         };
@@ -178,6 +181,7 @@ impl Store {
             contents.run.stopped = None;
             contents.run.spent = 0;
             contents.posterior = None;
+            contents.noise_floor = None;
             contents.modes = None;
         })
     }
@@ -216,6 +220,14 @@ impl Store {
             return Err(refuse(&self.path)(problem));
         }
         self.change(|contents| contents.posterior = Some(posterior.clone()))
+    }
+
+    /// Stores the distances between replicate data sets at one parameter, in place of earlier ones.
+    ///
+    /// # Errors
+    /// `Io` as for [`Store::create`].
+    pub fn put_noise_floor(&mut self, distances: &[f64]) -> Result<()> {
+        self.change(|contents| contents.noise_floor = Some(distances.to_vec()))
     }
 
     /// Stores the modes of the posterior, in place of earlier ones.
@@ -277,6 +289,11 @@ impl Store {
         self.contents.posterior.as_ref()
     }
 
+    /// Distances between replicate data sets at one parameter.
+    pub fn noise_floor(&self) -> Option<&[f64]> {
+        self.contents.noise_floor.as_deref()
+    }
+
     /// Modes of the posterior; `None` if they were never looked for.
     pub fn modes(&self) -> Option<&[Mode]> {
         self.contents.modes.as_deref()
@@ -307,6 +324,7 @@ impl Contents {
         for (name, predictive) in [("prior_predictive", &self.prior), ("posterior_predictive", &self.posterior)] {
             all.extend(predictive.as_ref().map(|p| (name.to_string(), digest::predictive(name, p))));
         }
+        all.extend(self.noise_floor.as_ref().map(|d| ("noise_floor".to_string(), digest::noise_floor(d))));
         all.extend(self.modes.as_ref().map(|m| ("modes".to_string(), digest::modes(m))));
         all
     }

@@ -11,7 +11,7 @@ use crate::rng::SCHEME;
 pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
     netcdf::encode(|root| {
         attributes(root, contents)?;
-        let Contents { header, run, prior, posterior, modes, sessions } = contents;
+        let Contents { header, run, prior, posterior, noise_floor, modes, sessions } = contents;
         if let (Some(posterior), Some(last)) = (posterior, run.last()) {
             draws(root.group("posterior", POSTERIOR)?, header, posterior)?;
             sample_stats(root, posterior, last)?;
@@ -27,6 +27,9 @@ pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
             population(root, header, last, run.generations.len() - 1)?;
         }
         generations(root, header, run)?;
+        if let Some(distances) = noise_floor {
+            replicate_distances(root, distances)?;
+        }
         if let Some(modes) = modes {
             posterior_modes(root, header, modes)?;
         }
@@ -242,6 +245,15 @@ fn one_generation(mut group: Scope, header: &Header, g: &Generation) -> hdf5::Re
     let meaning = about("", "simulated summaries, each in its unit");
     group.variable("summaries", &["particle", "summary"], summaries.view(), meaning)?;
     particles(&mut group, g)?;
+    group.finish()
+}
+
+fn replicate_distances(root: &Scope, distances: &[f64]) -> hdf5::Result<()> {
+    let mut group = root.group("noise_floor", "how far two replicate data sets at one posterior draw are from each other")?;
+    group.text_attribute("digest", &digest::noise_floor(distances))?;
+    group.index("pair", distances.len(), "pair of replicates")?;
+    let meaning = about("", "distance between the two; a tolerance much below the median asks for too much");
+    group.variable("distance", &["pair"], ArrayView1::from(distances), meaning)?;
     group.finish()
 }
 
