@@ -58,7 +58,7 @@ const RESERVED: [&str; 8] = ["chain", "draw", "row", "particle", "weight", "ln_w
 pub struct Column {
     /// Name in results.
     pub name: String,
-    /// Unit; `-` for a pure number.
+    /// Unit; `-` for a pure number. In the singular: xarray before 2025 takes `days` (not `day`) for a time difference.
     pub unit: String,
     /// What it is, in words.
     pub long_name: String,
