@@ -22,10 +22,13 @@
 //!
 //! **Durability.** Every change encodes the whole file in memory, writes it beside, syncs, renames it over and syncs the
 //! folder. Nothing is ever changed in place, so that a kill at any instant leaves a file with complete generations, and a
-//! file without dead space. The price is O(file) per generation, at about 100 MB/s; generations take minutes.
+//! file without dead space. The price is O(file) per generation, about 7 ms for each generation of 1000 particles with 10
+//! parameters and 31 summaries that the file holds; generations take minutes.
 //!
 //! **Identity.** `inference_digest` covers the job as parsed, the content of the observations and every generation;
 //! derived groups carry a `digest` of their own. [`Store::open`] checks them all: a result that was changed is refused.
+//! Behind the end of the HDF5 file stands a checksum of its bytes, which readers ignore: damage is found before HDF5, which
+//! may crash on it, sees the file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +59,7 @@ const RESERVED: [&str; 8] = ["chain", "draw", "row", "particle", "weight", "ln_w
 pub struct Column {
     /// Name in results.
     pub name: String,
-    /// Unit; `-` for a pure number.
+    /// Unit; `-` for a pure number. In the singular: xarray before 2025 takes `days` (not `day`) for a time difference.
     pub unit: String,
     /// What it is, in words.
     pub long_name: String,
@@ -166,7 +169,9 @@ impl Store {
         if !bytes.starts_with(SIGNATURE) {
             return Err(refuse(&path)("not an HDF5 file, hence not a result of nicho".into()));
         }
-        let contents = read::contents(&bytes).map_err(|e| refuse(&path)(e.to_string()))?;
+        let damaged = "damaged: its bytes do not fit the checksum at their end";
+        let bytes = digest::unseal(&bytes).ok_or_else(|| refuse(&path)(damaged.into()))?;
+        let contents = read::contents(bytes).map_err(|e| refuse(&path)(e.to_string()))?;
         Ok(Store { path, contents, recorded: false })
     }
 
@@ -311,7 +316,9 @@ impl Store {
     }
 
     fn replace(&mut self, next: Contents) -> Result<()> {
-        let bytes = write::bytes(&next).map_err(|e| refuse(&self.path)(format!("cannot be put in HDF5 form: {e}")))?;
+        let mut bytes =
+            write::bytes(&next).map_err(|e| refuse(&self.path)(format!("cannot be put in HDF5 form: {e}")))?;
+        digest::seal(&mut bytes);
         durable::replace(&self.path, &bytes)?;
         self.contents = next;
         Ok(())

@@ -142,7 +142,7 @@ fn observed_data(root: &Scope, header: &Header) -> hdf5::Result<()> {
     for (name, values, meaning) in [
         ("value", column(|r| r.value), about("", "observed value, in the unit of its row")),
         ("se", column(|r| r.se), about("", "standard error of the observed value, in the unit of its row")),
-        ("month", column(|r| r.month), about("months", "months since the start of treatment")),
+        ("month", column(|r| r.month), about("month", "months since the start of treatment")),
     ] {
         group.variable(name, &["row"], ArrayView1::from(&values), meaning)?;
     }
