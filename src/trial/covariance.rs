@@ -129,6 +129,7 @@ fn interpolated(group: &[Atom], of: &Atom, month: f64) -> f64 {
 /// Of two shares among the same patients, per patient.
 fn shares(a: &Atom, b: &Atom, group: &[Atom]) -> f64 {
     let (early, late) = if a.month <= b.month { (a, b) } else { (b, a) };
+    let related = |a: &Atom, b: &Atom| a.of.within(b.of) || b.of.within(a.of);
     let nested = |inner: &Atom, outer: &Atom| inner.p.min(outer.p) * (1.0 - inner.p.max(outer.p));
     match (class(a), class(b)) {
         (Class::Ever, Class::Ever) => {
@@ -145,13 +146,7 @@ fn shares(a: &Atom, b: &Atom, group: &[Atom]) -> f64 {
                 0.0
             }
         }
-        (Class::Year, Class::Year) if a.month == b.month => {
-            if a.of.within(b.of) || b.of.within(a.of) {
-                nested(a, b)
-            } else {
-                0.0
-            }
-        }
+        (Class::Year, Class::Year) if a.month == b.month && related(a, b) => nested(a, b),
         (Class::Status, Class::Status) if a.row.given == b.row.given => {
             let leaving = |x: &Atom| x.of.reason().is_some();
             if a.of == b.of {
@@ -162,7 +157,7 @@ fn shares(a: &Atom, b: &Atom, group: &[Atom]) -> f64 {
                 || leaving(b) && a.of == Endpoint::OnTreatment
             {
                 -a.p * b.p
-            } else if a.of.within(b.of) || b.of.within(a.of) {
+            } else if related(a, b) {
                 nested(a, b)
             } else {
                 0.0
