@@ -135,29 +135,30 @@ fn trial(
     let mut rng = key.stream(Purpose::Propose);
     let (theta, rest) = row.split_at_mut(layout.d);
     let (judged, summaries) = rest.split_at_mut(2);
-    judged[1] = match proposal {
-        None => {
-            problem.prior.draw(&mut rng, theta);
-            0.0
-        }
-        Some(kernel) => loop {
+    let proposed = proposal.map(|kernel| {
+        loop {
             kernel.draw(&mut rng, theta);
-            let ln_prior = problem.prior.ln_density_at(theta);
-            if ln_prior > f64::NEG_INFINITY {
-                let ln_weight = ln_prior - kernel.ln_density(theta);
-                let natural = problem.prior.natural(theta);
-                theta.copy_from_slice(&natural);
-                break ln_weight;
+            if problem.prior.ln_density_at(theta) > f64::NEG_INFINITY {
+                let u = theta.to_vec();
+                theta.copy_from_slice(&problem.prior.natural(&u));
+                break (kernel, u);
             }
-        },
-    };
+        }
+    });
+    if proposed.is_none() {
+        problem.prior.draw(&mut rng, theta);
+    }
     if problem.simulate(theta, key, summaries).is_err() {
         return Outcome::Failed;
     }
     judged[0] = problem.distance.distance(summaries);
     match judged[0] {
         distance if !distance.is_finite() => Outcome::Failed,
-        distance if distance <= tolerance => Outcome::Kept,
+        distance if distance <= tolerance => {
+            // Only an accepted proposal pays for its weight, O(N d).
+            judged[1] = proposed.map_or(0.0, |(kernel, u)| problem.prior.ln_density_at(&u) - kernel.ln_density(&u));
+            Outcome::Kept
+        }
         _ => Outcome::Rejected,
     }
 }

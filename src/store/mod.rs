@@ -316,8 +316,7 @@ impl Store {
     }
 
     fn replace(&mut self, next: Contents) -> Result<()> {
-        let mut bytes =
-            write::bytes(&next).map_err(|e| refuse(&self.path)(format!("cannot be put in HDF5 form: {e}")))?;
+        let mut bytes = write::bytes(&next).map_err(|e| refuse(&self.path)(format!("cannot be put in HDF5 form: {e}")))?;
         digest::seal(&mut bytes);
         durable::replace(&self.path, &bytes)?;
         self.contents = next;

@@ -68,7 +68,9 @@ pub fn work(job: &Job, store: &mut Store, exec: &dyn Executor, session: &mut Ses
     };
     let mut show = Show::new(session, budget);
     let interrupted = |store: &Store| Error::Interrupted { path: store.path().to_path_buf() };
-    info!(job = job.definition.name.get_ref(), seed = job.definition.seed, threads = exec.lanes(), "{}", describe(store.run()));
+    let begin =
+        if store.run().generations.is_empty() { "starting".into() } else { format!("going on from {}", describe(store.run())) };
+    info!(job = job.definition.name.get_ref(), seed = job.definition.seed, threads = exec.lanes(), "{begin}");
     let mut run = store.run().clone();
     let mut save = |run: &Run| -> Result<()> {
         store.provenance(&session.record())?;

@@ -117,7 +117,7 @@ table! {
     niche_bypass = 0.4, "-", 0.0..=1.0, beta(2.0, 3.0),
         "Survival bypass by niche contact (PI3K, ILK, N-cadherin) per unit adhesion",
         "a: 0.2 to 0.7; mechanism P Zhang 2013";
-    adhesion_min = 0.3, "-", 0.02..=0.9, beta(3.0, 7.0),
+    adhesion_min = 0.3, "-", 0.0..=1.0, beta(3.0, 7.0),
         "CXCR4 adhesion at full kinase activity relative to normal",
         "a: 0.1 to 0.5; direction P Jin 2008";
     adhesion_min_sd = 0.25, "-", 0.0..=1.5, lognormal(0.25, 0.5),
