@@ -14,4 +14,5 @@ pub mod rng;
 pub mod sampler;
 pub mod store;
 pub mod trial;
+pub mod validate;
 pub mod verbs;

@@ -70,6 +70,9 @@ enum Verb {
         /// List every parameter of the model with value, unit and meaning.
         #[arg(long)]
         parameters: bool,
+        /// Simulate at this many draws of the prior and print which parameters move the fitted rows.
+        #[arg(long, default_value_t = 0, value_name = "DRAWS")]
+        screen: usize,
     },
     /// Simulate one virtual trial at given parameters and print its endpoints beside the observed ones.
     #[command(after_help = "Example:\n  nicho simulate jobs/iris.toml --set ic50=0.4 --set bypass_fraction=0 --csv")]
@@ -129,7 +132,7 @@ fn main() -> ExitCode {
         Verb::Run { job, output, threads, resume, overwrite } => {
             verbs::run(&RunFlags { job, output, threads, resume, overwrite })
         }
-        Verb::Check { job, threads, parameters } => verbs::check(&job, threads, parameters),
+        Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
         Verb::Simulate { job, set, replicate, csv } => verbs::simulate(&job, &set, replicate, csv),
         Verb::Refine { file, threads } => verbs::refine(&file, threads),
         Verb::Report { file, output } => verbs::report(&file, output.as_deref()),

@@ -109,11 +109,7 @@ fn check_shape(name: &str, [x, y]: [f64; 2], parameter: &Parameter) -> Result<Ma
             Ok(Marginal::LogUniform { lower: x, upper: y })
         }
         "beta" if x <= 0.0 || y <= 0.0 => complain(format!("a = {x}, b = {y}: shapes must be above 0"), "give positive shapes"),
-        "beta" if low > 0.0 || high < 1.0 => complain(
-            format!("a beta prior covers 0 to 1, but the legal range is [{low}, {high}]"),
-            "use uniform within the range",
-        ),
-        "beta" => Ok(Marginal::Beta { a: x, b: y }),
+        "beta" => inside(x / (x + y), "mean").map(|()| Marginal::Beta { a: x, b: y }),
         _ if y <= 0.0 => {
             let fix = "give an sd above 0, or name the parameter under [model.fixed] instead";
             complain(format!("the prior has zero width: sd = {y} must be above 0"), fix)
