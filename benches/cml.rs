@@ -20,11 +20,7 @@ fn cohort() -> Vec<Patient> {
             concentration: median.concentration * spread(0.31),
             uptake_mature: spread(0.9),
             uptake_stem: median.uptake_stem * spread(0.21),
-            bypass: if i % 6 == 0 {
-                (0.49 * spread(0.61)).min(0.9)
-            } else {
-                0.0
-            },
+            bypass: if i % 6 == 0 { (0.49 * spread(0.61)).min(0.9) } else { 0.0 },
             death_gain: median.death_gain * spread(0.67),
             release: median.release * spread(0.65),
             progenitor_growth: median.progenitor_growth * spread(0.19),
@@ -42,11 +38,7 @@ fn cohort() -> Vec<Patient> {
 
 /// Months 1 and 2, then every third.
 fn visits(last: u32) -> Vec<f64> {
-    [1, 2]
-        .into_iter()
-        .chain((3..=last).step_by(3))
-        .map(f64::from)
-        .collect()
+    [1, 2].into_iter().chain((3..=last).step_by(3)).map(f64::from).collect()
 }
 
 fn burden(patients: &[Patient], months: &[f64], width: Width) -> f64 {
@@ -62,11 +54,9 @@ fn burden(patients: &[Patient], months: &[f64], width: Width) -> f64 {
 fn patients(c: &mut Criterion) {
     let cohort = cohort();
     let median = [Patient::median()];
-    for (name, patients, last) in [
-        ("median patient, 60 months", &median[..], 60),
-        ("cohort, 60 months", &cohort, 60),
-        ("cohort, 120 months", &cohort, 120),
-    ] {
+    for (name, patients, last) in
+        [("median patient, 60 months", &median[..], 60), ("cohort, 60 months", &cohort, 60), ("cohort, 120 months", &cohort, 120)]
+    {
         let months = visits(last);
         let mut group = c.benchmark_group(name);
         group.throughput(Throughput::Elements(patients.len() as u64));

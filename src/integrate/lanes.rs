@@ -34,10 +34,7 @@ impl<S: Simd> Lanes<S> {
     /// The same number in every lane.
     #[inline(always)]
     pub fn splat(simd: S, x: f64) -> Self {
-        Lanes {
-            simd,
-            value: simd.splat_f64s(x),
-        }
+        Lanes { simd, value: simd.splat_f64s(x) }
     }
 
     /// The same number in every lane, at the width of `self`.
@@ -50,10 +47,7 @@ impl<S: Simd> Lanes<S> {
     #[inline(always)]
     pub fn at_least(self, other: Self) -> Self {
         if Self::HAS_X86_EXTREMA {
-            Lanes {
-                value: self.simd.max_f64s(self.value, other.value),
-                ..self
-            }
+            Lanes { value: self.simd.max_f64s(self.value, other.value), ..self }
         } else {
             self.greater(other).choose(self, other)
         }
@@ -63,10 +57,7 @@ impl<S: Simd> Lanes<S> {
     #[inline(always)]
     pub fn at_most(self, other: Self) -> Self {
         if Self::HAS_X86_EXTREMA {
-            Lanes {
-                value: self.simd.min_f64s(self.value, other.value),
-                ..self
-            }
+            Lanes { value: self.simd.min_f64s(self.value, other.value), ..self }
         } else {
             other.greater(self).choose(self, other)
         }
@@ -75,39 +66,25 @@ impl<S: Simd> Lanes<S> {
     /// The absolute value.
     #[inline(always)]
     pub fn abs(self) -> Self {
-        Lanes {
-            value: self.simd.abs_f64s(self.value),
-            ..self
-        }
+        Lanes { value: self.simd.abs_f64s(self.value), ..self }
     }
 
     /// The square root, correctly rounded as IEEE 754 demands.
     #[inline(always)]
     pub fn sqrt(self) -> Self {
-        Lanes {
-            value: self.simd.sqrt_f64s(self.value),
-            ..self
-        }
+        Lanes { value: self.simd.sqrt_f64s(self.value), ..self }
     }
 
     /// Where `self > other`.
     #[inline(always)]
     pub fn greater(self, other: Self) -> Mask<S> {
-        Mask {
-            simd: self.simd,
-            value: self.simd.greater_than_f64s(self.value, other.value),
-        }
+        Mask { simd: self.simd, value: self.simd.greater_than_f64s(self.value, other.value) }
     }
 
     /// Where `self >= other`.
     #[inline(always)]
     pub fn reaches(self, other: Self) -> Mask<S> {
-        Mask {
-            simd: self.simd,
-            value: self
-                .simd
-                .greater_than_or_equal_f64s(self.value, other.value),
-        }
+        Mask { simd: self.simd, value: self.simd.greater_than_or_equal_f64s(self.value, other.value) }
     }
 
     /// The number in one lane. Panics if `lane` is not below the number of lanes.
@@ -127,28 +104,19 @@ impl<S: Simd> Mask<S> {
     /// `yes` where true, `no` elsewhere.
     #[inline(always)]
     pub fn choose(self, yes: Lanes<S>, no: Lanes<S>) -> Lanes<S> {
-        Lanes {
-            simd: self.simd,
-            value: self.simd.select_f64s(self.value, yes.value, no.value),
-        }
+        Lanes { simd: self.simd, value: self.simd.select_f64s(self.value, yes.value, no.value) }
     }
 
     /// Where both are true.
     #[inline(always)]
     pub fn and(self, other: Self) -> Self {
-        Mask {
-            value: self.simd.and_m64s(self.value, other.value),
-            ..self
-        }
+        Mask { value: self.simd.and_m64s(self.value, other.value), ..self }
     }
 
     /// Where one or both are true.
     #[inline(always)]
     pub fn or(self, other: Self) -> Self {
-        Mask {
-            value: self.simd.or_m64s(self.value, other.value),
-            ..self
-        }
+        Mask { value: self.simd.or_m64s(self.value, other.value), ..self }
     }
 
     /// Whether any lane is true.
@@ -164,10 +132,7 @@ macro_rules! operator {
             type Output = Self;
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                Lanes {
-                    simd: self.simd,
-                    value: self.simd.$function(self.value, other.value),
-                }
+                Lanes { simd: self.simd, value: self.simd.$function(self.value, other.value) }
             }
         }
     };
@@ -195,34 +160,13 @@ mod tests {
                 let (a, b) = (Lanes::splat(simd, x), Lanes::splat(simd, y));
                 let mut touched = a;
                 touched.set(S::F64_LANES - 1, y);
-                for result in [
-                    a + b,
-                    a - b,
-                    a * b,
-                    a / b,
-                    a.at_least(b),
-                    a.at_most(b),
-                    a.abs(),
-                    b.sqrt(),
-                ] {
+                for result in [a + b, a - b, a * b, a / b, a.at_least(b), a.at_most(b), a.abs(), b.sqrt()] {
                     // The sign and payload of a NaN are nobody's concern.
-                    bits.push(if result.get(0).is_nan() {
-                        u64::MAX
-                    } else {
-                        result.get(0).to_bits()
-                    });
-                    assert_eq!(
-                        result.get(0).is_nan(),
-                        result.get(S::F64_LANES - 1).is_nan()
-                    );
+                    bits.push(if result.get(0).is_nan() { u64::MAX } else { result.get(0).to_bits() });
+                    assert_eq!(result.get(0).is_nan(), result.get(S::F64_LANES - 1).is_nan());
                 }
                 bits.push(touched.get(S::F64_LANES - 1).to_bits());
-                for mask in [
-                    a.greater(b),
-                    a.reaches(b),
-                    a.greater(b).and(b.greater(a)),
-                    a.greater(b).or(b.greater(a)),
-                ] {
+                for mask in [a.greater(b), a.reaches(b), a.greater(b).and(b.greater(a)), a.greater(b).or(b.greater(a))] {
                     bits.push(u64::from(mask.any()));
                 }
             }
@@ -232,21 +176,8 @@ mod tests {
 
     #[test]
     fn operations_give_the_same_bits_at_every_width_even_for_nan_infinity_and_minus_zero() {
-        let numbers = [
-            0.0,
-            -0.0,
-            1.0,
-            -3.7,
-            1e-310,
-            1e308,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            f64::NAN,
-        ];
-        let pairs: Vec<_> = numbers
-            .iter()
-            .flat_map(|&x| numbers.iter().map(move |&y| (x, y)))
-            .collect();
+        let numbers = [0.0, -0.0, 1.0, -3.7, 1e-310, 1e308, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+        let pairs: Vec<_> = numbers.iter().flat_map(|&x| numbers.iter().map(move |&y| (x, y))).collect();
         let scalar = Width::Scalar.run(Bits(pairs.clone()));
         for width in Width::available() {
             assert_eq!(width.run(Bits(pairs.clone())), scalar, "{width:?}");

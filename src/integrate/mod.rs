@@ -160,9 +160,5 @@ pub fn run<F: Field<N, P>, const N: usize, const P: usize>(
     tolerance: &Tolerance<N>,
     width: Width,
 ) {
-    width.run(Batch {
-        problems,
-        tolerance,
-        field: PhantomData::<F>,
-    });
+    width.run(Batch { problems, tolerance, field: PhantomData::<F> });
 }

@@ -23,20 +23,12 @@ pub(super) struct Work<S: Simd, const N: usize> {
 
 impl<S: Simd, const N: usize> Work<S, N> {
     pub fn new(zero: Lanes<S>) -> Self {
-        Work {
-            k: [[zero; N]; MOST_STAGES],
-            state: [zero; N],
-            defect: [zero; N],
-        }
+        Work { k: [[zero; N]; MOST_STAGES], state: [zero; N], defect: [zero; N] }
     }
 
     /// Evaluates the slope at the start of a step.
     #[inline(always)]
-    pub fn begin<F: Field<N, P>, const P: usize>(
-        &mut self,
-        y: &[Lanes<S>; N],
-        rates: &[Lanes<S>; P],
-    ) {
+    pub fn begin<F: Field<N, P>, const P: usize>(&mut self, y: &[Lanes<S>; N], rates: &[Lanes<S>; P]) {
         F::slope(y, rates, &mut self.k[0]);
     }
 
@@ -51,13 +43,7 @@ impl<S: Simd, const N: usize> Work<S, N> {
 
     /// State `y + h Σ a k` from the slopes named in `from`.
     #[inline(always)]
-    fn stage<const K: usize>(
-        &mut self,
-        y: &[Lanes<S>; N],
-        h: Lanes<S>,
-        from: [usize; K],
-        a: [f64; K],
-    ) {
+    fn stage<const K: usize>(&mut self, y: &[Lanes<S>; N], h: Lanes<S>, from: [usize; K], a: [f64; K]) {
         let mut weight = [h; K];
         for j in 0..K {
             weight[j] = h * h.constant(a[j]);
@@ -127,44 +113,15 @@ impl Pair for DormandPrince {
         work.slope::<F, P>(2, rates);
         work.stage(y, h, [0, 1, 2], [44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0]);
         work.slope::<F, P>(3, rates);
-        work.stage(
-            y,
-            h,
-            [0, 1, 2, 3],
-            [
-                19372.0 / 6561.0,
-                -25360.0 / 2187.0,
-                64448.0 / 6561.0,
-                -212.0 / 729.0,
-            ],
-        );
+        work.stage(y, h, [0, 1, 2, 3], [19372.0 / 6561.0, -25360.0 / 2187.0, 64448.0 / 6561.0, -212.0 / 729.0]);
         work.slope::<F, P>(4, rates);
-        let a6 = [
-            9017.0 / 3168.0,
-            -355.0 / 33.0,
-            46732.0 / 5247.0,
-            49.0 / 176.0,
-            -5103.0 / 18656.0,
-        ];
+        let a6 = [9017.0 / 3168.0, -355.0 / 33.0, 46732.0 / 5247.0, 49.0 / 176.0, -5103.0 / 18656.0];
         work.stage(y, h, [0, 1, 2, 3, 4], a6);
         work.slope::<F, P>(5, rates);
-        let b = [
-            35.0 / 384.0,
-            500.0 / 1113.0,
-            125.0 / 192.0,
-            -2187.0 / 6784.0,
-            11.0 / 84.0,
-        ];
+        let b = [35.0 / 384.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0];
         work.stage(y, h, [0, 2, 3, 4, 5], b);
         work.slope::<F, P>(6, rates);
-        let e = [
-            71.0 / 57600.0,
-            -71.0 / 16695.0,
-            71.0 / 1920.0,
-            -17253.0 / 339200.0,
-            22.0 / 525.0,
-            -1.0 / 40.0,
-        ];
+        let e = [71.0 / 57600.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0, 22.0 / 525.0, -1.0 / 40.0];
         work.compare([0, 2, 3, 4, 5, 6], e);
     }
 }

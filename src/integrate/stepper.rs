@@ -83,14 +83,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
             memory: one,
             attempts: zero,
             busy: zero,
-            tasks: [Task {
-                id: 0,
-                time: 0.0,
-                until: 1.0,
-                step: 1.0,
-                state: [0.0; N],
-                rates: [0.0; P],
-            }; MOST_LANES],
+            tasks: [Task { id: 0, time: 0.0, until: 1.0, step: 1.0, state: [0.0; N], rates: [0.0; P] }; MOST_LANES],
             tolerance: *tolerance,
             field: PhantomData,
         }
@@ -147,29 +140,20 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
         for i in 1..N {
             sum = sum + self.work.state[i];
         }
-        let accepted = one
-            .reaches(error)
-            .and(one.constant(INFINITE).greater(sum.abs()));
+        let accepted = one.reaches(error).and(one.constant(INFINITE).greater(sum.abs()));
 
         // Step factor SAFETY * (memory / error²)^(1 / 2^ROOTS), cut to FACTORS.
-        let share = error
-            .at_most(one.constant(SHARES.1))
-            .at_least(one.constant(SHARES.0));
+        let share = error.at_most(one.constant(SHARES.1)).at_least(one.constant(SHARES.0));
         let mut factor = self.memory / (share * share);
         for _ in 0..Method::ROOTS {
             factor = factor.sqrt();
         }
-        let factor = (factor * one.constant(SAFETY))
-            .at_least(one.constant(FACTORS.0))
-            .at_most(one.constant(FACTORS.1));
+        let factor = (factor * one.constant(SAFETY)).at_least(one.constant(FACTORS.0)).at_most(one.constant(FACTORS.1));
         let next = h * factor;
         // A step cut short by a visit says nothing against the step before it.
         let longer = self.step.greater(h).choose(next.at_least(self.step), next);
         let shorter = h * factor.at_most(one.constant(SAFETY));
-        let step = accepted.choose(
-            longer.at_most(one.constant(self.tolerance.largest_step)),
-            shorter,
-        );
+        let step = accepted.choose(longer.at_most(one.constant(self.tolerance.largest_step)), shorter);
 
         self.work.advance::<Method>(&mut self.state, accepted);
         self.time = accepted.choose(landing.choose(self.until, self.time + h), self.time);
@@ -180,10 +164,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
         let arrived = accepted.and(landing);
         let collapsed = one.constant(self.tolerance.smallest_step).greater(step);
         let endless = self.attempts.greater(one.constant(self.tolerance.attempts));
-        arrived
-            .or(collapsed)
-            .or(endless)
-            .and(self.busy.greater(one.constant(0.0)))
+        arrived.or(collapsed).or(endless).and(self.busy.greater(one.constant(0.0)))
     }
 
     /// Largest ratio of `|defect|` to what the tolerance allows, with a single division: `max(a/b, c/d)` is
@@ -200,14 +181,8 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
             above[i % CHAINS] = (a * allowed).at_least(self.work.defect[i].abs() * b);
             below[i % CHAINS] = b * allowed;
         }
-        let (a, b) = (
-            (above[0] * below[1]).at_least(above[1] * below[0]),
-            below[0] * below[1],
-        );
-        let (c, d) = (
-            (above[2] * below[3]).at_least(above[3] * below[2]),
-            below[2] * below[3],
-        );
+        let (a, b) = ((above[0] * below[1]).at_least(above[1] * below[0]), below[0] * below[1]);
+        let (c, d) = ((above[2] * below[3]).at_least(above[3] * below[2]), below[2] * below[3]);
         (a * d).at_least(c * b) / (b * d * one.constant(self.tolerance.relative))
     }
 
@@ -236,11 +211,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
                 task.step = step;
                 problems.visit(lane, task)
             } else {
-                problems.fail(
-                    lane,
-                    task.id,
-                    explain::<F, N, P>(task, &self.tolerance, failed),
-                );
+                problems.fail(lane, task.id, explain::<F, N, P>(task, &self.tolerance, failed));
                 Next::Finished
             };
             match next {
@@ -266,18 +237,10 @@ fn explain<F: Field<N, P>, const N: usize, const P: usize>(
 ) -> Failure {
     let simd = pulp::Scalar::new();
     let mut slope = [Lanes::splat(simd, 0.0); N];
-    F::slope(
-        &task.state.map(|x| Lanes::splat(simd, x)),
-        &task.rates.map(|x| Lanes::splat(simd, x)),
-        &mut slope,
-    );
+    F::slope(&task.state.map(|x| Lanes::splat(simd, x)), &task.rates.map(|x| Lanes::splat(simd, x)), &mut slope);
     let urgency = |i: usize| {
         let speed = slope[i].get(0).abs() / (task.state[i].abs() + tolerance.floor[i]);
-        if speed.is_finite() {
-            speed
-        } else {
-            f64::INFINITY
-        }
+        if speed.is_finite() { speed } else { f64::INFINITY }
     };
     let mut component = 0;
     for i in 1..N {
@@ -290,9 +253,5 @@ fn explain<F: Field<N, P>, const N: usize, const P: usize>(
         (true, true) => Cause::StepTooSmall,
         (true, false) => Cause::TooManySteps,
     };
-    Failure {
-        time: task.time,
-        component,
-        cause,
-    }
+    Failure { time: task.time, component, cause }
 }

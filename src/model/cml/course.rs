@@ -33,13 +33,8 @@ const FIRST_STEP: f64 = 1.0;
 
 /// Error control of a course. Over 4000 diverse patients and 42 visits in ten years the largest error of log10 (D + D_R) was
 /// 0.0022 and the median of the patients' largest errors 0.00007, against a relative tolerance of 1e-9.
-pub const TOLERANCE: Tolerance<COUNT> = Tolerance {
-    relative: 5e-4,
-    floor: floors(),
-    smallest_step: 1e-8,
-    largest_step: 90.0,
-    attempts: 20_000.0,
-};
+pub const TOLERANCE: Tolerance<COUNT> =
+    Tolerance { relative: 5e-4, floor: floors(), smallest_step: 1e-8, largest_step: 90.0, attempts: 20_000.0 };
 
 const fn floors() -> [f64; COUNT] {
     let mut floor = [1.0; COUNT];
@@ -88,17 +83,8 @@ fn rates(patient: &Patient) -> [f64; rate::COUNT] {
     let mut r = [0.0; rate::COUNT];
     for (first, fold) in [(rate::LEUKAEMIC, 1.0), (rate::MUTANT, patient.mutant_fold)] {
         let clone = CloneRates::of(patient, &Signals::of(patient, fold));
-        let CloneRates {
-            attach,
-            release,
-            renewal,
-            loss,
-            growth,
-            net_growth,
-            drive,
-        } = clone;
-        r[first..first + 7]
-            .copy_from_slice(&[attach, release, renewal, loss, growth, net_growth, drive]);
+        let CloneRates { attach, release, renewal, loss, growth, net_growth, drive } = clone;
+        r[first..first + 7].copy_from_slice(&[attach, release, renewal, loss, growth, net_growth, drive]);
     }
     let normal_adhesion = 1.0 - patient.cxcr4_block;
     r[rate::NORMAL_ATTACH] = patient.attach * normal_adhesion;
@@ -160,42 +146,18 @@ fn clone_rates<S: Simd>(r: &[Lanes<S>; rate::COUNT], first: usize) -> CloneRates
 
 impl Field<COUNT, { rate::COUNT }> for Course {
     #[inline(always)]
-    fn slope<S: Simd>(
-        y: &[Lanes<S>; COUNT],
-        r: &[Lanes<S>; rate::COUNT],
-        slope: &mut [Lanes<S>; COUNT],
-    ) {
+    fn slope<S: Simd>(y: &[Lanes<S>; COUNT], r: &[Lanes<S>; rate::COUNT], slope: &mut [Lanes<S>; COUNT]) {
         let zero = y[0].constant(0.0);
-        let (e, m, x) = (
-            y[E].at_least(zero),
-            y[M].at_least(zero),
-            y[X].at_least(zero),
-        );
+        let (e, m, x) = (y[E].at_least(zero), y[M].at_least(zero), y[X].at_least(zero));
         let (qh, ch) = (y[QH].at_least(zero), y[CH].at_least(zero));
-        let l = [
-            y[QL].at_least(zero),
-            y[CL].at_least(zero),
-            y[PL].at_least(zero),
-            y[DL].at_least(zero),
-        ];
-        let u = [
-            y[QR].at_least(zero),
-            y[CR].at_least(zero),
-            y[PR].at_least(zero),
-            y[DR].at_least(zero),
-        ];
+        let l = [y[QL].at_least(zero), y[CL].at_least(zero), y[PL].at_least(zero), y[DL].at_least(zero)];
+        let u = [y[QR].at_least(zero), y[CR].at_least(zero), y[PR].at_least(zero), y[DR].at_least(zero)];
         let burden = l[3] + u[3];
 
         // 1/a, 1/b, ... of five positive numbers from one division.
-        let (fed, fed_mutant) = (
-            niche::fed(l[1], r[rate::FEED]),
-            niche::fed(u[1], r[rate::FEED]),
-        );
+        let (fed, fed_mutant) = (niche::fed(l[1], r[rate::FEED]), niche::fed(u[1], r[rate::FEED]));
         let bell = immune::bell(burden, r[rate::WINDOW_SQUARED]);
-        let (stroma, exhaustion) = (
-            niche::stroma_half(burden),
-            burden + r[rate::EXHAUSTION_HALF],
-        );
+        let (stroma, exhaustion) = (niche::stroma_half(burden), burden + r[rate::EXHAUSTION_HALF]);
         let (feds, halves) = (fed * fed_mutant, stroma * exhaustion);
         let rest = bell * halves;
         let reciprocal = zero.constant(1.0) / (feds * rest);
@@ -209,27 +171,14 @@ impl Field<COUNT, { rate::COUNT }> for Course {
             inflow: r[rate::INFLOW],
             turnover: r[rate::TURNOVER],
         };
-        let (rates, rates_mutant) = (
-            clone_rates(r, rate::LEUKAEMIC),
-            clone_rates(r, rate::MUTANT),
-        );
-        [slope[QL], slope[CL], slope[PL], slope[DL]] =
-            niche::clone_slope(l, &rates, &marrow, per_feds * fed_mutant);
-        [slope[QR], slope[CR], slope[PR], slope[DR]] =
-            niche::clone_slope(u, &rates_mutant, &marrow, per_feds * fed);
+        let (rates, rates_mutant) = (clone_rates(r, rate::LEUKAEMIC), clone_rates(r, rate::MUTANT));
+        [slope[QL], slope[CL], slope[PL], slope[DL]] = niche::clone_slope(l, &rates, &marrow, per_feds * fed_mutant);
+        [slope[QR], slope[CR], slope[PR], slope[DR]] = niche::clone_slope(u, &rates_mutant, &marrow, per_feds * fed);
 
-        let moved = niche::exchange(
-            qh,
-            ch,
-            r[rate::NORMAL_ATTACH],
-            r[rate::NORMAL_RELEASE],
-            marrow.room,
-        );
+        let moved = niche::exchange(qh, ch, r[rate::NORMAL_ATTACH], r[rate::NORMAL_RELEASE], marrow.room);
         let supported = zero.constant(1.0) - r[rate::STROMA_DEFECT] * m;
         slope[QH] = moved;
-        slope[CH] = (r[rate::NORMAL_RENEWAL] * supported * marrow.crowding - r[rate::NORMAL_LOSS])
-            * ch
-            - moved;
+        slope[CH] = (r[rate::NORMAL_RENEWAL] * supported * marrow.crowding - r[rate::NORMAL_LOSS]) * ch - moved;
 
         let response = immune::Response {
             decay: r[rate::EFFECTOR_DECAY],
@@ -239,12 +188,9 @@ impl Field<COUNT, { rate::COUNT }> for Course {
             per_max: r[rate::PER_EFFECTOR_MAX],
         };
         slope[E] = immune::effector_slope([e, m, x], burden, per_rest * halves, &response);
-        slope[M] =
-            niche::stroma_slope(m, burden, per_halves * exhaustion, r[rate::PER_STROMA_TIME]);
-        slope[X] =
-            immune::exhaustion_slope(x, burden, per_halves * stroma, r[rate::PER_EXHAUSTION_TIME]);
-        slope[H] =
-            (l[2] * rates.drive + u[2] * rates_mutant.drive) * zero.constant(1.0 / DAYS_PER_YEAR);
+        slope[M] = niche::stroma_slope(m, burden, per_halves * exhaustion, r[rate::PER_STROMA_TIME]);
+        slope[X] = immune::exhaustion_slope(x, burden, per_halves * stroma, r[rate::PER_EXHAUSTION_TIME]);
+        slope[H] = (l[2] * rates.drive + u[2] * rates_mutant.drive) * zero.constant(1.0 / DAYS_PER_YEAR);
     }
 }
 
@@ -275,13 +221,7 @@ pub fn follow(patients: &[Patient], months: &[f64], width: Width, each: Each<'_>
 }
 
 /// [`follow`] with another error control.
-pub fn follow_within(
-    patients: &[Patient],
-    months: &[f64],
-    tolerance: &Tolerance<COUNT>,
-    width: Width,
-    each: Each<'_>,
-) {
+pub fn follow_within(patients: &[Patient], months: &[f64], tolerance: &Tolerance<COUNT>, width: Width, each: Each<'_>) {
     if months.is_empty() {
         for (i, patient) in patients.iter().enumerate() {
             each(i, Ok(&[diagnosis(patient)]));
@@ -289,14 +229,7 @@ pub fn follow_within(
         return;
     }
     let rows = vec![[0.0; COUNT]; (months.len() + 1) * integrate::MOST_LANES];
-    let mut cohort = Cohort {
-        patients,
-        months,
-        waiting: 0,
-        visits: [0; integrate::MOST_LANES],
-        rows,
-        each,
-    };
+    let mut cohort = Cohort { patients, months, waiting: 0, visits: [0; integrate::MOST_LANES], rows, each };
     integrate::run::<Course, COUNT, { rate::COUNT }>(&mut cohort, tolerance, width);
 }
 
@@ -328,14 +261,7 @@ impl Problems<COUNT, { rate::COUNT }> for Cohort<'_> {
         self.visits[lane] = 0;
         self.rows(lane)[0] = state;
         let until = self.months.first()? * DAYS_PER_MONTH;
-        Some(Task {
-            id,
-            time: 0.0,
-            until,
-            step: FIRST_STEP,
-            state,
-            rates: rates(patient),
-        })
+        Some(Task { id, time: 0.0, until, step: FIRST_STEP, state, rates: rates(patient) })
     }
 
     fn visit(&mut self, lane: usize, task: &mut Task<COUNT, { rate::COUNT }>) -> Next {
@@ -370,8 +296,8 @@ mod tests {
     use crate::rng::{Key, Purpose};
 
     const VISITS: [f64; 22] = [
-        1.0, 2.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 21.0, 24.0, 27.0, 30.0, 33.0, 36.0, 39.0, 42.0,
-        45.0, 48.0, 51.0, 54.0, 57.0, 60.0,
+        1.0, 2.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 21.0, 24.0, 27.0, 30.0, 33.0, 36.0, 39.0, 42.0, 45.0, 48.0, 51.0, 54.0, 57.0,
+        60.0,
     ];
 
     /// Diverse patients: spreads near those between patients of the model, mutants and bypasses included.
@@ -384,11 +310,7 @@ mod tests {
                 concentration: median.concentration * spread(0.31),
                 uptake_mature: spread(0.9),
                 uptake_stem: median.uptake_stem * spread(0.3),
-                bypass: if i % 6 == 0 {
-                    (0.4 * spread(0.6)).min(0.9)
-                } else {
-                    0.0
-                },
+                bypass: if i % 6 == 0 { (0.4 * spread(0.6)).min(0.9) } else { 0.0 },
                 renewal_gain: median.renewal_gain * spread(0.15),
                 death_gain: median.death_gain * spread(0.67),
                 adhesion_min: (median.adhesion_min * spread(0.25)).min(0.9),
@@ -410,29 +332,15 @@ mod tests {
 
     type Rows = Vec<[f64; COUNT]>;
 
-    fn all(
-        patients: &[Patient],
-        months: &[f64],
-        relative: f64,
-        width: Width,
-    ) -> Vec<Result<Rows, Failure>> {
-        let tolerance = Tolerance {
-            relative,
-            attempts: 1e6,
-            ..TOLERANCE
-        };
+    fn all(patients: &[Patient], months: &[f64], relative: f64, width: Width) -> Vec<Result<Rows, Failure>> {
+        let tolerance = Tolerance { relative, attempts: 1e6, ..TOLERANCE };
         let mut out = vec![Ok(Vec::new()); patients.len()];
-        follow_within(patients, months, &tolerance, width, &mut |i, rows| {
-            out[i] = rows.map(<[_]>::to_vec)
-        });
+        follow_within(patients, months, &tolerance, width, &mut |i, rows| out[i] = rows.map(<[_]>::to_vec));
         out
     }
 
     fn sound(patients: &[Patient], months: &[f64], relative: f64, width: Width) -> Vec<Rows> {
-        all(patients, months, relative, width)
-            .into_iter()
-            .map(|rows| rows.unwrap())
-            .collect()
+        all(patients, months, relative, width).into_iter().map(|rows| rows.unwrap()).collect()
     }
 
     /// Forty patients and their courses at the default tolerance.
@@ -460,12 +368,10 @@ mod tests {
             let a = (p.adhesion_min + (1.0 - p.adhesion_min) * (1.0 - ks)) * (1.0 - p.cxcr4_block);
             let survival = ks + (1.0 - ks) * p.niche_bypass * a;
             let drive = k + (1.0 - k) * p.bypass;
-            let moved = p.attach * a * room * y[c]
-                - p.release * (1.0 + p.detachment_gain * (1.0 - a)) * y[q];
+            let moved = p.attach * a * room * y[c] - p.release * (1.0 + p.detachment_gain * (1.0 - a)) * y[q];
             let division = p.renewal * (1.0 + p.renewal_gain * ks) * crowding;
             d[q] = moved;
-            d[c] = (division - p.stem_loss * (1.0 + p.death_gain * (1.0 - survival)) - kill) * y[c]
-                - moved;
+            d[c] = (division - p.stem_loss * (1.0 + p.death_gain * (1.0 - survival)) - kill) * y[c] - moved;
             let amplify = p.progenitor_growth * drive * (1.0 - y[m] / (chi * y[c] + 1e-9));
             let fed = p.progenitor_loss * chi / p.amplification * y[c];
             d[m] = fed + y[m] * (amplify - p.progenitor_loss * (1.0 - drive) - kill);
@@ -473,11 +379,9 @@ mod tests {
             d[H] += y[m] * drive / 365.25;
         }
         let a = 1.0 - p.cxcr4_block;
-        let moved =
-            p.attach * a * room * y[CH] - p.release * (1.0 + p.detachment_gain * (1.0 - a)) * y[QH];
+        let moved = p.attach * a * room * y[CH] - p.release * (1.0 + p.detachment_gain * (1.0 - a)) * y[QH];
         d[QH] = moved;
-        d[CH] =
-            (p.renewal * (1.0 - p.stroma_defect * y[M]) * crowding - p.stem_loss) * y[CH] - moved;
+        d[CH] = (p.renewal * (1.0 - p.stroma_defect * y[M]) * crowding - p.stem_loss) * y[CH] - moved;
         let b = y[DL] + y[DR];
         let phi = 2.0 * p.effector_window * b / (p.effector_window.powi(2) + b * b);
         let ready = (1.0 - p.stroma_block * (1.0 - y[M])) * (1.0 - y[X]);
@@ -490,8 +394,7 @@ mod tests {
 
     /// Classical Runge-Kutta of order 4 with about `step` days.
     fn runge_kutta(p: &Patient, months: &[f64], step: f64) -> Rows {
-        let along =
-            |y: &[f64; COUNT], h: f64, k: &[f64; COUNT]| std::array::from_fn(|i| y[i] + h * k[i]);
+        let along = |y: &[f64; COUNT], h: f64, k: &[f64; COUNT]| std::array::from_fn(|i| y[i] + h * k[i]);
         let mut y = diagnosis(p);
         let (mut rows, mut now) = (vec![y], 0.0);
         for month in months {
@@ -504,9 +407,7 @@ mod tests {
                 let k2 = plain(&along(&y, h / 2.0, &k1), p);
                 let k3 = plain(&along(&y, h / 2.0, &k2), p);
                 let k4 = plain(&along(&y, h, &k3), p);
-                y = std::array::from_fn(|i| {
-                    (y[i] + h / 6.0 * (k1[i] + 2.0 * (k2[i] + k3[i]) + k4[i])).max(0.0)
-                });
+                y = std::array::from_fn(|i| (y[i] + h / 6.0 * (k1[i] + 2.0 * (k2[i] + k3[i]) + k4[i])).max(0.0));
             }
             extinguish(&mut y);
             rows.push(y);
@@ -517,31 +418,19 @@ mod tests {
     /// Largest difference of log10 of the burden, while either is above 1e-9 of diagnosis.
     fn apart(a: &[[f64; COUNT]], b: &[[f64; COUNT]]) -> f64 {
         let burden = |y: &[f64; COUNT]| (y[DL] + y[DR]).max(1e-9);
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| (burden(a) / burden(b)).log10().abs())
-            .fold(0.0, f64::max)
+        a.iter().zip(b).map(|(a, b)| (burden(a) / burden(b)).log10().abs()).fold(0.0, f64::max)
     }
 
     #[test]
     fn the_default_tolerance_keeps_the_burden_within_0_005_in_log10() {
         let (patients, rows) = forty();
         let tight = sound(patients, &VISITS, 1e-10, Width::Best);
-        let worst = rows
-            .iter()
-            .zip(&tight)
-            .map(|(a, b)| apart(a, b))
-            .fold(0.0, f64::max);
+        let worst = rows.iter().zip(&tight).map(|(a, b)| apart(a, b)).fold(0.0, f64::max);
         println!("largest error of log10(DL + DR) over 40 patients and 22 visits: {worst:.5}");
         assert!(worst < 0.005, "{worst}");
         let hazard = |rows: &Rows| rows[VISITS.len()][H];
         for (a, b) in rows.iter().zip(&tight) {
-            assert!(
-                (hazard(a) - hazard(b)).abs() < 1e-5 + 0.005 * hazard(b),
-                "{} {}",
-                hazard(a),
-                hazard(b)
-            );
+            assert!((hazard(a) - hazard(b)).abs() < 1e-5 + 0.005 * hazard(b), "{} {}", hazard(a), hazard(b));
         }
     }
 
@@ -551,18 +440,11 @@ mod tests {
         let tight = sound(patients, &VISITS, 1e-10, Width::Best);
         for (i, (patient, rows)) in patients.iter().zip(&tight).enumerate() {
             let reference = runge_kutta(patient, &VISITS, 0.25);
-            assert!(
-                apart(rows, &reference) < 2e-5,
-                "patient {i}: {}",
-                apart(rows, &reference)
-            );
+            assert!(apart(rows, &reference) < 2e-5, "patient {i}: {}", apart(rows, &reference));
             for (a, b) in rows.iter().zip(&reference) {
                 for component in [QL, CL, QH, CH, E, M, X, H] {
                     let scale = b[component].abs() + TOLERANCE.floor[component];
-                    assert!(
-                        (a[component] - b[component]).abs() < 1e-5 * scale,
-                        "patient {i}, component {component}"
-                    );
+                    assert!((a[component] - b[component]).abs() < 1e-5 * scale, "patient {i}, component {component}");
                 }
             }
         }
@@ -571,40 +453,20 @@ mod tests {
     #[test]
     fn the_median_patient_responds_as_published_with_the_model() {
         let months = [1.0, 2.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0];
-        let rows = &sound(
-            &[Patient::median()],
-            &months,
-            TOLERANCE.relative,
-            Width::Best,
-        )[0];
+        let rows = &sound(&[Patient::median()], &months, TOLERANCE.relative, Width::Best)[0];
         let is = |y: &[f64; COUNT]| {
             let x = Patient::median().leukaemic_ratio * (y[DL] + y[DR]);
             100.0 * x / (x + 2.0)
         };
-        for (y, expected) in rows
-            .iter()
-            .zip([74.0, 36.0, 6.5, 1.1, 0.21, 0.10, 0.027, 0.013, 0.0039])
-        {
-            assert!(
-                (is(y) / expected - 1.0).abs() < 0.04,
-                "{} for {expected}",
-                is(y)
-            );
+        for (y, expected) in rows.iter().zip([74.0, 36.0, 6.5, 1.1, 0.21, 0.10, 0.027, 0.013, 0.0039]) {
+            assert!((is(y) / expected - 1.0).abs() < 0.04, "{} for {expected}", is(y));
         }
     }
 
     #[test]
     fn without_drug_the_disease_doubles_and_the_niche_limits_it() {
-        let untreated = Patient {
-            concentration: 0.0,
-            ..Patient::median()
-        };
-        let rows = &sound(
-            &[untreated],
-            &[6.0, 12.0, 24.0],
-            TOLERANCE.relative,
-            Width::Best,
-        )[0];
+        let untreated = Patient { concentration: 0.0, ..Patient::median() };
+        let rows = &sound(&[untreated], &[6.0, 12.0, 24.0], TOLERANCE.relative, Width::Best)[0];
         assert!((rows[1][DL] / 1.8 - 1.0).abs() < 0.03, "{}", rows[1][DL]);
         assert!((rows[3][DL] / 1.95 - 1.0).abs() < 0.03, "{}", rows[3][DL]);
         assert!(rows[3][DL] > rows[2][DL] && rows[2][DL] > rows[1][DL]);
@@ -626,27 +488,15 @@ mod tests {
     #[test]
     fn bits_are_those_of_the_patient_alone_at_every_width_and_in_every_order() {
         let (patients, rows) = forty();
-        let bits = |rows: &Rows| {
-            rows.iter()
-                .flatten()
-                .map(|x| x.to_bits())
-                .collect::<Vec<_>>()
-        };
+        let bits = |rows: &Rows| rows.iter().flatten().map(|x| x.to_bits()).collect::<Vec<_>>();
         for width in Width::available() {
             let backwards: Vec<Patient> = patients.iter().rev().copied().collect();
-            for (i, other) in sound(&backwards, &VISITS, TOLERANCE.relative, width)
-                .iter()
-                .rev()
-                .enumerate()
-            {
+            for (i, other) in sound(&backwards, &VISITS, TOLERANCE.relative, width).iter().rev().enumerate() {
                 assert!(bits(other) == bits(&rows[i]), "patient {i}, {width:?}");
             }
             for i in [0, 7, 39] {
                 let alone = &sound(&patients[i..=i], &VISITS, TOLERANCE.relative, width)[0];
-                assert!(
-                    bits(alone) == bits(&rows[i]),
-                    "patient {i} alone, {width:?}"
-                );
+                assert!(bits(alone) == bits(&rows[i]), "patient {i} alone, {width:?}");
             }
         }
     }
@@ -656,22 +506,10 @@ mod tests {
         let (patients, rows) = forty();
         let mut mixed = patients.clone();
         let median = Patient::median();
-        mixed[3] = Patient {
-            ic50: f64::NAN,
-            ..median
-        };
-        mixed[11] = Patient {
-            progenitor_growth: 1e300,
-            ..median
-        };
-        mixed[12] = Patient {
-            maturing_turnover: 1e7,
-            ..median
-        };
-        mixed[30] = Patient {
-            stem_cells: 0.0,
-            ..median
-        };
+        mixed[3] = Patient { ic50: f64::NAN, ..median };
+        mixed[11] = Patient { progenitor_growth: 1e300, ..median };
+        mixed[12] = Patient { maturing_turnover: 1e7, ..median };
+        mixed[30] = Patient { stem_cells: 0.0, ..median };
         for width in Width::available() {
             let out = all(&mixed, &VISITS, TOLERANCE.relative, width);
             for (i, result) in out.iter().enumerate() {
@@ -682,21 +520,14 @@ mod tests {
             }
             let failures: Vec<_> = out.iter().filter_map(|r| r.as_ref().err()).collect();
             assert_eq!(failures.len(), 4, "{failures:?}");
-            assert_eq!(
-                (failures[0].cause, failures[0].time),
-                (Cause::NotFinite, 0.0)
-            );
+            assert_eq!((failures[0].cause, failures[0].time), (Cause::NotFinite, 0.0));
             assert_eq!(failures[2].component, DL);
         }
     }
 
     #[test]
     fn a_clone_below_one_stem_cell_is_gone_for_good() {
-        let dying = Patient {
-            mutant_cells: 1.5,
-            mutant_fold: 2.0,
-            ..Patient::median()
-        };
+        let dying = Patient { mutant_cells: 1.5, mutant_fold: 2.0, ..Patient::median() };
         let rows = &sound(&[dying], &VISITS, TOLERANCE.relative, Width::Best)[0];
         let gone = rows.iter().position(|y| y[QR] + y[CR] == 0.0).unwrap();
         assert!(gone > 0 && rows[gone - 1][PR] > 0.0);

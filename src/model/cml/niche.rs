@@ -89,13 +89,7 @@ pub(super) fn free<S: Simd>(leukaemic: Lanes<S>, mutant: Lanes<S>, normal: Lanes
 
 /// Net flow of stem cells into the osteoblastic niche, cells per day.
 #[inline(always)]
-pub(super) fn exchange<S: Simd>(
-    q: Lanes<S>,
-    c: Lanes<S>,
-    attach: Lanes<S>,
-    release: Lanes<S>,
-    room: Lanes<S>,
-) -> Lanes<S> {
+pub(super) fn exchange<S: Simd>(q: Lanes<S>, c: Lanes<S>, attach: Lanes<S>, release: Lanes<S>, room: Lanes<S>) -> Lanes<S> {
     attach * room * c - release * q
 }
 
