@@ -1,11 +1,11 @@
 //! The course of a cohort under treatment: the right-hand side of the model and the driver that integrates patients side by
 //! side.
 //!
-//! The right-hand side is assembled from [`niche`](super::niche) and [`immune`](super::immune) and evaluated on the
+//! The right-hand side is assembled from [`niche`] and `immune` and evaluated on the
 //! positive part of the state. Its five divisions share one reciprocal. Beside the cells it carries the cumulative hazard
 //! `H' = PL·drive + PR·drive_R` (per year).
 //!
-//! Bits depend on the patient and on the months only: see [`integrate`](crate::integrate).
+//! Bits depend on the patient and on the months only: see [`integrate`].
 
 use pulp::Simd;
 
