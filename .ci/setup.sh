@@ -106,7 +106,7 @@ need_compilers() {
 
 # hdf5_version INCLUDE: version of the HDF5 with these headers.
 hdf5_version() {
-    cat "$1"/H5pubconf.h "$1"/H5pubconf-64.h 2>/dev/null | sed -n 's/^#define H5_VERSION "\([0-9.]*\).*/\1/p' | head -1
+    { cat "$1"/H5pubconf.h "$1"/H5pubconf-64.h 2>/dev/null || true; } | sed -n 's/^#define H5_VERSION "\([0-9.]*\).*/\1/p'
 }
 
 # Does nicho build and work with it? The crate hdf5-metno-sys knows the versions up to 2.2.
@@ -126,13 +126,13 @@ find_hdf5() {
         hdf5_fits "$HDF5_DIR/include" || die "HDF5_DIR is $HDF5_DIR, which has no HDF5 of a version from 1.10.2 to 2.2 (include/H5pubconf.h)" \
             "load another module, or unset HDF5_DIR"
         hdf5_where="HDF5 $(hdf5_version "$HDF5_DIR/include") of HDF5_DIR=$HDF5_DIR, as the environment asks"
-        return
+        return 0
     fi
     if have pkg-config && pkg-config --exists hdf5 2>/dev/null; then
         for folder in $(pkg-config --cflags-only-I --keep-system-cflags hdf5 | sed 's/-I//g'); do
             hdf5_fits "$folder" || continue
             hdf5_where="the system's HDF5 $(hdf5_version "$folder"), found by pkg-config"
-            return
+            return 0
         done
         return 1
     fi
@@ -144,7 +144,7 @@ find_hdf5() {
     for folder; do
         hdf5_fits "$folder" || continue
         hdf5_where="the system's HDF5 $(hdf5_version "$folder"), found in $folder"
-        return
+        return 0
     done
     have h5cc || return 1
     folder=$(h5cc -showconfig 2>/dev/null | sed -n 's/.*Installation point: *//p')
