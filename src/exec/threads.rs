@@ -220,7 +220,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(3));
             }
             row[0] = id as f64 * 0.5;
-            if id % 3 == 0 { Outcome::Kept } else { Outcome::Rejected }
+            if id.is_multiple_of(3) { Outcome::Kept } else { Outcome::Rejected }
         };
         Threads::new(workers).stream(5, 1, &task, &mut sink).unwrap();
         sink
