@@ -477,3 +477,260 @@ impl std::fmt::Display for Estimator {
         write!(f, "{} rows; curves: {}", self.len(), curves.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::history::{Event, Leaving};
+    use crate::trial::table::Table;
+    use std::path::Path;
+
+    const NEVER: f64 = f64::INFINITY;
+    const HEADER: &str =
+        "id,fit_role,group,endpoint,kind,given,month,value,n,se,level,level_se,se_basis,definition,reason,source\n";
+
+    /// Visits 1, 2, 3, 6, …, 24: marrow at 3, 6, 9, 12, 18, 24.
+    fn plan() -> Plan {
+        Plan::iris(24.0)
+    }
+
+    fn visits(months: &[f64]) -> u64 {
+        months.iter().fold(0, |set, m| set | 1 << plan().visit(*m).unwrap())
+    }
+
+    fn patient(left: f64) -> History {
+        let attended = plan().months.iter().enumerate().filter(|(_, m)| **m < left).fold(0, |set, (i, _)| set | 1 << i);
+        History { left, attended, ..History::default() }
+    }
+
+    fn in_ccyr(left: f64, months: &[f64]) -> History {
+        let mut history = patient(left);
+        history.found.ccyr = visits(months);
+        history
+    }
+
+    fn all(rows: &str, histories: &[History]) -> std::result::Result<Vec<f64>, String> {
+        let body: String = rows
+            .lines()
+            .enumerate()
+            .map(|(i, row)| {
+                // endpoint kind given month
+                let mut part = row.split(',');
+                let (of, kind, given, month) =
+                    (part.next().unwrap(), part.next().unwrap(), part.next().unwrap(), part.next().unwrap());
+                let level = if kind == "product" { "0.5,0.1" } else { "," };
+                format!("r{i},fit,g,{of},{kind},{given},{month},0.5,100,,{level},b,d,,s\n")
+            })
+            .collect();
+        let table = Table::parse(&format!("{HEADER}{body}"), Path::new("t.csv")).unwrap();
+        let estimator = Estimator::new(&table.fitted(), &plan()).map_err(|e| e.to_string())?;
+        let mut out = vec![f64::NAN; estimator.len()];
+        estimator.estimate(histories, &mut out).map_err(str::to_string)?;
+        Ok(out)
+    }
+
+    fn close(found: &[f64], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        for (i, (x, y)) in found.iter().zip(expected).enumerate() {
+            assert!((x - y).abs() < 1e-12, "row {i}: {x} instead of {y}; all: {found:?}");
+        }
+    }
+
+    #[test]
+    fn the_plan_of_iris_has_marrow_where_rates_are_published() {
+        let plan = Plan::iris(96.0);
+        assert_eq!(&plan.months[..6], &[1.0, 2.0, 3.0, 6.0, 9.0, 12.0]);
+        for month in [3.0, 6.0, 9.0, 12.0, 18.0, 24.0, 96.0] {
+            assert_eq!(plan.marrow >> plan.visit(month).unwrap() & 1, 1);
+        }
+        for month in [1.0, 2.0, 15.0, 21.0, 93.0] {
+            assert_eq!(plan.marrow >> plan.visit(month).unwrap() & 1, 0);
+        }
+        assert_eq!((plan.months.len(), plan.marrow.count_ones()), (34, 18));
+    }
+
+    #[test]
+    fn incidence_of_response_censors_leavers_and_best_observed_does_not() {
+        let cohort = [
+            in_ccyr(NEVER, &[6.0, 9.0, 12.0, 18.0, 24.0]),
+            in_ccyr(NEVER, &[12.0, 18.0, 24.0]),
+            in_ccyr(NEVER, &[]),
+            // Would be found at 12, but has left: censored after the visit at 6.
+            in_ccyr(8.0, &[12.0]),
+            // Left before any marrow: never at risk.
+            in_ccyr(2.5, &[3.0]),
+        ];
+        // At 6: 1 of 4. At 12: 1 of 2. S = 3/4, then 3/8.
+        let found = all(
+            "ccyr,km_incidence,,3\nccyr,km_incidence,,6\nccyr,km_incidence,,12\nccyr,km_incidence,,24\nccyr,ever,,24\nccyr,ever,,6",
+            &cohort,
+        );
+        close(&found.unwrap(), &[0.0, 0.25, 0.625, 0.625, 0.4, 0.2]);
+    }
+
+    #[test]
+    fn confirmation_needs_the_next_assessment_four_weeks_later() {
+        let mut cohort = [
+            in_ccyr(NEVER, &[6.0, 12.0, 24.0]), // not at 9, not at 18
+            in_ccyr(NEVER, &[18.0, 24.0]),      // consecutive marrows, though visit 21 lies between
+            in_ccyr(20.0, &[18.0, 24.0]),       // left before the confirmation
+            in_ccyr(NEVER, &[6.0, 9.0]),
+        ];
+        cohort[0].found.chr = visits(&[1.0, 2.0]);
+        cohort[1].found.chr = visits(&[1.0, 3.0]);
+        let found = all("ccyr,confirmed,,24\nccyr,confirmed,,18\nccyr,ever,,24\nchr,confirmed,,24", &cohort);
+        close(&found.unwrap(), &[0.5, 0.25, 1.0, 0.25]);
+    }
+
+    #[test]
+    fn rates_among_responders_have_their_own_denominators() {
+        let mut cohort = [
+            in_ccyr(NEVER, &[6.0, 9.0, 12.0, 18.0, 24.0]),
+            in_ccyr(NEVER, &[12.0, 18.0]),
+            in_ccyr(NEVER, &[6.0]),
+            in_ccyr(6.0, &[3.0, 6.0]),
+            in_ccyr(NEVER, &[]),
+        ];
+        cohort[0].found.mmr = visits(&[3.0, 12.0]); // at 3: before CCyR, no PCR then
+        cohort[1].found.mmr = visits(&[6.0, 15.0]);
+        cohort[2].found.mmr = visits(&[6.0]);
+        cohort[4].found.mmr = visits(&[12.0]);
+        let rows = "mmr,at,ccyr@6,6\nmmr,at,ccyr@12,12\nmmr,ever,ccyr,12\nmmr,ever,ccyr,24\nmmr,product,,12\nmmr,at,ccyr & not ccyr@12,12\nmmr,ever,,12";
+        // In CCyR at 6 and there: 0 and 2, MMR 2. At 12: 0, 1; MMR 0. Reached CCyR by 12: 0, 1, 2, 3; MMR from then on by 12: 0, 2;
+        // by 24 also 1. KM of CCyR by 12: at 3 1 of 5, at 6 2 of 4, at 12 1 of 2: S = .8 · .5 · .5 = .2.
+        let found = all(rows, &cohort).unwrap();
+        close(&found, &[0.5, 0.5, 0.5, 0.75, 0.8 * 0.5, 0.0, 0.8]);
+    }
+
+    #[test]
+    fn survival_on_treatment_ends_with_treatment_and_death_does_not() {
+        let event = |time: f64, left: f64| History { event: time, event_kind: Event::LostMcyr, ..patient(left) };
+        let mut cohort = [
+            event(5.0, NEVER),
+            event(20.0, 10.0), // after leaving: censored at 10
+            event(14.0, 14.0), // ended treatment: counts
+            patient(12.0),
+            patient(NEVER),
+        ];
+        cohort[1].progressed = 11.0;
+        cohort[2].progressed = 14.0;
+        cohort[0].died = 22.0;
+        cohort[3].died = 16.0;
+        cohort[3].died_of_cml = true;
+        cohort[4].died = 25.0; // after the horizon
+        let rows = "efs,km_survival,,4\nefs,km_survival,,24\nffp,km_survival,,24\nos,km_survival,,12\nos,km_survival,,24\nos_cml,km_survival,,24\nefs,annual,,12\nefs,annual,,24\nffp,annual,,24\nffp,ever,,24\nos_cml,km_incidence,,24";
+        // EFS: 4/5 at 5; at 14 two at risk. FFP: at 14 three at risk (the first is still on treatment).
+        // Year 1: 5 at risk, 1 event, censored within at 10: 1/4.5 (12 is the end of the year). Year 2: 2 at risk.
+        let found = all(rows, &cohort).unwrap();
+        let expected = [1.0, 0.4, 2.0 / 3.0, 1.0, 0.6, 0.8, 1.0 / 4.5, 0.5, 1.0 / 3.0, 0.2, 0.2];
+        close(&found, &expected);
+    }
+
+    #[test]
+    fn landmarks_start_with_those_who_are_there_and_free_of_events() {
+        let with = |mmr: &[f64], event: f64, left: f64| {
+            let mut history = in_ccyr(left, &[6.0, 9.0, 12.0, 18.0, 24.0]);
+            history.found.mmr = visits(mmr);
+            history.event = event;
+            history
+        };
+        let mut cohort = [
+            with(&[12.0], 20.0, NEVER),
+            with(&[12.0], NEVER, NEVER),
+            with(&[12.0], 11.0, NEVER), // event before the landmark: not in it
+            with(&[9.0], 15.0, NEVER),  // MMR before, not at 12
+            with(&[12.0], NEVER, 12.0), // left at the landmark
+            with(&[], NEVER, 17.0),
+        ];
+        cohort[0].found.ccyr = visits(&[12.0]); // lost at 18, confirmed at 24
+        cohort[1].found.ccyr = visits(&[12.0, 24.0]); // not at 18, back at 24: no loss
+        cohort[5].found.ccyr = visits(&[6.0, 12.0]);
+        let rows = "efs,km_survival,mmr@12,24\nefs,km_survival,not mmr@12,24\nccyr_loss,km_incidence,ccyr@12 & mmr@12,24\nccyr_loss,ever,ccyr,24\nefs,km_survival,mmr@12,18";
+        // Loss among those in CCyR and MMR at 12, still on treatment: patients 0, 1, 2; 0 loses at 18, censored otherwise.
+        // Not MMR at 12: event at 15 of two.
+        close(&all(rows, &cohort).unwrap(), &[0.5, 0.5, 1.0 / 3.0, 1.0 / 6.0, 1.0]);
+        assert_eq!(all("efs,km_survival,mmr@12,24", &cohort[3..4]), Err("r0".to_string()));
+        assert_eq!(all("mmr,at,ccyr@3,3", &cohort[3..4]), Ok(vec![0.0]));
+    }
+
+    #[test]
+    fn staying_and_leaving_count_all_patients() {
+        let left = |time: f64, reason: Leaving| History { reason, ..in_ccyr(time, &[6.0, 9.0, 12.0]) };
+        let mut cohort = [
+            left(NEVER, Leaving::Stayed),
+            left(10.0, Leaving::Adverse),
+            left(12.0, Leaving::Unsatisfactory),
+            left(24.0, Leaving::Death),
+        ];
+        cohort[3].found.ccyr = visits(&[6.0, 9.0, 18.0]);
+        let rows = "on_treatment,at,,9\non_treatment,at,,12\non_treatment,at,,24\nccyr,at,,15\nccyr,at,,18\nleft_adverse,at,,12\nleft_unsatisfactory,at,,12\nleft_death,at,,24\nleft_transplant,at,,24\nleft_death,at,,12";
+        close(&all(rows, &cohort).unwrap(), &[1.0, 0.5, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn rows_that_the_plan_cannot_serve_are_refused() {
+        for (row, problem) in [
+            ("os,km_survival,,36", "lies after the horizon 24"),
+            ("mmr,at,ccyr@15,15", "needs a marrow at month 15"),
+            ("mmr,at,ccyr,16", "needs a visit at month 16"),
+        ] {
+            let message = all(row, &[]).unwrap_err();
+            assert!(message.contains(problem), "{message}");
+        }
+    }
+
+    /// Kaplan-Meier from its definition: for every event time, counts over all patients.
+    fn plain_kaplan_meier(data: &[(f64, bool)], month: f64) -> f64 {
+        let mut times: Vec<f64> = data.iter().filter(|d| d.1 && d.0 <= month).map(|d| d.0).collect();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        times.iter().fold(1.0, |s, t| {
+            let risk = data.iter().filter(|d| d.0 >= *t).count() as f64;
+            let events = data.iter().filter(|d| d.1 && d.0 == *t).count() as f64;
+            s * (1.0 - events / risk)
+        })
+    }
+
+    #[test]
+    fn curves_agree_with_a_plain_kaplan_meier_on_random_cohorts() {
+        let mut rng = crate::rng::Key::root(9).stream(crate::rng::Purpose::Simulate);
+        for _ in 0..20 {
+            let cohort: Vec<History> = (0..200)
+                .map(|_| {
+                    // Times on a grid of half months, so that there are ties.
+                    let mut time = |mean: f64| (2.0 * mean * rng.exponential()).ceil() / 2.0;
+                    let (left, event, died, first) = (time(25.0), time(30.0), time(40.0), time(10.0));
+                    let mut history = patient(left);
+                    (history.event, history.died) = (event, died);
+                    history.died_of_cml = rng.uniform() < 0.5;
+                    history.found.ccyr = plan().marrow & !plan().by(first);
+                    history
+                })
+                .collect();
+            let rows = "efs,km_survival,,12\nefs,km_survival,,20\nos,km_survival,,24\nos_cml,km_survival,,24\nccyr,km_incidence,,12\nccyr,km_incidence,,24";
+            let found = all(rows, &cohort).unwrap();
+            let efs: Vec<_> =
+                cohort.iter().map(|h| (h.event.min(h.left).min(24.0), h.event <= h.left.min(24.0))).collect();
+            let os: Vec<_> = cohort.iter().map(|h| (h.died.min(24.0), h.died <= 24.0)).collect();
+            let cml: Vec<_> = cohort.iter().map(|h| (h.died.min(24.0), h.died <= 24.0 && h.died_of_cml)).collect();
+            let marrow = [3.0, 6.0, 9.0, 12.0, 18.0, 24.0];
+            let ccyr: Vec<_> = cohort
+                .iter()
+                .map(|h| {
+                    let seen = marrow.iter().copied().filter(|m| *m < h.left);
+                    let first = seen.clone().find(|m| h.found.ccyr >> plan().visit(*m).unwrap() & 1 == 1);
+                    (first.unwrap_or(seen.last().unwrap_or(0.0)), first.is_some())
+                })
+                .collect();
+            let expected = [
+                plain_kaplan_meier(&efs, 12.0),
+                plain_kaplan_meier(&efs, 20.0),
+                plain_kaplan_meier(&os, 24.0),
+                plain_kaplan_meier(&cml, 24.0),
+                1.0 - plain_kaplan_meier(&ccyr, 12.0),
+                1.0 - plain_kaplan_meier(&ccyr, 24.0),
+            ];
+            close(&found, &expected);
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Trials: what a trial observes of a patient, and what a publication reports of a trial.
 
+pub mod covariance;
 pub mod estimate;
 pub mod history;
+pub mod skill;
 pub mod table;
 pub mod vocabulary;

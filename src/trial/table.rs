@@ -128,14 +128,14 @@ impl Table {
     pub fn parse(text: &str, name: &Path) -> Result<Table> {
         let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(text.as_bytes());
         let lines: Vec<&str> = text.lines().collect();
-        let header = reader.headers().map_err(|e| broken(name, &e))?.clone();
-        let header_line = header.position().map_or(1, |p| p.line() as usize);
         let source = Source { name, lines: &lines };
+        let header = reader.headers().map_err(|e| source.broken(&e))?.clone();
+        let header_line = source.line(header.position());
         let order = columns(&header, header_line, &source)?;
         let mut rows: Vec<Row> = Vec::new();
         for record in reader.records() {
-            let record = record.map_err(|e| broken(name, &e))?;
-            let line = record.position().map_or(0, |p| p.line() as usize);
+            let record = record.map_err(|e| source.broken(&e))?;
+            let line = source.line(record.position());
             let fields = Fields { record: &record, order: &order, line, source: &source };
             let row = fields.row()?;
             if let Some(first) = rows.iter().find(|r| r.id == row.id) {
@@ -219,6 +219,24 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// Line of a record. The reader's position is that of the comments and empty lines before it.
+    fn line(&self, position: Option<&csv::Position>) -> usize {
+        let start = position.map_or(1, |p| p.line() as usize).max(1);
+        let skipped = self.lines.iter().skip(start - 1).take_while(|line| line.is_empty() || line.starts_with('#'));
+        (start + skipped.count()).min(self.lines.len().max(1))
+    }
+
+    fn broken(&self, error: &csv::Error) -> Error {
+        let problem = match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                format!("the line has {len} fields, the header has {expected_len}")
+            }
+            _ => error.to_string(),
+        };
+        let fix = "one field per column; put a text that contains a comma between double quotes".to_string();
+        self.error(self.line(error.position()), 0, "row", problem, fix)
+    }
+
     /// An error at the `field`-th field of a line.
     fn error(&self, line: usize, field: usize, key: &str, problem: String, fix: String) -> Error {
         let text = self.lines.get(line.saturating_sub(1)).copied().unwrap_or("");
@@ -238,18 +256,6 @@ impl Source<'_> {
         }
         Error::Input { file: self.name.to_path_buf(), line, column, key: key.into(), problem, fix }
     }
-}
-
-fn broken(name: &Path, error: &csv::Error) -> Error {
-    let line = error.position().map_or(1, |p| p.line() as usize);
-    let problem = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("the line has {len} fields, the header has {expected_len}")
-        }
-        _ => error.to_string(),
-    };
-    let fix = "one field per column; put a text that contains a comma between double quotes".to_string();
-    Error::Input { file: name.to_path_buf(), line, column: 1, key: "row".into(), problem, fix }
 }
 
 /// Where each of [`COLUMNS`] stands in the file.
@@ -442,7 +448,8 @@ mod tests {
     use crate::trial::history::Plan;
 
     const IRIS: &str = include_str!("../../jobs/data/iris.csv");
-    const HEADER: &str = "id,fit_role,group,endpoint,kind,given,month,value,n,se,level,level_se,se_basis,definition,reason,source\n";
+    const HEADER: &str =
+        "id,fit_role,group,endpoint,kind,given,month,value,n,se,level,level_se,se_basis,definition,reason,source\n";
 
     fn iris() -> Table {
         Table::parse(IRIS, Path::new("iris.csv")).unwrap()
@@ -465,7 +472,9 @@ mod tests {
         for row in table.rows() {
             match row.role {
                 Role::Fit => assert!(row.month <= 60.0 && row.given.iter().all(|t| t.month.is_none_or(|m| m <= 60.0))),
-                Role::HeldOut => assert!(row.month > 60.0 && row.month <= 120.0 && !row.reason.is_empty(), "{}", row.id),
+                Role::HeldOut => {
+                    assert!(row.month > 60.0 && row.month <= 120.0 && !row.reason.is_empty(), "{}", row.id)
+                }
                 Role::Context => assert!(!row.reason.is_empty(), "{}", row.id),
             }
             assert!(!row.source.is_empty() && !row.definition.is_empty());
@@ -479,7 +488,10 @@ mod tests {
         let counted: Vec<&Row> = table.rows().iter().filter(|row| row.role != Role::Context).collect();
         for (at, a) in counted.iter().enumerate() {
             for b in &counted[at + 1..] {
-                let same = a.endpoint == b.endpoint && a.month == b.month && a.given == b.given;
+                // A status at a month is another fact than ever having reached it, a rate another than a level.
+                let other = |row: &Row| matches!(row.kind, Kind::At | Kind::Annual);
+                let alike = other(a) == other(b) && a.given == b.given;
+                let same = a.endpoint == b.endpoint && a.month == b.month && alike;
                 assert!(!same, "{} and {}", a.id, b.id);
             }
         }
@@ -542,7 +554,10 @@ mod tests {
             assert!(message.contains(problem) && message.contains("fix: ") && message.contains(fix), "{message}");
         }
         let unknown = Table::parse("id,fit_rol\na,fit\n", Path::new("t.csv")).unwrap_err().to_string();
-        assert!(unknown.starts_with("t.csv:1:4: fit_rol: unknown column") && unknown.contains("\"fit_role\"?"), "{unknown}");
+        assert!(
+            unknown.starts_with("t.csv:1:4: fit_rol: unknown column") && unknown.contains("\"fit_role\"?"),
+            "{unknown}"
+        );
         let missing = Table::parse(&HEADER.replace(",group", ""), Path::new("t.csv")).unwrap_err().to_string();
         assert!(missing.contains("group: the column is missing"), "{missing}");
         let absent = Table::load(Path::new("no/such.csv")).unwrap_err();
