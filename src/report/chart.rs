@@ -252,10 +252,15 @@ impl Chart {
         }
         layout = if self.x.log { layout.with_log_x() } else { layout };
         layout = if self.y.log { layout.with_log_y() } else { layout };
-        if let Some(step) = self.x.step {
+        // One tick, at most, where none has a number.
+        let step = |axis: &Axis| match axis.ticks {
+            Ticks::Hidden => Some(10.0 * (axis.range.1 - axis.range.0)),
+            _ => axis.step,
+        };
+        if let Some(step) = step(&self.x) {
             layout = layout.with_x_tick_step(step);
         }
-        if let Some(step) = self.y.step {
+        if let Some(step) = step(&self.y) {
             layout = layout.with_y_tick_step(step);
         }
         match self.margins {

@@ -5,7 +5,7 @@
 
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::figures::{Figure, Glyph, KeyItem, slug};
-use crate::report::format::{escape, number, percent};
+use crate::report::format::{escape, number, percent, plural};
 use crate::report::rows::{Band, RowLine, Use};
 use crate::report::summary::Summary;
 use crate::trial::table::Row;
@@ -96,7 +96,8 @@ fn curve_name(row: &Row) -> String {
         Kind::Ever => "ever reached",
         Kind::Confirmed => "confirmed",
         Kind::At if row.endpoint == Endpoint::OnTreatment => "all patients",
-        Kind::At => "current",
+        Kind::At if row.given.is_empty() => "current",
+        Kind::At => "at that month",
         Kind::Product => "all patients",
         Kind::Annual => "rate of each year",
     };
@@ -143,20 +144,45 @@ fn condition(term: &Term, month: f64) -> String {
         _ => "IS 1 %",
     };
     match term.month {
-        None if term.not => format!("never in {name}"),
-        None => format!("among those who reached {name}"),
-        Some(m) if m == month => format!("{not}in {name} then"),
+        None => format!("of those who {}reached {name}", if term.not { "never " } else { "" }),
+        Some(m) if m == month => format!("of those {not}in {name} then"),
         Some(m) => format!("{not}in {name} at month {m}"),
     }
 }
 
-/// A row of a forest plot in words.
-fn forest_label(row: &RowLine) -> String {
-    match &row.source {
-        Some(source) => format!("{}, month {:.0}", curve_name(source).replace(": current", ""), row.month),
-        None if row.label.is_empty() => row.id.clone(),
-        None => row.label.clone(),
-    }
+/// A row in words, with its month: short enough for a forest plot.
+pub(super) fn words(row: &RowLine) -> String {
+    let Some(source) = &row.source else {
+        return if row.label.is_empty() { row.id.clone() } else { row.label.clone() };
+    };
+    let survival = source.kind == Kind::KmSurvival;
+    let name = match source.endpoint {
+        Endpoint::Chr => "CHR",
+        Endpoint::Mcyr => "MCyR",
+        Endpoint::Ccyr => "CCyR",
+        Endpoint::Is10 => "BCR-ABL at most 10 %",
+        Endpoint::Is1 => "BCR-ABL at most 1 %",
+        Endpoint::Mmr => "MMR",
+        Endpoint::Mr4 => "MR4",
+        Endpoint::Mr45 => "MR4.5",
+        Endpoint::Efs if !survival => "EFS event",
+        Endpoint::Ffp if survival => "Free of AP/BC",
+        Endpoint::Ffp => "AP/BC",
+        Endpoint::Os if !survival => "Death",
+        Endpoint::OsCml if survival => "Free of CML-related death",
+        Endpoint::OsCml => "CML-related death",
+        other => short(other),
+    };
+    let when = match source.kind {
+        Kind::KmIncidence => format!("by month {:.0}", row.month),
+        Kind::Ever => format!("ever, by month {:.0}", row.month),
+        Kind::Confirmed => format!("confirmed, by month {:.0}", row.month),
+        Kind::Annual => format!("in the year to month {:.0}", row.month),
+        _ => format!("at month {:.0}", row.month),
+    };
+    let given: Vec<String> = source.given.iter().map(|t| condition(t, row.month).replace("month ", "")).collect();
+    let given = if given.is_empty() { String::new() } else { format!(", {}", given.join(" and ")) };
+    format!("{name} {when}{given}")
 }
 
 fn extent(rows: &[&RowLine]) -> (f64, f64) {
@@ -185,6 +211,11 @@ fn round_range(rows: &[&RowLine]) -> ((f64, f64), f64) {
     let (mut low, mut high) = (libm::floor((low - pad) / step) * step, libm::ceil((high + pad) / step) * step);
     if share {
         (low, high) = (low.max(0.0), high.min(1.0));
+        // Points at 0 or 100 % are not cut by the frame.
+        let room = 0.03 * (high - low);
+        let (least, most) = extent(rows);
+        low -= if low == 0.0 && least < room { room } else { 0.0 };
+        high += if high == 1.0 && most > 1.0 - room { room } else { 0.0 };
     }
     ((low, high), step)
 }
@@ -197,6 +228,7 @@ fn axis(rows: &[&RowLine], label: &str) -> Axis {
 
 fn panel(name: &str, rows: &[&RowLine]) -> Figure {
     let last = rows.iter().map(|r| r.month).fold(0.0, f64::max);
+    let first = rows.iter().map(|r| r.month).fold(last, f64::min);
     let step = if last > 72.0 {
         24.0
     } else if last > 24.0 {
@@ -204,7 +236,13 @@ fn panel(name: &str, rows: &[&RowLine]) -> Figure {
     } else {
         6.0
     };
-    let x = Axis { step: Some(step), ..Axis::linear("Months since start of treatment", (0.0, last + 0.06 * last.max(12.0))) };
+    // A curve that starts late is not squeezed into the right half.
+    let from = if first > 0.55 * last { libm::floor((first - 1.0) / 12.0) * 12.0 } else { 0.0 };
+    let step = if last - from <= 24.0 { 6.0 } else { step };
+    let x = Axis {
+        step: Some(step),
+        ..Axis::linear("Months since start of treatment", (from, last + 0.06 * (last - from).max(12.0)))
+    };
     let y = axis(rows, if rows.iter().all(|r| r.share) { "Patients, %" } else { "Value" });
     let starts = y.range.0;
     let mut chart = Chart::new(x, y, PANEL).margins([58.0, 12.0, 10.0, 50.0]);
@@ -229,10 +267,10 @@ fn panel(name: &str, rows: &[&RowLine]) -> Figure {
         // Figures of one month stand side by side.
         let twins = seen.iter().filter(|m| **m == row.month).count() as f64;
         seen.push(row.month);
-        observed(&mut chart, row, |v| (row.month + 0.018 * last * twins, v));
+        observed(&mut chart, row, |v| (row.month + 0.022 * (last - from) * twins, v));
     }
     let id = format!("curve-{}", slug(name));
-    let caption = panel_caption(rows, starts);
+    let caption = panel_caption(rows, Some(starts));
     let svg = chart.draw(&id, name, &caption);
     Figure { id, title: name.into(), caption, svg, size: PANEL, key: BAND_KEY }
 }
@@ -253,23 +291,24 @@ fn observed(chart: &mut Chart, row: &RowLine, place: impl Fn(f64) -> (f64, f64))
     chart.points(&[place(row.observed)], mark, size, ink);
 }
 
-fn panel_caption(rows: &[&RowLine], starts: f64) -> String {
+/// How many points are covered; of a panel, where its axis starts, also which are not.
+fn panel_caption(rows: &[&RowLine], starts: Option<f64>) -> String {
     let mut text = String::new();
     for role in [Use::Fitted, Use::HeldOut] {
         let scored: Vec<&&RowLine> = rows.iter().filter(|r| r.role == role && r.inside.is_some()).collect();
         if !scored.is_empty() {
             let inside = scored.iter().filter(|r| r.inside == Some(true)).count();
-            text.push_str(&format!("{inside} of {} {} points in the 90 % band. ", scored.len(), role.name()));
+            text.push_str(&format!("{inside} of {} {} in the 90 % band. ", plural(scored.len(), "point"), role.name()));
         }
     }
     if text.is_empty() {
         text.push_str("Shown only: neither fitted nor scored. ");
     }
     let outside: Vec<String> = rows.iter().filter(|r| r.inside == Some(false)).map(|r| format!("{:.0}", r.month)).collect();
-    if !outside.is_empty() {
+    if !outside.is_empty() && starts.is_some() {
         text.push_str(&format!("Outside: month {}. ", outside.join(", ")));
     }
-    if starts > 0.0 {
+    if let Some(starts) = starts.filter(|s| *s > 0.0) {
         let share = rows.iter().all(|r| r.share);
         let from = if share { format!("{} %", percent(starts).trim_end_matches(".0")) } else { number(starts) };
         text.push_str(&format!("The axis starts at {from}."));
@@ -306,11 +345,11 @@ fn forest(title: &str, rows: &[&RowLine]) -> Figure {
         labels.push_str(&format!(
             "<text x=\"18\" y=\"{}\" font-size=\"12\">{}{flag}</text>",
             TOP + FOREST.1 * k as f64 + 14.0,
-            escape(&forest_label(row))
+            escape(&words(row))
         ));
     }
     let id = format!("forest-{}", slug(title));
-    let caption = panel_caption(rows, 0.0).replace("Outside: month", "Outside, by month:");
+    let caption = panel_caption(rows, None);
     let svg = chart.draw(&id, title, &caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
     Figure { id, title: title.into(), caption, svg, size, key: BAND_KEY }
 }

@@ -86,8 +86,15 @@ pub(super) fn all(input: &Input<'_>, summary: &Summary) -> Sections {
 
 /// A name that is safe in a file name and an id.
 pub(super) fn slug(text: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
-    text.chars().map(safe).collect()
+    let mut slug = String::new();
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.trim_matches('-').to_string()
 }
 
 fn marginals(input: &Input<'_>, s: &Summary) -> Vec<Figure> {

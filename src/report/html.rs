@@ -3,7 +3,7 @@
 use crate::report::Input;
 use crate::report::curves::BAND_KEY;
 use crate::report::figures::{DENSITY_KEY, Figure, KeyItem, Sections, key_glyph};
-use crate::report::format::{count, escape};
+use crate::report::format::{count, escape, plural};
 use crate::report::rows::Use;
 use crate::report::sections;
 use crate::report::summary::Summary;
@@ -83,10 +83,12 @@ fn verdict(s: &Summary) -> String {
     let (warnings, notes) = (s.verdict.count(Level::Warning), s.verdict.count(Level::Note));
     let head = match (warnings, notes) {
         (0, 0) => "Nothing speaks against the numbers below, as far as it was checked.".to_string(),
-        (0, n) => format!("No warning; {n} point(s) to keep in mind."),
-        (w, n) => {
-            format!("{w} warning(s) that speak against relying on this run as it is, {n} further point(s) to keep in mind.")
-        }
+        (0, n) => format!("No warning; {} to keep in mind.", plural(n, "point")),
+        (w, n) => format!(
+            "{} against relying on this run as it is; {} to keep in mind.",
+            plural(w, "warning"),
+            plural(n, "further point")
+        ),
     };
     let body = format!("<p>{head}</p>\n<ul class=\"verdict\">\n{}\n</ul>\n", items.join("\n"));
     section("trust", "Whether to trust it", &body)
@@ -131,8 +133,8 @@ fn posterior(s: &Summary, figures: &Sections) -> String {
 fn generations(s: &Summary, figures: &Sections) -> String {
     let simulated = s.generations.iter().map(|g| g.simulated).sum();
     let mut body = format!(
-        "<p>{} generations, {} simulations. The tolerance is the largest accepted distance from the data.</p>\n",
-        s.generations.len(),
+        "<p>{}, {} simulations. The tolerance is the largest accepted distance from the data.</p>\n",
+        plural(s.generations.len(), "generation"),
         count(simulated)
     );
     if s.noise_floor.is_some() {

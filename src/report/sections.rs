@@ -3,14 +3,16 @@
 use serde_json::Value;
 
 use crate::report::Input;
-use crate::report::format::{count, escape, number, percent, signed, value, with_unit};
+use crate::report::curves::words;
+use crate::report::format::{count, escape, number, percent, plural, signed, value, with_unit};
 use crate::report::html::row_counts;
 use crate::report::rows::{RowLine, Skill, Totals, Use};
 use crate::report::summary::Summary;
 
 /// What the run came to, in a line under the title.
 pub(super) fn headline(s: &Summary) -> String {
-    let mut text = format!("{} parameters, {} data rows ({})", s.parameters.len(), s.rows.len(), row_counts(s));
+    let mut text =
+        format!("{}, {} ({})", plural(s.parameters.len(), "parameter"), plural(s.rows.len(), "data row"), row_counts(s));
     if s.held_out.rows > 0 {
         text.push_str(&format!("; {} of {} held-out rows in their 90 % band", s.held_out.inside, s.held_out.rows));
     }
@@ -132,23 +134,28 @@ pub(super) fn rows(s: &Summary) -> String {
         ("Skill", "v. prior"),
         ("Width", "/ sampling"),
     ];
-    let mut body = String::new();
-    for (role, title) in [(Use::HeldOut, "Held out: real predictions"), (Use::Fitted, "Fitted"), (Use::Context, "Shown only")] {
+    let of = |role: Use| -> String {
+        let lines: String = s.rows.iter().filter(|r| r.role == role).map(row).collect();
+        table(&head, 1, &lines)
+    };
+    let mut body = totals(s);
+    for (role, title) in [(Use::HeldOut, "Held out: real predictions"), (Use::Fitted, "Fitted")] {
         if s.count(role) > 0 {
-            body.push_str(&format!("<tr><th colspan=\"{}\" scope=\"rowgroup\">{title}</th></tr>\n", head.len()));
-            body.extend(s.rows.iter().filter(|r| r.role == role).map(row));
+            body.push_str(&format!("<h3>{title}</h3>\n{}", of(role)));
         }
+    }
+    if s.count(Use::Context) > 0 {
+        let title = format!("Shown only, neither fitted nor scored: {}", plural(s.count(Use::Context), "row"));
+        body.push_str(&format!("<details><summary>{title}</summary>\n{}</details>\n", of(Use::Context)));
     }
     let unit = if s.rows.iter().any(|r| r.share) { "Shares are in per cent. " } else { "" };
     format!(
         "<p>{unit}A wide band always covers, and a curve that has flattened predicts itself. So each row also has a skill, 1 - CRPS \
          / CRPS of a simpler forecast: 1 is perfect, 0 no better than that forecast, negative worse. The forecasts are the last \
-         fitted value carried forward, a constant hazard (both with sampling noise), and the prior. Width compares the band \
-         with the one that the row's own sampling error would give; 1 is as narrow as a trial of that size allows, \
-         and below 1 the prediction does not hold the sampling error of so small a group. The skill \
-         of fitted rows is no forecast.</p>\n{}{}",
-        totals(s),
-        table(&head, 1, &body)
+         fitted value carried forward, a constant hazard (both with sampling noise), and the prior; a dash means that there is \
+         nothing to carry forward. Width compares the band with the one that the row's own sampling error would give: 1 is as \
+         narrow as a trial of that size allows, and below 1 the prediction does not hold the sampling error of so small a \
+         group. The skill of fitted rows is no forecast.</p>\n{body}"
     )
 }
 
@@ -159,10 +166,10 @@ fn row(r: &RowLine) -> String {
         Some(false) => "<span class=\"no\">no</span>".into(),
         None => "-".into(),
     };
-    let label =
-        if r.label.is_empty() || r.label == r.id { String::new() } else { format!("<small>{}</small>", escape(&r.label)) };
+    let words = words(r);
+    let label = if words == r.id { String::new() } else { format!("<small>{}</small>", escape(&r.id)) };
     let cells = [
-        format!("{}{label}", escape(&r.id)),
+        format!("{}{label}", escape(&words)),
         if r.month.is_finite() { format!("{:.0}", r.month) } else { "-".into() },
         if r.se.is_finite() { format!("{} ± {}", show(r.observed), show(r.se)) } else { show(r.observed) },
         r.posterior.map_or("-".into(), |b| show(b.median)),

@@ -46,15 +46,16 @@ pub struct Verdict {
 impl Verdict {
     /// Judges a run.
     pub fn of(s: &Summary) -> Verdict {
-        let mut findings = vec![ended(s), sample(s), tolerance(s), failures(s)];
+        let mut findings = Vec::new();
         if s.predictive {
             findings.extend(coverage(&s.held_out, "held-out", true));
-            findings.extend(coverage(&s.fitted, "fitted", false));
-            findings.extend(width(&s.held_out, "held-out"));
             findings.extend(skill(&s.held_out));
+            findings.extend(width(&s.held_out, "held-out"));
+            findings.extend(coverage(&s.fitted, "fitted", false));
         }
-        findings.push(informed(s));
+        findings.extend([tolerance(s), sample(s), informed(s)]);
         findings.extend(modes(s));
+        findings.extend([failures(s), ended(s)]);
         Verdict { findings }
     }
 
@@ -166,9 +167,9 @@ fn width(t: &Totals, which: &str) -> Option<Finding> {
         let mut tail = if wide { " Bands this wide cover easily; look at the skill.".to_string() } else { String::new() };
         if t.narrow > 0 {
             tail.push_str(&format!(
-                " {} with a band narrower than that: their groups are smaller than the virtual cohort, and they can lie \
-                 outside by chance alone.",
-                plural(t.narrow, "row")
+                " {} less than that: the group behind such a figure is smaller than the virtual cohort, and it can lie outside \
+                 by chance alone.",
+                if t.narrow == 1 { "1 row has".into() } else { format!("{} rows have", t.narrow) }
             ));
         }
         let text = format!(
@@ -208,8 +209,8 @@ fn informed(s: &Summary) -> Finding {
         (Level::Good, "Every posterior is at least 10 % narrower than its prior.".into())
     } else {
         let text = format!(
-            "{} of {} hardly narrower than in the prior (contraction below 10 %): {}. What is said of such a parameter is the \
-             prior's, not the data's.",
+            "Hardly narrower than in the prior (contraction below 10 %), {} of {}: {}. What is said of these is the prior's, \
+             not the data's.",
             few.len(),
             plural(s.parameters.len(), "parameter"),
             few.join(", ")
