@@ -88,7 +88,9 @@ pub(super) enum Ticks {
     Number,
     /// Shares in per cent.
     Percent,
-    /// Not at all.
+    /// As numbers, of a logarithmic axis only the powers of ten.
+    Few,
+    /// Not at all, and the line of the axis neither.
     Hidden,
 }
 
@@ -108,6 +110,13 @@ impl Axis {
         match self.ticks.clone() {
             Ticks::Number => TickFormat::Custom(Arc::new(move |v| tick(v / scale))),
             Ticks::Percent => TickFormat::Custom(Arc::new(|v| tick(100.0 * v))),
+            Ticks::Few => {
+                let log = self.log;
+                TickFormat::Custom(Arc::new(move |v| {
+                    let decade = libm::log10(v / scale);
+                    if log && (decade - decade.round()).abs() > 1e-6 { String::new() } else { tick(v / scale) }
+                }))
+            }
             Ticks::Hidden => TickFormat::Custom(Arc::new(|_| String::new())),
         }
     }
@@ -115,8 +124,10 @@ impl Axis {
 
 /// A tick without needless zeros.
 fn tick(v: f64) -> String {
-    let text = number(if v.abs() < 1e-12 { 0.0 } else { v });
-    if text.contains('.') && !text.contains('e') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+    let text = number(if v.abs() < 1e-12 && v.abs() > 0.0 && !v.is_normal() { 0.0 } else { v });
+    let (mantissa, exponent) = text.split_once('e').map_or((text.as_str(), ""), |(m, e)| (m, e));
+    let short = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+    if exponent.is_empty() { short.to_string() } else { format!("{short}e{exponent}") }
 }
 
 /// A chart in the making: layers in the order in which they are drawn.
@@ -207,10 +218,12 @@ impl Chart {
     pub(super) fn draw(self, id: &str, name: &str, about: &str) -> String {
         let (width, height) = self.size;
         let layout = self.layout();
+        let hidden = self.margins.filter(|_| matches!(self.y.ticks, Ticks::Hidden));
         let svg = kuva::render_to_svg(self.plots, layout);
         let svg = own_ids(&svg, id);
         // The library writes: <svg …><!-- made by --> …; the head is replaced, the body kept.
         let body = svg.split_once("-->").map_or("", |(_, body)| body);
+        let body = hidden.map_or(body.to_string(), |margins| without_y_axis(body, margins));
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
              height=\"{height}\" font-family=\"system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif\" \
@@ -268,6 +281,19 @@ impl Chart {
             None => layout,
         }
     }
+}
+
+/// Takes out the line of the y axis and its tick, which the library draws in any case.
+fn without_y_axis(svg: &str, [left, _, top, _]: [f64; 4]) -> String {
+    let mut out = svg.to_string();
+    for start in [format!("<line x1=\"{left}\" y1=\"{top}\" x2=\"{left}\" "), format!("<line x1=\"{}\" ", left - 5.0)] {
+        if let Some(at) = out.find(&start) {
+            if let Some(end) = out[at..].find("/>") {
+                out.replace_range(at..at + end + 2, "");
+            }
+        }
+    }
+    out
 }
 
 /// The library numbers its clip paths over the life of the process; here they are numbered within the figure.

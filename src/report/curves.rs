@@ -298,7 +298,8 @@ fn panel_caption(rows: &[&RowLine], starts: Option<f64>) -> String {
         let scored: Vec<&&RowLine> = rows.iter().filter(|r| r.role == role && r.inside.is_some()).collect();
         if !scored.is_empty() {
             let inside = scored.iter().filter(|r| r.inside == Some(true)).count();
-            text.push_str(&format!("{inside} of {} {} in the 90 % band. ", plural(scored.len(), "point"), role.name()));
+            let noun = if role == Use::Fitted { "fitted point" } else { "held-out point" };
+            text.push_str(&format!("{inside} of {} in the 90 % band. ", plural(scored.len(), noun)));
         }
     }
     if text.is_empty() {

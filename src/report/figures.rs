@@ -125,7 +125,7 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     let peak = |c: &[(f64, f64, f64)]| c.iter().map(|p| p.2).fold(0.0, f64::max);
     let top = 1.12 * peak(&after).max(peak(&before).min(1.5 * peak(&after)));
     let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (-0.1 * top, top)) };
-    let mut chart = Chart::new(x, y, SMALL).bare().margins([14.0, 14.0, 10.0, 46.0]);
+    let mut chart = Chart::new(x, y, SMALL).bare().margins([24.0, 24.0, 10.0, 46.0]);
     chart.band(&before, Ink::Prior, 0.3);
     chart.line(&before.iter().map(|p| (p.0, p.2)).collect::<Vec<_>>(), Ink::Prior, 1.2, false);
     chart.band(&after, Ink::Posterior, 0.4);

@@ -6,7 +6,7 @@ use crate::report::Input;
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::density::{Sample, is_log};
 use crate::report::figures::{Figure, Glyph, KeyItem};
-use crate::report::format::{escape, with_unit};
+use crate::report::format::escape;
 use crate::report::summary::Summary;
 use crate::rng::{Key, Purpose};
 
@@ -60,7 +60,7 @@ pub(super) fn figure(input: &Input<'_>, s: &Summary) -> Option<Figure> {
             "<text x=\"{}\" y=\"{}\" font-size=\"12\" text-anchor=\"middle\">{name}</text>\
              <text x=\"14\" y=\"{}\" font-size=\"12\" text-anchor=\"middle\" transform=\"rotate(-90 14 {})\">{name}</text>",
             middle.0,
-            side - EDGE + 50.0,
+            side - EDGE + 40.0,
             middle.1,
             middle.1
         ));
@@ -90,7 +90,13 @@ fn column<'a>(input: &Input<'a>, s: &Summary, last: &Generation, weights: &Weigh
     let log = is_log(prior) && high / low > 8.0;
     let parameter = &s.parameters[k];
     let axis = Axis { log, ..Axis::linear("", (low, high)) };
-    Column { index: k, name: with_unit(&parameter.name, &parameter.unit), axis, prior }
+    Column { index: k, name: shortened(&parameter.name), axis, prior }
+}
+
+/// A name that fits beside a cell.
+fn shortened(name: &str) -> String {
+    let most = 16;
+    if name.chars().count() <= most { name.into() } else { name.chars().take(most - 1).chain(['…']).collect() }
 }
 
 /// A cloud, or on the diagonal a density. Only the left column and the lowest row have ticks with numbers.
@@ -104,7 +110,7 @@ fn cell(
     picked: &[usize],
 ) -> String {
     let (left, bottom) = (if j == 0 { EDGE - 20.0 } else { 0.0 }, if i + 1 == n { EDGE - 20.0 } else { 0.0 });
-    let ticks = |shown: bool| if shown { Ticks::Number } else { Ticks::Hidden };
+    let ticks = |shown: bool| if shown { Ticks::Few } else { Ticks::Hidden };
     let x = Axis { ticks: ticks(bottom > 0.0), ..col.axis.clone() };
     let size = (CELL + left, CELL + bottom);
     let margins = [left + 2.0, 2.0, 2.0, bottom + 2.0];
@@ -136,7 +142,7 @@ fn cell(
         chart
     };
     let svg = chart.draw(&format!("pairs-{i}-{j}"), &format!("{} and {}", row.name, col.name), "");
-    svg.replacen("<svg ", &format!("<svg x=\"{}\" y=\"{}\" ", at.0 - left, at.1), 1)
+    svg.replacen("<svg ", &format!("<svg overflow=\"visible\" x=\"{}\" y=\"{}\" ", at.0 - left, at.1), 1)
 }
 
 /// Weighted correlation of the coordinates, in a tile that is the bluer the stronger it is.

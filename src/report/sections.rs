@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::population::Mode;
 use crate::report::Input;
 use crate::report::curves::words;
 use crate::report::format::{count, escape, number, percent, plural, signed, value, with_unit};
@@ -237,40 +238,34 @@ fn summaries(s: &Summary) -> String {
 
 /// The refined modes.
 pub(super) fn modes(s: &Summary) -> String {
-    let labels: Vec<String> = s.parameters.iter().map(|p| with_unit(&p.name, &p.unit)).collect();
-    let mut head = vec![
-        ("Mode".to_string(), ""),
-        ("Objective".into(), ""),
-        ("Distance".into(), ""),
-        ("Weight".into(), "%"),
-        ("Simulations".into(), ""),
-        ("Converged".into(), ""),
+    let names: Vec<String> = (1..=s.modes.len()).map(|k| format!("Mode {k}")).collect();
+    let mut head = vec![("", "")];
+    head.extend(names.iter().map(|name| (name.as_str(), "")));
+    let facts: [(&str, fn(&Mode) -> String); 5] = [
+        ("Objective", |m| number(m.objective)),
+        ("Distance", |m| number(m.distance)),
+        ("Posterior weight, %", |m| percent(m.weight)),
+        ("Simulations", |m| count(m.evaluations)),
+        ("Converged", |m| if m.converged { "yes".into() } else { "<span class=\"no\">no</span>".into() }),
     ];
-    head.extend(labels.into_iter().map(|l| (l, "± curvature sd")));
-    let head: Vec<(&str, &str)> = head.iter().map(|(a, b)| (a.as_str(), *b)).collect();
-    let body: String = s
-        .modes
-        .iter()
-        .enumerate()
-        .map(|(k, m)| {
-            let mut cells = vec![
-                format!("{}", k + 1),
-                number(m.objective),
-                number(m.distance),
-                percent(m.weight),
-                count(m.evaluations),
-                if m.converged { "yes".into() } else { "<span class=\"no\">no</span>".into() },
-            ];
-            cells.extend(m.theta.iter().zip(&m.curvature_sd).map(|(x, sd)| {
-                if sd.is_finite() { format!("{} ± {}", number(*x), number(*sd)) } else { format!("{} (flat)", number(*x)) }
-            }));
-            line("", &cells, 1)
-        })
-        .collect();
+    let mut body = String::new();
+    for (name, fact) in facts {
+        let cells: Vec<String> = std::iter::once(name.to_string()).chain(s.modes.iter().map(fact)).collect();
+        body.push_str(&line("", &cells, 1));
+    }
+    for (k, p) in s.parameters.iter().enumerate() {
+        let value = |m: &Mode| match m.curvature_sd[k] {
+            sd if sd.is_finite() => format!("{} ± {}", number(m.theta[k]), number(sd)),
+            _ => format!("{} (flat)", number(m.theta[k])),
+        };
+        let name = escape(&with_unit(&p.name, &p.unit));
+        let cells: Vec<String> = std::iter::once(name).chain(s.modes.iter().map(value)).collect();
+        body.push_str(&line("", &cells, 1));
+    }
     format!(
         "<p>Peaks of the posterior, polished by an optimiser from the best particles, best first. The objective is half the \
-         squared distance of the mean summaries less the log prior density: lower is better. The curvature sd is that of the \
-         peak alone; where it is far below the posterior sd, the posterior is no single bell.</p>\n{}",
+         squared distance of the mean summaries less the log prior density: lower is better. After ± stands the standard deviation that the curvature \
+         of the peak alone implies; where it is far below the posterior sd, the posterior is no single bell.</p>\n{}",
         table(&head, 1, &body)
     )
 }
