@@ -46,6 +46,7 @@ pub mod model;
 pub mod population;
 pub mod predict;
 pub mod refine;
+pub mod report;
 pub mod rng;
 pub mod sampler;
 pub mod store;
