@@ -278,12 +278,12 @@ fn starts(d: usize, u: &[f64], factor: &[f64], last: &Generation, count: usize) 
         })
         .collect();
     let mut weight = vec![0.0; points.len()];
-    for i in 0..points.len() {
+    for (i, w) in w.iter().enumerate() {
         let mut root = i;
         while parent[root] != root {
             root = parent[root];
         }
-        weight[root] += w[i];
+        weight[root] += w;
     }
     let mut peaks: Vec<(usize, f64)> = weight.iter().copied().enumerate().filter(|(_, w)| *w > 0.0).collect();
     peaks.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -70,7 +70,7 @@ pub fn report(file: &Path, folder: Option<&Path>) -> Result<()> {
 /// Runs the job inside a result file again, from the file alone, and compares the digests.
 ///
 /// # Errors
-/// [`Error::Different`] if a digest differs; those of [`work`].
+/// [`Error::Different`] if a digest differs; those of the sampler and the store.
 pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
     let original = Store::open(file)?;
     let job = embedded(&original)?;
