@@ -10,7 +10,7 @@
 
 use crate::population::Predictive;
 use crate::report::Input;
-use crate::rng::{Key, Purpose};
+use crate::rng::{Key, Purpose, Stream};
 use crate::store::PredictedRow;
 use crate::trial::skill::{carried_forward, constant_hazard, crps};
 use crate::trial::table::Row;
@@ -245,6 +245,9 @@ pub(super) fn lines(input: &Input<'_>) -> Vec<RowLine> {
     header.rows.iter().enumerate().map(|(k, row)| line(input, row, k, &fitted, key.child(k as u64))).collect()
 }
 
+/// A forecast that a row is scored against: from the fitted rows, that many draws.
+type Baseline = fn(&[&Row], &Row, usize, &mut Stream) -> Option<Vec<f64>>;
+
 fn line(input: &Input<'_>, row: &PredictedRow, k: usize, fitted: &[&Row], key: Key) -> RowLine {
     let ensemble = |p: Option<&Predictive>| -> Vec<f64> {
         p.map_or(Vec::new(), |p| p.values.column(k).iter().copied().filter(|x| x.is_finite()).collect())
@@ -254,7 +257,7 @@ fn line(input: &Input<'_>, row: &PredictedRow, k: usize, fitted: &[&Row], key: K
     let source = input.table.and_then(|t| t.rows().iter().find(|r| r.id == row.id));
     let scored = role != Use::Context && row.value.is_finite();
     let score = |members: &[f64]| if scored { crps(members, row.value) } else { None };
-    let baseline = |make: fn(&[&Row], &Row, usize, &mut crate::rng::Stream) -> Option<Vec<f64>>, word: u64| {
+    let baseline = |make: Baseline, word: u64| {
         make(fitted, source?, BASELINE_DRAWS, &mut key.child(word).stream(Purpose::Predict)).and_then(|e| score(&e))
     };
     let posterior = Band::of(after.iter().copied());
