@@ -92,6 +92,15 @@ pub enum Error {
         fix: String,
     },
 
+    /// A repeated run has another digest.
+    #[error("{} was not reproduced: {groups} differ\n  fix: compare the versions in /provenance; the same version must give the same digests on any machine", path.display())]
+    Different {
+        /// The result file.
+        path: PathBuf,
+        /// Groups with another digest.
+        groups: String,
+    },
+
     /// A task panicked: a defect of this program, with the trial that shows it.
     #[error("simulation {id} panicked: {message}\n  this is a defect of nicho; please report it with the job file and this id")]
     Panicked {
@@ -109,10 +118,11 @@ impl Error {
         move |source| Error::Io { path, action, source }
     }
 
-    /// The exit code of the command line: 2 usage, 3 input, 4 output conflict, 5 failure budget, 6 I/O or damaged file,
+    /// The exit code of the command line: 1 not reproduced, 2 usage, 3 input, 4 output conflict, 5 failure budget, 6 I/O or damaged file,
     /// 70 defect, 75 interrupted (try again with `--resume`).
     pub fn exit_code(&self) -> u8 {
         match self {
+            Error::Different { .. } => 1,
             Error::Usage { .. } => 2,
             Error::Input { .. } => 3,
             Error::Output { .. } => 4,

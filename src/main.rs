@@ -1,1 +1,149 @@
-fn main() {}
+//! The command line: parses flags and calls one function for each verb.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use nicho::verbs::{self, LogFormat, RunFlags};
+
+/// Calibrates the bone-marrow niche and BCR-ABL signaling model of chronic myeloid leukaemia to trial data by approximate
+/// Bayesian computation.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    logs: Logs,
+}
+
+#[derive(Args)]
+struct Logs {
+    /// More log lines: -v details, -vv everything. RUST_LOG comes before it.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    /// Warnings and errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Form of the log lines on standard error.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    log_format: LogFormat,
+}
+
+const EXAMPLES: &str = "Examples:
+  nicho check jobs/iris.toml                 is the job sound, and what will it cost?
+  nicho run jobs/iris.toml -o iris.h5        infer, predict, refine, report
+  nicho run jobs/iris.toml -o iris.h5 --resume
+  nicho digest iris.h5
+
+Exit codes: 0 done; 1 not reproduced; 2 flags; 3 job file or observations; 4 output file in the way; 5 too many
+simulations fail; 6 input/output or damaged file; 70 a defect of nicho; 75 interrupted, go on with --resume.";
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a job: ABC-SMC, predictions, modes, report.
+    #[command(after_help = "Example:\n  nicho run jobs/iris.toml -o iris.h5 --threads 4")]
+    Run {
+        /// The job file (TOML).
+        job: PathBuf,
+        /// Result file (HDF5); by default the job's own, or <name>.h5 in the current folder.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+        /// Worker threads; 0 is one for each CPU. The result does not depend on it.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// Go on with the run that is in the result file.
+        #[arg(long, conflicts_with = "overwrite")]
+        resume: bool,
+        /// Replace the run that is in the result file.
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Validate a job and price it; infer nothing.
+    #[command(after_help = "Example:\n  nicho check jobs/iris.toml --parameters")]
+    Check {
+        /// The job file (TOML).
+        job: PathBuf,
+        /// Worker threads to price for; 0 is one for each CPU.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// List every parameter of the model with value, unit and meaning.
+        #[arg(long)]
+        parameters: bool,
+        /// Simulate at this many draws of the prior and print which parameters move the fitted rows.
+        #[arg(long, default_value_t = 0, value_name = "DRAWS")]
+        screen: usize,
+    },
+    /// Simulate one virtual trial at given parameters and print its endpoints beside the observed ones.
+    #[command(after_help = "Example:\n  nicho simulate jobs/iris.toml --set ic50=0.4 --set bypass_fraction=0 --csv")]
+    Simulate {
+        /// The job file (TOML).
+        job: PathBuf,
+        /// Value of a parameter, name=value; others keep the job's fixed value or the centre of their prior.
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        /// Which replicate: another number, other random numbers.
+        #[arg(long, default_value_t = 0)]
+        replicate: u64,
+        /// Comma-separated values in place of a table.
+        #[arg(long)]
+        csv: bool,
+    },
+    /// Polish the posterior modes of a result file again.
+    #[command(after_help = "Example:\n  nicho refine iris.h5")]
+    Refine {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// Worker threads; 0 is one for each CPU.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
+    /// Write the report (HTML, SVG, CSV) of a result file.
+    #[command(after_help = "Example:\n  nicho report iris.h5 -o iris-report")]
+    Report {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// Folder of the report; by default <file>.report beside it.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// Print the digest of the inference and of each derived group.
+    #[command(after_help = "Example:\n  nicho digest iris.h5 | head -1")]
+    Digest {
+        /// The result file (HDF5).
+        file: PathBuf,
+    },
+    /// Run the job inside a result file again, from the file alone, and compare the digests.
+    #[command(after_help = "Example:\n  nicho reproduce iris.h5 --threads 1")]
+    Reproduce {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// Worker threads; 0 is one for each CPU.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    let Cli { verb, logs } = Cli::parse();
+    let verbosity = if logs.quiet { -1 } else { i8::try_from(logs.verbose).unwrap_or(2) };
+    verbs::init_logs(verbosity, logs.log_format);
+    let result = match verb {
+        Verb::Run { job, output, threads, resume, overwrite } => {
+            verbs::run(&RunFlags { job, output, threads, resume, overwrite })
+        }
+        Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
+        Verb::Simulate { job, set, replicate, csv } => verbs::simulate(&job, &set, replicate, csv),
+        Verb::Refine { file, threads } => verbs::refine(&file, threads),
+        Verb::Report { file, output } => verbs::report(&file, output.as_deref()),
+        Verb::Digest { file } => verbs::digest(&file),
+        Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

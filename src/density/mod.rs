@@ -135,6 +135,17 @@ impl Marginal {
         }
     }
 
+    /// Median in natural units; of a beta the mean.
+    pub fn centre(&self) -> f64 {
+        match *self {
+            Marginal::Uniform { lower, upper } => 0.5 * (lower + upper),
+            Marginal::LogUniform { lower, upper } => libm::sqrt(lower * upper),
+            Marginal::Normal { mean, .. } => mean,
+            Marginal::LogNormal { median, .. } => median,
+            Marginal::Beta { a, b } => a / (a + b),
+        }
+    }
+
     /// Standard deviation of the coordinate, by which contraction from the prior is measured.
     pub fn coordinate_sd(&self) -> f64 {
         match *self {

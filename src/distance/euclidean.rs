@@ -46,8 +46,12 @@ impl Euclidean {
 }
 
 impl Distance for Euclidean {
-    fn distance(&self, summaries: &[f64]) -> f64 {
-        self.norm(|i| summaries[i] - self.observed[i])
+    fn between(&self, a: &[f64], b: &[f64]) -> f64 {
+        self.norm(|i| a[i] - b[i])
+    }
+
+    fn observed(&self) -> &[f64] {
+        &self.observed
     }
 
     fn lower_bound(&self, lower: &[f64], upper: &[f64]) -> f64 {
@@ -72,12 +76,9 @@ mod tests {
 
     #[test]
     fn it_refuses_what_is_no_distance() {
-        for (scales, weights, p) in [
-            (vec![0.0], vec![1.0], 2.0),
-            (vec![1.0], vec![0.0], 2.0),
-            (vec![1.0], vec![1.0], 0.5),
-            (vec![], vec![1.0], 2.0),
-        ] {
+        for (scales, weights, p) in
+            [(vec![0.0], vec![1.0], 2.0), (vec![1.0], vec![0.0], 2.0), (vec![1.0], vec![1.0], 0.5), (vec![], vec![1.0], 2.0)]
+        {
             assert!(Euclidean::new(vec![0.5], scales, weights, p).is_err());
         }
     }

@@ -3,10 +3,18 @@
 pub mod euclidean;
 pub mod trial;
 
-/// A distance to the observations, which it holds.
+/// A distance between rows of summaries, which holds the observed one.
 pub trait Distance: Send + Sync {
-    /// Distance of simulated summaries from the observed ones; finite and >= 0 for finite summaries.
-    fn distance(&self, summaries: &[f64]) -> f64;
+    /// Distance between two rows of summaries; finite and >= 0 for finite summaries.
+    fn between(&self, a: &[f64], b: &[f64]) -> f64;
+
+    /// The observed summaries.
+    fn observed(&self) -> &[f64];
+
+    /// Distance of simulated summaries from the observed ones.
+    fn distance(&self, summaries: &[f64]) -> f64 {
+        self.between(summaries, self.observed())
+    }
 
     /// The least distance that any summaries between `lower` and `upper` can have, or a number below it; 0 is always
     /// allowed. Early rejection stops a simulation whose bound exceeds the tolerance.
@@ -14,15 +22,10 @@ pub trait Distance: Send + Sync {
         0.0
     }
 
-    /// Divide a distance by this and it is in units of the observations' own standard error, as a root mean square over
-    /// the rows; `None` where no standard error is known.
+    /// Where the errors of the observations are known: divide a distance by this and it is in units of their standard
+    /// error, as a root mean square over the rows; half the squared distance is then minus their normal log-likelihood, up
+    /// to a constant. `None` where they are not.
     fn scale(&self) -> Option<f64> {
         None
     }
 }
-
-/// The distances a job can name, each with what it is.
-pub const CATALOGUE: [(&str, &str); 2] = [
-    ("trial", "Mahalanobis in the covariance of the published estimates, group by group"),
-    ("euclidean", "weighted L_p with one scale per summary"),
-];

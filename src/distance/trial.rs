@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::density::{cholesky, whiten};
 use crate::distance::Distance;
 use crate::error::{Error, Result};
 use crate::trial::covariance::covariance;
@@ -21,6 +22,7 @@ use crate::trial::vocabulary::nearest;
 #[derive(Clone, Debug)]
 pub struct Trial {
     groups: Vec<Group>,
+    observed: Vec<f64>,
     weight: f64,
 }
 
@@ -34,7 +36,6 @@ struct Group {
 #[derive(Clone, Copy, Debug)]
 struct Member {
     at: usize,
-    observed: f64,
     root_weight: f64,
     variance: f64,
 }
@@ -78,48 +79,44 @@ impl Trial {
                 return Err(row.error("se", problem, "give se or n, or do not fit the row".into()));
             }
             let matrix = covariance(&own);
-            let factor = cholesky(&matrix, own.len()).ok_or_else(|| {
+            let factor = cholesky(own.len(), &matrix).ok_or_else(|| {
                 let problem = format!("the covariance of group {} is not positive definite", own[0].group);
                 let fix = "one fact stands in it twice: make one of the rows context, or give it its own group".into();
                 own[0].error("group", problem, fix)
             })?;
             let members = at.iter().enumerate().map(|(i, at)| Member {
                 at: *at,
-                observed: rows[*at].value,
                 root_weight: weight(rows[*at]).sqrt(),
                 variance: matrix[i * own.len() + i],
             });
             groups.push(Group { members: members.collect(), factor });
         }
         let weight = rows.iter().map(|row| weight(row)).sum();
-        Ok(Trial { groups, weight })
+        Ok(Trial { groups, observed: rows.iter().map(|row| row.value).collect(), weight })
     }
 }
 
 impl Group {
-    /// r′ C⁻¹ r = |y|² with L y = r, by forward substitution.
-    fn squared(&self, summaries: &[f64]) -> f64 {
-        let m = self.members.len();
-        let mut solved = Vec::with_capacity(m);
-        for (i, member) in self.members.iter().enumerate() {
-            let residual = (summaries[member.at] - member.observed) * member.root_weight;
-            let row = &self.factor[i * m..i * m + i];
-            let known: f64 = row.iter().zip(&solved).map(|(l, y): (&f64, &f64)| l * y).sum();
-            solved.push((residual - known) / self.factor[i * m + i]);
-        }
-        solved.iter().map(|y| y * y).sum()
+    /// r′ C⁻¹ r = |L⁻¹ r|² with r = a − b.
+    fn squared(&self, a: &[f64], b: &[f64]) -> f64 {
+        let residual: Vec<f64> = self.members.iter().map(|m| (a[m.at] - b[m.at]) * m.root_weight).collect();
+        whiten(&self.factor, &residual).iter().map(|y| y * y).sum()
     }
 }
 
 impl Distance for Trial {
-    fn distance(&self, summaries: &[f64]) -> f64 {
-        self.groups.iter().map(|group| group.squared(summaries)).sum::<f64>().sqrt()
+    fn between(&self, a: &[f64], b: &[f64]) -> f64 {
+        self.groups.iter().map(|group| group.squared(a, b)).sum::<f64>().sqrt()
+    }
+
+    fn observed(&self) -> &[f64] {
+        &self.observed
     }
 
     /// r′ C⁻¹ r is never below rᵢ² / Cᵢᵢ, for any row i: per group the row that is furthest from its interval counts.
     fn lower_bound(&self, lower: &[f64], upper: &[f64]) -> f64 {
         let one = |member: &Member| {
-            let gap = gap(member.observed, lower[member.at], upper[member.at]) * member.root_weight;
+            let gap = gap(self.observed[member.at], lower[member.at], upper[member.at]) * member.root_weight;
             gap * gap / member.variance
         };
         let squared: f64 = self.groups.iter().map(|group| group.members.iter().map(one).fold(0.0, f64::max)).sum();
@@ -135,26 +132,6 @@ impl Distance for Trial {
 /// How far a number is from an interval.
 pub(crate) fn gap(observed: f64, lower: f64, upper: f64) -> f64 {
     (lower - observed).max(observed - upper).max(0.0)
-}
-
-/// Lower Cholesky factor, row by row; `None` unless positive definite (pivot above 10⁻¹⁰ of the diagonal).
-fn cholesky(matrix: &[f64], m: usize) -> Option<Vec<f64>> {
-    let mut factor = vec![0.0; m * m];
-    for i in 0..m {
-        for j in 0..=i {
-            let known: f64 = (0..j).map(|k| factor[i * m + k] * factor[j * m + k]).sum();
-            let rest = matrix[i * m + j] - known;
-            if i == j {
-                if !rest.is_finite() || rest <= 1e-10 * matrix[i * m + i] {
-                    return None;
-                }
-                factor[i * m + i] = rest.sqrt();
-            } else {
-                factor[i * m + j] = rest / factor[j * m + j];
-            }
-        }
-    }
-    Some(factor)
 }
 
 #[cfg(test)]
@@ -191,9 +168,8 @@ mod tests {
 
     #[test]
     fn nested_shares_have_the_multinomial_covariance() {
-        let table = table(
-            "a,fit,g,is1,at,ccyr@6,6,0.9000000000,100,,,,b,d,,s\nb,fit,g,mmr,at,ccyr@6,6,0.5000000000,100,,,,b,d,,s\n",
-        );
+        let table =
+            table("a,fit,g,is1,at,ccyr@6,6,0.9000000000,100,,,,b,d,,s\nb,fit,g,mmr,at,ccyr@6,6,0.5000000000,100,,,,b,d,,s\n");
         let (v, w, c) = (0.9 * 0.1 / 100.0, 0.25 / 100.0, 0.5 * 0.1 / 100.0);
         let matrix = covariance(&table.fitted());
         assert!((matrix[1] - c).abs() < 1e-12 && (matrix[2] - c).abs() < 1e-12);
@@ -214,9 +190,8 @@ mod tests {
 
     #[test]
     fn groups_weights_and_scale() {
-        let table = table(
-            "a,fit,g,chr,ever,,12,0.5000000000,100,,,,b,d,,s\nb,fit,h,on_treatment,at,,12,0.5000000000,100,,,,b,d,,s\n",
-        );
+        let table =
+            table("a,fit,g,chr,ever,,12,0.5000000000,100,,,,b,d,,s\nb,fit,h,on_treatment,at,,12,0.5000000000,100,,,,b,d,,s\n");
         let rows = table.fitted();
         let weighted = |name: &str, w: f64| Trial::new(&rows, &BTreeMap::from([(name.to_string(), w)]));
         let both = [0.55, 0.60];

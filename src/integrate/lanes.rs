@@ -166,8 +166,7 @@ mod tests {
                     assert_eq!(result.get(0).is_nan(), result.get(S::F64_LANES - 1).is_nan());
                 }
                 bits.push(touched.get(S::F64_LANES - 1).to_bits());
-                for mask in [a.greater(b), a.reaches(b), a.greater(b).and(b.greater(a)), a.greater(b).or(b.greater(a))]
-                {
+                for mask in [a.greater(b), a.reaches(b), a.greater(b).and(b.greater(a)), a.greater(b).or(b.greater(a))] {
                     bits.push(u64::from(mask.any()));
                 }
             }

@@ -1,11 +1,14 @@
 //! Embedded Runge-Kutta pairs: one attempted step over a register of lanes.
 
+// Several arrays are walked at once, and adaptors with closures would not be compiled for the wide instruction sets.
+#![allow(clippy::needless_range_loop)]
+
 use pulp::Simd;
 
 use super::{Field, Lanes, Mask};
 
 /// The most stages of any pair here.
-const MOST_STAGES: usize = 4;
+const MOST_STAGES: usize = 7;
 
 /// Arrays of an attempted step, kept from step to step because moving them costs as much as computing them.
 #[repr(C, align(64))]
@@ -90,12 +93,12 @@ pub(super) trait Pair {
     );
 }
 
-/// Bogacki and Shampine 1989 (Appl Math Lett 2:321), order 3 with an error estimate of order 2.
-pub(super) struct BogackiShampine;
+/// Dormand and Prince 1980 (J Comput Appl Math 6:19), order 5 with an error estimate of order 4.
+pub(super) struct DormandPrince;
 
-impl Pair for BogackiShampine {
-    const LAST: usize = 3;
-    const ROOTS: usize = 3;
+impl Pair for DormandPrince {
+    const LAST: usize = 6;
+    const ROOTS: usize = 4;
 
     #[inline(always)]
     fn attempt<S: Simd, F: Field<N, P>, const N: usize, const P: usize>(
@@ -104,12 +107,21 @@ impl Pair for BogackiShampine {
         h: Lanes<S>,
         rates: &[Lanes<S>; P],
     ) {
-        work.stage(y, h, [0], [0.5]);
+        work.stage(y, h, [0], [1.0 / 5.0]);
         work.slope::<F, P>(1, rates);
-        work.stage(y, h, [1], [0.75]);
+        work.stage(y, h, [0, 1], [3.0 / 40.0, 9.0 / 40.0]);
         work.slope::<F, P>(2, rates);
-        work.stage(y, h, [0, 1, 2], [2.0 / 9.0, 1.0 / 3.0, 4.0 / 9.0]);
+        work.stage(y, h, [0, 1, 2], [44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0]);
         work.slope::<F, P>(3, rates);
-        work.compare([0, 1, 2, 3], [-5.0 / 72.0, 1.0 / 12.0, 1.0 / 9.0, -1.0 / 8.0]);
+        work.stage(y, h, [0, 1, 2, 3], [19372.0 / 6561.0, -25360.0 / 2187.0, 64448.0 / 6561.0, -212.0 / 729.0]);
+        work.slope::<F, P>(4, rates);
+        let a6 = [9017.0 / 3168.0, -355.0 / 33.0, 46732.0 / 5247.0, 49.0 / 176.0, -5103.0 / 18656.0];
+        work.stage(y, h, [0, 1, 2, 3, 4], a6);
+        work.slope::<F, P>(5, rates);
+        let b = [35.0 / 384.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0];
+        work.stage(y, h, [0, 2, 3, 4, 5], b);
+        work.slope::<F, P>(6, rates);
+        let e = [71.0 / 57600.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0, 22.0 / 525.0, -1.0 / 40.0];
+        work.compare([0, 2, 3, 4, 5, 6], e);
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::error::{Error, Result};
+use crate::trial::vocabulary::nearest;
 
 /// A whole job file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -104,7 +105,7 @@ pub struct ObservationsDef {
 }
 
 /// `[distance]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistanceDef {
     /// Name in the catalogue of distances; by default `trial` for trial data and `euclidean` otherwise.
@@ -171,12 +172,6 @@ pub struct OutputDef {
 
 fn unplaced<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
-}
-
-impl Default for DistanceDef {
-    fn default() -> Self {
-        DistanceDef { name: None, weights: BTreeMap::new() }
-    }
 }
 
 impl Default for SamplerDef {
@@ -283,10 +278,7 @@ fn unknown_key(message: &str, key: &str) -> Option<String> {
     let (wrong, known) = names.split_first()?;
     let near = nearest(wrong, known.iter().copied());
     let table = key.rsplit_once('.').map_or("the top level".into(), |(t, _)| format!("[{t}]"));
-    Some(match near {
-        Some(near) => format!("did you mean '{near}'? {table} knows: {}", known.join(", ")),
-        None => format!("{table} knows: {}", known.join(", ")),
-    })
+    Some(format!("did you mean '{near}'? {table} knows: {}", known.join(", ")))
 }
 
 fn missing_or_type(message: &str) -> String {
@@ -299,13 +291,4 @@ fn missing_or_type(message: &str) -> String {
     } else {
         "mend the TOML syntax at this place".into()
     }
-}
-
-/// The known name nearest to a misspelt one, if one is near.
-pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|name| (strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(score, _)| *score > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }

@@ -2,8 +2,10 @@
 //! output path) is flags, and cannot change the answer.
 
 pub mod definition;
+mod header;
 mod priors;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -16,8 +18,9 @@ use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::Problem;
 use crate::sampler::smc::{Schedule, Smc};
-use crate::trial::table::Table;
-use definition::{Definition, Source, nearest};
+use crate::trial::table::{Row, Table};
+use crate::trial::vocabulary::{Role, nearest};
+use definition::{Definition, Source};
 
 /// A job file that has been read and found sound.
 pub struct Job {
@@ -28,8 +31,11 @@ pub struct Job {
     /// The observation table, if the job names one.
     pub table: Option<Table>,
     base: Vec<f64>,
-    inferred: Vec<(usize, Marginal)>,
+    inferred: Inferred,
 }
+
+/// Indices of the inferred parameters in the model's table, ascending, with their priors.
+type Inferred = Vec<(usize, Marginal)>;
 
 impl Job {
     /// Reads a job file and the observation table that it names.
@@ -74,23 +80,16 @@ impl Job {
     /// # Errors
     /// [`Error::Input`] if the model is unknown or cannot give a row.
     pub fn fit_model(&self) -> Result<Box<dyn Model>> {
-        let excluded = &self.definition.observations.get_ref().exclude;
-        let rows = match &self.table {
-            None => Vec::new(),
-            Some(table) => {
-                for name in excluded {
-                    let known = table.fitted();
-                    if !known.iter().any(|row| row.id == *name.get_ref()) {
-                        let near = nearest(name.get_ref(), known.iter().map(|r| r.id.as_str()));
-                        let fix = near.map_or("name a row whose fit_role is fit".into(), |n| format!("did you mean '{n}'?"));
-                        let problem = format!("no fitted row is called '{}'", name.get_ref());
-                        return Err(self.source.error(name.span(), "observations.exclude", &problem, &fix));
-                    }
-                }
-                table.fitted().into_iter().filter(|row| !excluded.iter().any(|e| *e.get_ref() == row.id)).collect()
+        let known = self.table.as_ref().map(Table::fitted).unwrap_or_default();
+        for name in &self.definition.observations.get_ref().exclude {
+            if !known.iter().any(|row| row.id == *name.get_ref()) {
+                let near = nearest(name.get_ref(), known.iter().map(|r| r.id.as_str()));
+                let fix = format!("did you mean '{near}'? Only rows whose fit_role is fit can be excluded");
+                let problem = format!("no fitted row is called '{}'", name.get_ref());
+                return Err(self.source.error(name.span(), "observations.exclude", &problem, &fix));
             }
-        };
-        self.model(rows)
+        }
+        self.model(&self.fitted_rows())
     }
 
     /// The model with every fitted and held-out row as its summaries; `None` without a table.
@@ -98,10 +97,10 @@ impl Job {
     /// # Errors
     /// Those of [`Job::fit_model`].
     pub fn forecast_model(&self) -> Result<Option<Box<dyn Model>>> {
-        self.table.as_ref().map(|table| self.model(table.predicted())).transpose()
+        self.table.as_ref().map(|_| self.model(&self.predicted_rows())).transpose()
     }
 
-    fn model(&self, rows: Vec<crate::trial::table::Row>) -> Result<Box<dyn Model>> {
+    fn model(&self, rows: &[&Row]) -> Result<Box<dyn Model>> {
         let def = &self.definition.model;
         let name = def.name.get_ref();
         let patients = def.patients.as_ref();
@@ -118,31 +117,30 @@ impl Job {
                     let fix = "name a table: file = \"data/iris.csv\"";
                     return Err(self.source.error(span, "observations.file", "the model 'cml' needs trial data", fix));
                 };
-                let size = patients.map_or(table.patients(), |p| *p.get_ref());
+                let size = patients.map_or(arm_size(table), |p| *p.get_ref());
                 if !(10..=100_000).contains(&size) {
                     let span = patients.map_or(0..0, Spanned::span);
                     let problem = format!("{size} patients; the legal range is 10 to 100000");
                     return Err(self.source.error(span, "model.patients", &problem, "give the size of the trial's arm"));
                 }
-                Ok(Box::new(model::cml::Cml::new(size, rows)))
+                Ok(Box::new(model::cml::cohort::Cml::new(size, rows)?))
             }
             other => {
                 let near = nearest(other, model::CATALOGUE.iter().copied());
-                let hint = near.map(|n| format!("did you mean '{n}'? ")).unwrap_or_default();
-                let fix = format!("{hint}the models are {}", model::CATALOGUE.join(", "));
+                let fix = format!("did you mean '{near}'? The models are {}", model::CATALOGUE.join(", "));
                 Err(self.source.error(def.name.span(), "model.name", &format!("unknown model '{other}'"), &fix))
             }
         }
     }
 
     /// Full default vector with the fixed values in place, and the inferred parameters with their priors.
-    fn parameters(&self, table: &[Parameter]) -> Result<(Vec<f64>, Vec<(usize, Marginal)>)> {
+    fn parameters(&self, table: &[Parameter]) -> Result<(Vec<f64>, Inferred)> {
         let find = |name: &Spanned<String>, key: &str| {
             table.iter().position(|p| p.name == name.get_ref()).ok_or_else(|| {
                 let near = nearest(name.get_ref(), table.iter().map(|p| p.name));
-                let hint = near.map(|n| format!("did you mean '{n}'? ")).unwrap_or_default();
-                let fix = format!("{hint}`nicho simulate JOB` lists the parameters of the model");
-                let problem = format!("the model '{}' has no parameter '{}'", self.definition.model.name.get_ref(), name.get_ref());
+                let fix = format!("did you mean '{near}'? `nicho check JOB --parameters` lists all of them");
+                let problem =
+                    format!("the model '{}' has no parameter '{}'", self.definition.model.name.get_ref(), name.get_ref());
                 self.source.error(name.span(), key, &problem, &fix)
             })
         };
@@ -163,7 +161,12 @@ impl Job {
             let index = find(name, &key)?;
             if self.definition.model.fixed.contains_key(name) {
                 let fix = "keep it under [priors] to infer it, or under [model.fixed] to fix it";
-                return Err(self.source.error(name.span(), &key, "the parameter is named twice: it also stands under [model.fixed]", fix));
+                return Err(self.source.error(
+                    name.span(),
+                    &key,
+                    "the parameter is named twice: it also stands under [model.fixed]",
+                    fix,
+                ));
             }
             inferred.push((index, priors::marginal(&self.source, &table[index], def)?));
         }
@@ -177,29 +180,33 @@ impl Job {
     /// [`Error::Input`] for an unknown distance, row or weight.
     pub fn distance(&self, model: &dyn Model) -> Result<Box<dyn Distance>> {
         let def = &self.definition.distance;
-        let weights = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
+        let weights: BTreeMap<String, f64> = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
         let trial = self.table.is_some();
         let name = def.name.as_ref().map_or(if trial { "trial" } else { "euclidean" }, |n| n.get_ref().as_str());
         let span = def.name.as_ref().map_or(0..0, Spanned::span);
-        let place = |key: &str, problem: String, fix: &str| {
-            let span = def.weights.first_key_value().map_or(span.clone(), |(name, _)| name.span());
-            self.source.error(span, key, &problem, fix)
+        let placed = |error: Error| match error {
+            Error::Usage { problem, fix } => {
+                let span = def.weights.first_key_value().map_or(span.clone(), |(name, _)| name.span());
+                self.source.error(span, "distance.weights", &problem, &fix)
+            }
+            other => other,
         };
         match name {
             "trial" if trial => {
-                let rows = self.fitted_rows();
-                let distance = distance::trial::Trial::new(&rows, &weights);
-                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(|problem| {
-                    place("distance.weights", problem, "name rows or groups of the observation table, with weights of 0 or more")
-                })
+                let distance = distance::trial::Trial::new(&self.fitted_rows(), &weights);
+                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
             }
             "euclidean" => {
-                let observed = self.observed(model)?;
-                let names: Vec<String> = model.summaries().iter().map(|s| s.name.clone()).collect();
-                let distance = distance::Euclidean::new(&names, &observed, &weights);
-                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(|problem| {
-                    place("distance.weights", problem, "name summaries of the model, with weights of 0 or more")
-                })
+                let names: Vec<&str> = model.summaries().iter().map(|s| s.name.as_str()).collect();
+                if let Some(name) = def.weights.keys().find(|name| !names.contains(&name.get_ref().as_str())) {
+                    let problem = format!("the model has no summary '{}'", name.get_ref());
+                    let fix = format!("the summaries are {}", names.join(", "));
+                    return Err(self.source.error(name.span(), "distance.weights", &problem, &fix));
+                }
+                let weight = |name: &&str| weights.get(*name).copied().unwrap_or(1.0);
+                let weights: Vec<f64> = names.iter().map(weight).collect();
+                let distance = distance::euclidean::Euclidean::new(self.observed(model)?, vec![1.0; names.len()], weights, 2.0);
+                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
             }
             "trial" => {
                 let fix = "name a table under [observations], or use euclidean";
@@ -213,10 +220,18 @@ impl Job {
     }
 
     /// The rows of the table that are fitted, in the order of the model's summaries.
-    pub fn fitted_rows(&self) -> Vec<crate::trial::table::Row> {
+    pub fn fitted_rows(&self) -> Vec<&Row> {
         let excluded = &self.definition.observations.get_ref().exclude;
         let rows = self.table.as_ref().map(Table::fitted).unwrap_or_default();
         rows.into_iter().filter(|row| !excluded.iter().any(|e| *e.get_ref() == row.id)).collect()
+    }
+
+    /// The rows that are predicted: the fitted ones, then those held out and those that the job excludes.
+    pub fn predicted_rows(&self) -> Vec<&Row> {
+        let mut rows = self.fitted_rows();
+        let rest: Vec<&Row> = self.table.iter().flat_map(Table::rows).filter(|row| row.role != Role::Context).collect();
+        rows.extend(rest.into_iter().filter(|row| !self.fitted_rows().iter().any(|fitted| fitted.id == row.id)));
+        rows
     }
 
     /// Observed values in the order of the model's summaries.
@@ -284,11 +299,7 @@ impl Job {
     /// Settings of the refinement.
     pub fn refine(&self) -> Refine {
         let def = &self.definition.refine;
-        Refine {
-            modes: *def.modes.get_ref(),
-            simulations: *def.simulations.get_ref(),
-            replicates: *def.replicates.get_ref(),
-        }
+        Refine { modes: *def.modes.get_ref(), simulations: *def.simulations.get_ref(), replicates: *def.replicates.get_ref() }
     }
 
     /// The job as parsed, with every default and every parameter value, in a canonical form: what enters the digest.
@@ -358,8 +369,10 @@ fn load_table(source: &Source, name: &Spanned<PathBuf>) -> Result<Table> {
         let fix = "paths are relative to the job file; name an existing table";
         return Err(source.error(name.span(), "observations.file", &problem, fix));
     }
-    Table::load(&path).map_err(|error| match error {
-        Error::Io { .. } => error,
-        other => other,
-    })
+    Table::load(&path)
+}
+
+/// Patients of the trial's arm: the largest denominator of its fitted rows.
+fn arm_size(table: &Table) -> usize {
+    table.fitted().iter().filter_map(|row| row.n).fold(0.0, f64::max) as usize
 }

@@ -2,10 +2,11 @@
 
 use toml::Spanned;
 
-use super::definition::{PriorDef, Source, nearest};
+use super::definition::{PriorDef, Source};
 use crate::density::Marginal;
 use crate::error::Result;
 use crate::model::Parameter;
+use crate::trial::vocabulary::nearest;
 
 /// What each distribution takes, in the order of its constructor.
 const TAKES: [(&str, [&str; 2]); 5] = [
@@ -27,8 +28,8 @@ pub fn marginal(source: &Source, parameter: &Parameter, def: &Spanned<PriorDef>)
     let name = inner.distribution.get_ref().as_str();
     let Some((_, takes)) = TAKES.iter().find(|(known, _)| *known == name) else {
         let names: Vec<&str> = TAKES.iter().map(|(n, _)| *n).collect();
-        let hint = nearest(name, names.iter().copied()).map(|n| format!("did you mean '{n}'? ")).unwrap_or_default();
-        let fix = format!("{hint}the distributions are {}", names.join(", "));
+        let near = nearest(name, names.iter().copied());
+        let fix = format!("did you mean '{near}'? The distributions are {}", names.join(", "));
         return Err(source.error(inner.distribution.span(), &key, &format!("unknown distribution '{name}'"), &fix));
     };
     let given = [
@@ -84,7 +85,8 @@ fn check_shape(name: &str, [x, y]: [f64; 2], parameter: &Parameter) -> Result<Ma
         if (low..=high).contains(&value) {
             return Ok(());
         }
-        let problem = format!("{what} {value} is outside the legal range of {} [{low}, {high}] {}", parameter.name, parameter.unit);
+        let problem =
+            format!("{what} {value} is outside the legal range of {} [{low}, {high}] {}", parameter.name, parameter.unit);
         Err((problem, "move it into the range".to_string()))
     };
     match name {
@@ -107,10 +109,7 @@ fn check_shape(name: &str, [x, y]: [f64; 2], parameter: &Parameter) -> Result<Ma
             Ok(Marginal::LogUniform { lower: x, upper: y })
         }
         "beta" if x <= 0.0 || y <= 0.0 => complain(format!("a = {x}, b = {y}: shapes must be above 0"), "give positive shapes"),
-        "beta" if low > 0.0 || high < 1.0 => {
-            complain(format!("a beta prior covers 0 to 1, but the legal range is [{low}, {high}]"), "use uniform within the range")
-        }
-        "beta" => Ok(Marginal::Beta { a: x, b: y }),
+        "beta" => inside(x / (x + y), "mean").map(|()| Marginal::Beta { a: x, b: y }),
         _ if y <= 0.0 => {
             let fix = "give an sd above 0, or name the parameter under [model.fixed] instead";
             complain(format!("the prior has zero width: sd = {y} must be above 0"), fix)

@@ -1,7 +1,7 @@
 //! Small models whose posteriors are known in closed form. They prove the engine, and a methods developer can start from
 //! them: each is a struct, a table and twenty lines.
 
-use super::{Model, Parameter, Stages, Summary, Unsimulable};
+use super::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
 use crate::rng::{Key, Purpose};
 
 /// Tosses of a coin. With a Beta(a, b) prior and `h` heads of `n`, the posterior is Beta(a + h, b + n − h).
@@ -21,7 +21,15 @@ const CLOSED: &str = "reference model; closed-form posterior";
 
 impl Default for Coin {
     fn default() -> Self {
-        let parameter = |name, meaning, default, range| Parameter { name, unit: "-", meaning, default, range, source: CLOSED };
+        let parameter = |name, meaning, default, range| Parameter {
+            name,
+            unit: "-",
+            meaning,
+            default,
+            range,
+            source: CLOSED,
+            prior: Proposed::Fixed,
+        };
         Coin {
             parameters: [
                 parameter("p_heads", "probability of heads", 0.5, (0.0, 1.0)),
@@ -34,7 +42,15 @@ impl Default for Coin {
 
 impl Default for Normal {
     fn default() -> Self {
-        let parameter = |name, meaning, default, range| Parameter { name, unit: "-", meaning, default, range, source: CLOSED };
+        let parameter = |name, meaning, default, range| Parameter {
+            name,
+            unit: "-",
+            meaning,
+            default,
+            range,
+            source: CLOSED,
+            prior: Proposed::Fixed,
+        };
         Normal {
             parameters: [
                 parameter("mean", "mean of the distribution", 0.0, (-1e9, 1e9)),

@@ -5,8 +5,8 @@
 //! `U(u) = ½ (d(s̄(u)) / c)² − ln π(u)`
 //!
 //! where `s̄` is the mean of the summaries over a few replicate simulations on common random numbers, so that the objective
-//! is a deterministic function, `d` the job's distance, and `c` its scale: 1 for the trial distance, whose square is then
-//! minus twice the normal log-likelihood of the published figures; the final tolerance for a distance without a scale.
+//! is a deterministic function, `d` the job's distance, and `c` is 1 for a distance that knows the errors of the observations (half its
+//! square is minus their normal log-likelihood), and the final tolerance otherwise.
 //! CMA-ES minimises it from each start; the second difference of `U` about the end gives the local curvature.
 
 mod cmaes;
@@ -177,7 +177,7 @@ pub fn refine(
             evaluations: &evaluations,
             key: problem.key.child(BRANCH),
             replicates: settings.replicates,
-            scale: problem.distance.scale().unwrap_or(last.tolerance.max(1e-12)),
+            scale: if problem.distance.scale().is_some() { 1.0 } else { last.tolerance.max(1e-12) },
             centre: u[start * d..(start + 1) * d].to_vec(),
             factor: factor.clone(),
         };
@@ -278,12 +278,12 @@ fn starts(d: usize, u: &[f64], factor: &[f64], last: &Generation, count: usize) 
         })
         .collect();
     let mut weight = vec![0.0; points.len()];
-    for i in 0..points.len() {
+    for (i, w) in w.iter().enumerate() {
         let mut root = i;
         while parent[root] != root {
             root = parent[root];
         }
-        weight[root] += w[i];
+        weight[root] += w;
     }
     let mut peaks: Vec<(usize, f64)> = weight.iter().copied().enumerate().filter(|(_, w)| *w > 0.0).collect();
     peaks.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -57,8 +57,38 @@ impl Digest {
     }
 
     fn hex(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(self.0)
     }
+}
+
+fn hex(sha: Sha256) -> String {
+    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the seal starts with; 64 hexadecimal digits and a line feed follow.
+const SEAL: &[u8] = b"\nnicho file sha256 ";
+const SEAL_LENGTH: usize = SEAL.len() + 64 + 1;
+
+/// Appends the SHA-256 of the file's bytes behind the end that HDF5 knows, where every reader ignores it. Libraries that
+/// read HDF5 may crash on a flipped bit; a damaged file is thus refused before HDF5 sees it.
+pub(super) fn seal(bytes: &mut Vec<u8>) {
+    let mut sha = Sha256::new();
+    sha.update(&bytes);
+    bytes.extend_from_slice(SEAL);
+    bytes.extend_from_slice(hex(sha).as_bytes());
+    bytes.push(b'\n');
+}
+
+/// The bytes without their seal; `None` if it does not fit. A file without a seal passes: it was truncated, which HDF5
+/// notices, or another program wrote to it, which the other digests judge.
+pub(super) fn unseal(bytes: &[u8]) -> Option<&[u8]> {
+    let Some((body, seal)) = bytes.split_at_checked(bytes.len().wrapping_sub(SEAL_LENGTH)) else { return Some(bytes) };
+    if !seal.starts_with(SEAL) {
+        return Some(bytes);
+    }
+    let mut sha = Sha256::new();
+    sha.update(body);
+    (seal[SEAL.len()..SEAL_LENGTH - 1] == *hex(sha).as_bytes()).then_some(body)
 }
 
 /// Digest of what fixes and forms the posterior: job as parsed, content of the observations, every generation.
@@ -88,6 +118,13 @@ pub(super) fn predictive(what: &str, predictive: &Predictive) -> String {
     digest.numbers("theta", predictive.draws.theta.shape(), &predictive.draws.theta);
     digest.integers("particle", predictive.draws.particle.iter().map(|p| *p as u64));
     digest.numbers("values", predictive.values.shape(), &predictive.values);
+    digest.hex()
+}
+
+/// Digest of the distances between replicates.
+pub(super) fn noise_floor(distances: &[f64]) -> String {
+    let mut digest = Digest::new("noise_floor");
+    digest.numbers("distance", &[distances.len()], distances);
     digest.hex()
 }
 

@@ -12,6 +12,7 @@
 //! ├─ population          (particle)          the last generation: a variable per parameter, weight, ln_weight, distance, trial
 //! ├─ generations         (generation)        tolerance, simulated, failed, acceptance_rate, ess; names, units, observed
 //! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
+//! ├─ noise_floor         (pair)              distances between replicate data sets at one posterior draw
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
 //! ├─ job                                     the job file and the observations word for word, the job as parsed
 //! └─ provenance          (session)           a JSON record per session: when, where, with what; outside every digest
@@ -21,10 +22,13 @@
 //!
 //! **Durability.** Every change encodes the whole file in memory, writes it beside, syncs, renames it over and syncs the
 //! folder. Nothing is ever changed in place, so that a kill at any instant leaves a file with complete generations, and a
-//! file without dead space. The price is O(file) per generation, at about 100 MB/s; generations take minutes.
+//! file without dead space. The price is O(file) per generation, about 7 ms for each generation of 1000 particles with 10
+//! parameters and 31 summaries that the file holds; generations take minutes.
 //!
 //! **Identity.** `inference_digest` covers the job as parsed, the content of the observations and every generation;
 //! derived groups carry a `digest` of their own. [`Store::open`] checks them all: a result that was changed is refused.
+//! Behind the end of the HDF5 file stands a checksum of its bytes, which readers ignore: damage is found before HDF5, which
+//! may crash on it, sees the file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,7 +59,7 @@ const RESERVED: [&str; 8] = ["chain", "draw", "row", "particle", "weight", "ln_w
 pub struct Column {
     /// Name in results.
     pub name: String,
-    /// Unit; `-` for a pure number.
+    /// Unit; `-` for a pure number. In the singular: xarray before 2025 takes `days` (not `day`) for a time difference.
     pub unit: String,
     /// What it is, in words.
     pub long_name: String,
@@ -116,6 +120,7 @@ struct Contents {
     run: Run,
     prior: Option<Predictive>,
     posterior: Option<Predictive>,
+    noise_floor: Option<Vec<f64>>,
     modes: Option<Vec<Mode>>,
     /// One JSON text per session.
     sessions: Vec<String>,
@@ -144,6 +149,7 @@ impl Store {
             run: Run::default(),
             prior: None,
             posterior: None,
+            noise_floor: None,
             modes: None,
             sessions: Vec::new(),
         };
@@ -163,7 +169,9 @@ impl Store {
         if !bytes.starts_with(SIGNATURE) {
             return Err(refuse(&path)("not an HDF5 file, hence not a result of nicho".into()));
         }
-        let contents = read::contents(&bytes).map_err(|e| refuse(&path)(e.to_string()))?;
+        let damaged = "damaged: its bytes do not fit the checksum at their end";
+        let bytes = digest::unseal(&bytes).ok_or_else(|| refuse(&path)(damaged.into()))?;
+        let contents = read::contents(bytes).map_err(|e| refuse(&path)(e.to_string()))?;
         Ok(Store { path, contents, recorded: false })
     }
 
@@ -178,6 +186,7 @@ impl Store {
             contents.run.stopped = None;
             contents.run.spent = 0;
             contents.posterior = None;
+            contents.noise_floor = None;
             contents.modes = None;
         })
     }
@@ -211,15 +220,19 @@ impl Store {
         let particles = self.contents.run.last().map_or(0, Generation::len);
         let draws = &posterior.draws;
         check_predictive(&self.contents.header, posterior).map_err(refuse(&self.path))?;
-        if particles == 0
-            || draws.particle.len() != draws.theta.nrows()
-            || draws.particle.iter().any(|p| *p >= particles)
-        {
-            let problem =
-                format!("posterior draws must each name one of the {particles} particles of the last generation");
+        if particles == 0 || draws.particle.len() != draws.theta.nrows() || draws.particle.iter().any(|p| *p >= particles) {
+            let problem = format!("posterior draws must each name one of the {particles} particles of the last generation");
             return Err(refuse(&self.path)(problem));
         }
         self.change(|contents| contents.posterior = Some(posterior.clone()))
+    }
+
+    /// Stores the distances between replicate data sets at one parameter, in place of earlier ones.
+    ///
+    /// # Errors
+    /// `Io` as for [`Store::create`].
+    pub fn put_noise_floor(&mut self, distances: &[f64]) -> Result<()> {
+        self.change(|contents| contents.noise_floor = Some(distances.to_vec()))
     }
 
     /// Stores the modes of the posterior, in place of earlier ones.
@@ -281,6 +294,11 @@ impl Store {
         self.contents.posterior.as_ref()
     }
 
+    /// Distances between replicate data sets at one parameter.
+    pub fn noise_floor(&self) -> Option<&[f64]> {
+        self.contents.noise_floor.as_deref()
+    }
+
     /// Modes of the posterior; `None` if they were never looked for.
     pub fn modes(&self) -> Option<&[Mode]> {
         self.contents.modes.as_deref()
@@ -298,7 +316,8 @@ impl Store {
     }
 
     fn replace(&mut self, next: Contents) -> Result<()> {
-        let bytes = write::bytes(&next).map_err(|e| refuse(&self.path)(format!("cannot be put in HDF5 form: {e}")))?;
+        let mut bytes = write::bytes(&next).map_err(|e| refuse(&self.path)(format!("cannot be put in HDF5 form: {e}")))?;
+        digest::seal(&mut bytes);
         durable::replace(&self.path, &bytes)?;
         self.contents = next;
         Ok(())
@@ -311,6 +330,7 @@ impl Contents {
         for (name, predictive) in [("prior_predictive", &self.prior), ("posterior_predictive", &self.posterior)] {
             all.extend(predictive.as_ref().map(|p| (name.to_string(), digest::predictive(name, p))));
         }
+        all.extend(self.noise_floor.as_ref().map(|d| ("noise_floor".to_string(), digest::noise_floor(d))));
         all.extend(self.modes.as_ref().map(|m| ("modes".to_string(), digest::modes(m))));
         all
     }
@@ -326,9 +346,7 @@ fn check_header(header: &Header) -> Result<(), String> {
         return Err(format!("{} observed values for {} summaries", header.observed.len(), header.summaries.len()));
     }
     let parameters = || header.parameters.iter().chain(header.fixed.iter().map(|f| &f.0)).map(|c| c.name.as_str());
-    if let Some(name) =
-        parameters().find(|n| RESERVED.contains(n) || n.is_empty() || n.contains(['/', '\0']) || *n == ".")
-    {
+    if let Some(name) = parameters().find(|n| RESERVED.contains(n) || n.is_empty() || n.contains(['/', '\0']) || *n == ".") {
         return Err(format!("a parameter cannot have the name `{name}` in a result file"));
     }
     unique("parameter", parameters())?;
@@ -352,11 +370,8 @@ fn check_generation(header: &Header, g: &Generation) -> Result<(), String> {
         && g.summaries.dim() == (n, summaries)
         && g.distance.len() == n
         && g.ln_weight.len() == n;
-    let problem = || {
-        format!(
-            "a generation must hold {parameters} parameters and {summaries} summaries for each of its {n} particles"
-        )
-    };
+    let problem =
+        || format!("a generation must hold {parameters} parameters and {summaries} summaries for each of its {n} particles");
     if fits { Ok(()) } else { Err(problem()) }
 }
 

@@ -71,8 +71,7 @@ pub(super) fn decode(bytes: &[u8]) -> hdf5::Result<File> {
     let name = CString::new(unique_name()).map_err(|e| e.to_string())?;
     hdf5::sync::sync(|| {
         // SAFETY: the property list is open; HDF5 copies the `len` readable bytes and does not write to them.
-        let set =
-            unsafe { hdf5_sys::h5p::H5Pset_file_image(access.id(), bytes.as_ptr().cast_mut().cast(), bytes.len()) };
+        let set = unsafe { hdf5_sys::h5p::H5Pset_file_image(access.id(), bytes.as_ptr().cast_mut().cast(), bytes.len()) };
         if set < 0 {
             return Err(hdf5::Error::query()?);
         }
@@ -297,6 +296,11 @@ fn strings<S: AsRef<str>>(texts: &[S]) -> hdf5::Result<Vec<VarLenUnicode>> {
     texts.iter().map(|t| string(t.as_ref())).collect()
 }
 
+/// The crate takes for granted that stored text is UTF-8; in a damaged file it need not be.
+fn checked(text: &VarLenUnicode) -> hdf5::Result<String> {
+    String::from_utf8(text.as_bytes().to_vec()).map_err(|e| e.to_string().into())
+}
+
 /// A string attribute.
 pub(super) fn text_attribute(location: &Location, name: &str, text: &str) -> hdf5::Result<()> {
     location.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&string(text)?)
@@ -304,17 +308,17 @@ pub(super) fn text_attribute(location: &Location, name: &str, text: &str) -> hdf
 
 /// Reads a string attribute.
 pub(super) fn read_text_attribute(location: &Location, name: &str) -> hdf5::Result<String> {
-    Ok(location.attr(name)?.read_scalar::<VarLenUnicode>()?.to_string())
+    checked(&location.attr(name)?.read_scalar()?)
 }
 
 /// Reads a scalar string.
 pub(super) fn read_text(group: &Group, name: &str) -> hdf5::Result<String> {
-    Ok(group.dataset(name)?.read_scalar::<VarLenUnicode>()?.to_string())
+    checked(&group.dataset(name)?.read_scalar()?)
 }
 
 /// Reads a variable of strings.
 pub(super) fn read_texts(group: &Group, name: &str) -> hdf5::Result<Vec<String>> {
-    Ok(group.dataset(name)?.read_raw::<VarLenUnicode>()?.iter().map(|t| t.to_string()).collect())
+    group.dataset(name)?.read_raw()?.iter().map(checked).collect()
 }
 
 /// Names of the members of a group, in the order in which they were made.

@@ -41,9 +41,11 @@ fn body(root: &Group) -> hdf5::Result<Contents> {
         posterior.draws.particle = particle.into_iter().map(|p| p as usize).collect();
     }
     let modes = if root.link_exists("modes") { Some(modes(&root.group("modes")?)?) } else { None };
+    let noise_floor =
+        if root.link_exists("noise_floor") { Some(numbers(&root.group("noise_floor")?, "distance")?) } else { None };
     let provenance = root.group("provenance")?;
     let sessions = if provenance.link_exists("record") { read_texts(&provenance, "record")? } else { Vec::new() };
-    Ok(Contents { header, run, prior, posterior, modes, sessions })
+    Ok(Contents { header, run, prior, posterior, noise_floor, modes, sessions })
 }
 
 fn numbers<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Vec<T>> {
@@ -158,8 +160,7 @@ fn predictive(root: &Group, of: &str, header: &Header) -> hdf5::Result<Option<Pr
         }
         to.iter_mut().zip(from).for_each(|(to, from)| *to = from);
     }
-    let values =
-        if header.rows.is_empty() { Vec::new() } else { numbers(&root.group(&format!("{of}_predictive"))?, "value")? };
+    let values = if header.rows.is_empty() { Vec::new() } else { numbers(&root.group(&format!("{of}_predictive"))?, "value")? };
     let values = Array2::from_shape_vec((draws, header.rows.len()), values)?;
     Ok(Some(Predictive { draws: Draws { theta, particle: Vec::new() }, values }))
 }

@@ -11,7 +11,7 @@ use crate::rng::SCHEME;
 pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
     netcdf::encode(|root| {
         attributes(root, contents)?;
-        let Contents { header, run, prior, posterior, modes, sessions } = contents;
+        let Contents { header, run, prior, posterior, noise_floor, modes, sessions } = contents;
         if let (Some(posterior), Some(last)) = (posterior, run.last()) {
             draws(root.group("posterior", POSTERIOR)?, header, posterior)?;
             sample_stats(root, posterior, last)?;
@@ -27,6 +27,9 @@ pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
             population(root, header, last, run.generations.len() - 1)?;
         }
         generations(root, header, run)?;
+        if let Some(distances) = noise_floor {
+            replicate_distances(root, distances)?;
+        }
         if let Some(modes) = modes {
             posterior_modes(root, header, modes)?;
         }
@@ -139,7 +142,7 @@ fn observed_data(root: &Scope, header: &Header) -> hdf5::Result<()> {
     for (name, values, meaning) in [
         ("value", column(|r| r.value), about("", "observed value, in the unit of its row")),
         ("se", column(|r| r.se), about("", "standard error of the observed value, in the unit of its row")),
-        ("month", column(|r| r.month), about("months", "months since the start of treatment")),
+        ("month", column(|r| r.month), about("month", "months since the start of treatment")),
     ] {
         group.variable(name, &["row"], ArrayView1::from(&values), meaning)?;
     }
@@ -189,8 +192,7 @@ fn population(root: &Scope, header: &Header, last: &Generation, index: usize) ->
 }
 
 fn generations(root: &Scope, header: &Header, run: &Run) -> hdf5::Result<()> {
-    let mut group =
-        root.group("generations", "every generation of the sampler; one group for each, and a table of all")?;
+    let mut group = root.group("generations", "every generation of the sampler; one group for each, and a table of all")?;
     columns(&mut group, "parameter", "inferred parameter", &header.parameters)?;
     columns(&mut group, "summary", "fitted summary", &header.summaries)?;
     let meaning = about("", "observed value of the fitted summary, in its unit");
@@ -246,6 +248,15 @@ fn one_generation(mut group: Scope, header: &Header, g: &Generation) -> hdf5::Re
     group.finish()
 }
 
+fn replicate_distances(root: &Scope, distances: &[f64]) -> hdf5::Result<()> {
+    let mut group = root.group("noise_floor", "how far two replicate data sets at one posterior draw are from each other")?;
+    group.text_attribute("digest", &digest::noise_floor(distances))?;
+    group.index("pair", distances.len(), "pair of replicates")?;
+    let meaning = about("", "distance between the two; a tolerance much below the median asks for too much");
+    group.variable("distance", &["pair"], ArrayView1::from(distances), meaning)?;
+    group.finish()
+}
+
 fn posterior_modes(root: &Scope, header: &Header, modes: &[Mode]) -> hdf5::Result<()> {
     let mut group = root.group("modes", "modes of the posterior, polished by an optimiser from the best particles")?;
     group.text_attribute("digest", &digest::modes(modes))?;
@@ -257,8 +268,7 @@ fn posterior_modes(root: &Scope, header: &Header, modes: &[Mode]) -> hdf5::Resul
     };
     let axes = ["mode", "parameter"];
     group.variable("theta", &axes, matrix(|m| &m.theta)?.view(), about("", "parameters in natural units"))?;
-    let meaning =
-        about("", "standard deviation that the local curvature implies, in natural units; NaN where there is none");
+    let meaning = about("", "standard deviation that the local curvature implies, in natural units; NaN where there is none");
     group.variable("curvature_sd", &axes, matrix(|m| &m.curvature_sd)?.view(), meaning)?;
     let figure = |get: fn(&Mode) -> f64| modes.iter().map(get).collect::<Vec<f64>>();
     for (name, values, meaning) in [

@@ -16,31 +16,8 @@
 use crate::error::Result;
 use crate::trial::history::{History, Plan};
 use crate::trial::table::Row;
+use crate::trial::visits::{Condition, condition, last, low, meets, pairs, relevant, since_first};
 use crate::trial::vocabulary::{Endpoint, Kind, Term, Word};
-
-/// Four weeks in months: the least time between a response and its confirmation.
-const FOUR_WEEKS: f64 = 28.0 / 30.437_5;
-
-impl Plan {
-    /// The visits of IRIS: months 1, 2, 3, then every 3 months; marrow at 3, 6, 9, 12 and then every 6 months.
-    ///
-    /// Haematology was seen more often in the first months and PCR every 3 months from CCyR on. The marrow schedule is an
-    /// *assumption*: the published rates at 3, 6, 12 and 18 months demand marrow then, and the later interval is the one
-    /// usual in trials of that time. Holds at most 64 visits, that is, 183 months; later ones are left out.
-    pub fn iris(horizon: f64) -> Plan {
-        let mut months: Vec<f64> = [1.0, 2.0].into_iter().filter(|m| *m <= horizon).collect();
-        let mut marrow = 0u64;
-        let mut month = 3.0;
-        while month <= horizon && months.len() < 64 {
-            if month <= 12.0 || month % 6.0 == 0.0 {
-                marrow |= 1 << months.len();
-            }
-            months.push(month);
-            month += 3.0;
-        }
-        Plan { months, marrow, horizon }
-    }
-}
 
 /// Estimates of a list of rows, prepared for one plan of visits.
 #[derive(Clone, Debug)]
@@ -95,16 +72,6 @@ enum What {
     Left { of: Endpoint, month: f64 },
 }
 
-/// A term of a condition with its visits.
-#[derive(Clone, Copy, Debug)]
-struct Condition {
-    of: Endpoint,
-    visits: u64,
-    /// On treatment beyond this month, and the last assessment counts; `None`: ever.
-    at: Option<f64>,
-    not: bool,
-}
-
 /// Life-table rates of one endpoint.
 #[derive(Clone, Debug)]
 struct Annual {
@@ -120,8 +87,7 @@ impl Estimator {
     /// A row lies after the horizon, or asks for the status at a month without a visit.
     pub fn new(rows: &[&Row], plan: &Plan) -> Result<Estimator> {
         let ids = rows.iter().map(|row| row.id.clone()).collect();
-        let mut all =
-            Estimator { plan: plan.clone(), ids, shares: Vec::new(), curves: Vec::new(), annuals: Vec::new() };
+        let mut all = Estimator { plan: plan.clone(), ids, shares: Vec::new(), curves: Vec::new(), annuals: Vec::new() };
         for (at, row) in rows.iter().enumerate() {
             all.check(row)?;
             all.add(at, row);
@@ -145,8 +111,8 @@ impl Estimator {
             let problem = format!("row {} at month {} lies after the horizon {horizon}", row.id, row.month);
             return Err(row.error("month", problem, "raise the horizon of the trial, or drop the row".into()));
         }
-        let here = (row.kind == Kind::At && row.endpoint.is_response() && !row.given.is_empty())
-            .then_some((row.endpoint, row.month));
+        let here =
+            (row.kind == Kind::At && row.endpoint.is_response() && !row.given.is_empty()).then_some((row.endpoint, row.month));
         let terms = row.given.iter().filter_map(|term| term.month.map(|month| (term.response, month)));
         for (of, month) in terms.chain(here) {
             let visit = self.plan.visit(month).filter(|v| relevant(&self.plan, of) >> v & 1 == 1);
@@ -261,9 +227,7 @@ impl Estimator {
                 let seen = seen(of);
                 pairs.iter().any(|pair| seen & pair == *pair)
             }
-            What::Last { of, visits, month } => {
-                history.left > *month && last(seen(of), history.attended & visits) == Some(true)
-            }
+            What::Last { of, visits, month } => history.left > *month && last(seen(of), history.attended & visits) == Some(true),
             What::Event { of, month } => {
                 let (time, happened) = self.event(*of, history, 0.0);
                 happened && time <= *month
@@ -414,63 +378,6 @@ fn ratio(shown: u32, among: u32) -> f64 {
     if among == 0 { 0.0 } else { f64::from(shown) / f64::from(among) }
 }
 
-/// The lowest `count` bits.
-fn low(count: u32) -> u64 {
-    1u64.checked_shl(count).map_or(u64::MAX, |bit| bit - 1)
-}
-
-/// All visits from the first of the set on; none if it is empty.
-fn since_first(set: u64) -> u64 {
-    if set == 0 { 0 } else { u64::MAX << set.trailing_zeros() }
-}
-
-/// The visits at which an endpoint is assessed.
-fn relevant(plan: &Plan, of: Endpoint) -> u64 {
-    if of.is_cytogenetic() { plan.marrow } else { low(plan.months.len() as u32) }
-}
-
-/// What the last of the `assessed` visits showed.
-fn last(seen: u64, assessed: u64) -> Option<bool> {
-    assessed.checked_ilog2().map(|visit| seen >> visit & 1 == 1)
-}
-
-/// Each visit of the set with the next one that is at least four weeks later.
-fn pairs(plan: &Plan, visits: u64) -> Vec<u64> {
-    let set: Vec<usize> = (0..plan.months.len()).filter(|v| visits >> v & 1 == 1).collect();
-    set.iter()
-        .enumerate()
-        .filter_map(|(at, first)| {
-            let far = set[at + 1..].iter().position(|next| plan.months[*next] - plan.months[*first] >= FOUR_WEEKS)?;
-            // Every assessment from the first to the confirming one has to qualify.
-            Some(set[at..=at + 1 + far].iter().fold(0, |bits, visit| bits | 1 << visit))
-        })
-        .collect()
-}
-
-fn condition(plan: &Plan, term: &Term, month: f64) -> Condition {
-    // Half a month of tolerance, as for a visit.
-    let until = term.month.map_or(month, |m| m + 0.5);
-    Condition {
-        of: term.response,
-        visits: plan.by(until) & relevant(plan, term.response),
-        at: term.month,
-        not: term.not,
-    }
-}
-
-fn meets(given: &[Condition], history: &History) -> bool {
-    given.iter().all(|term| {
-        let seen = term.of.found(&history.found).unwrap_or(0) & history.attended;
-        match term.at {
-            None => (seen & term.visits != 0) != term.not,
-            Some(month) => {
-                history.left > month
-                    && last(seen, history.attended & term.visits).is_some_and(|shown| shown != term.not)
-            }
-        }
-    })
-}
-
 impl std::fmt::Display for Estimator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let curves: Vec<&str> = self.curves.iter().map(|curve| curve.of.name()).collect();
@@ -534,19 +441,6 @@ mod tests {
         for (i, (x, y)) in found.iter().zip(expected).enumerate() {
             assert!((x - y).abs() < 1e-12, "row {i}: {x} instead of {y}; all: {found:?}");
         }
-    }
-
-    #[test]
-    fn the_plan_of_iris_has_marrow_where_rates_are_published() {
-        let plan = Plan::iris(96.0);
-        assert_eq!(&plan.months[..6], &[1.0, 2.0, 3.0, 6.0, 9.0, 12.0]);
-        for month in [3.0, 6.0, 9.0, 12.0, 18.0, 24.0, 96.0] {
-            assert_eq!(plan.marrow >> plan.visit(month).unwrap() & 1, 1);
-        }
-        for month in [1.0, 2.0, 15.0, 21.0, 93.0] {
-            assert_eq!(plan.marrow >> plan.visit(month).unwrap() & 1, 0);
-        }
-        assert_eq!((plan.months.len(), plan.marrow.count_ones()), (34, 18));
     }
 
     #[test]
@@ -709,8 +603,7 @@ mod tests {
                 .collect();
             let rows = "efs,km_survival,,12\nefs,km_survival,,20\nos,km_survival,,24\nos_cml,km_survival,,24\nccyr,km_incidence,,12\nccyr,km_incidence,,24";
             let found = all(rows, &cohort).unwrap();
-            let efs: Vec<_> =
-                cohort.iter().map(|h| (h.event.min(h.left).min(24.0), h.event <= h.left.min(24.0))).collect();
+            let efs: Vec<_> = cohort.iter().map(|h| (h.event.min(h.left).min(24.0), h.event <= h.left.min(24.0))).collect();
             let os: Vec<_> = cohort.iter().map(|h| (h.died.min(24.0), h.died <= 24.0)).collect();
             let cml: Vec<_> = cohort.iter().map(|h| (h.died.min(24.0), h.died <= 24.0 && h.died_of_cml)).collect();
             let marrow = [3.0, 6.0, 9.0, 12.0, 18.0, 24.0];
@@ -719,7 +612,7 @@ mod tests {
                 .map(|h| {
                     let seen = marrow.iter().copied().filter(|m| *m < h.left);
                     let first = seen.clone().find(|m| h.found.ccyr >> plan().visit(*m).unwrap() & 1 == 1);
-                    (first.unwrap_or(seen.last().unwrap_or(0.0)), first.is_some())
+                    (first.unwrap_or(seen.max_by(f64::total_cmp).unwrap_or(0.0)), first.is_some())
                 })
                 .collect();
             let expected = [

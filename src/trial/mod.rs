@@ -3,6 +3,8 @@
 pub mod covariance;
 pub mod estimate;
 pub mod history;
+mod read;
 pub mod skill;
 pub mod table;
+mod visits;
 pub mod vocabulary;

@@ -101,11 +101,8 @@ fn drawn_curve(rows: &[&Row], incidence: bool, rng: &mut Stream) -> Vec<(f64, f6
         } else {
             let level = if incidence { 1.0 - row.value } else { row.value };
             // Var(S)/S² grows along the curve by the variance of ln of the conditional rate.
-            let (conditional, total) = if published > 0.0 && level > 0.0 {
-                (level / published, se * se / (level * level))
-            } else {
-                (0.0, relative)
-            };
+            let (conditional, total) =
+                if published > 0.0 && level > 0.0 { (level / published, se * se / (level * level)) } else { (0.0, relative) };
             published = level;
             let own: f64 = total - relative;
             relative = total.max(relative);

@@ -151,8 +151,7 @@ impl Word for Kind {
 }
 
 impl Word for Role {
-    const ALL: &'static [(&'static str, Self)] =
-        &[("fit", Role::Fit), ("held_out", Role::HeldOut), ("context", Role::Context)];
+    const ALL: &'static [(&'static str, Self)] = &[("fit", Role::Fit), ("held_out", Role::HeldOut), ("context", Role::Context)];
 }
 
 impl Endpoint {

@@ -116,6 +116,9 @@ def contents(path):
         for index, name in enumerate(parameters):
             check("units" in population[name].attrs, f"population/{name} has no units")
             check(np.array_equal(population[name], last.theta[:, index]), f"population/{name} is not the last generation")
+    if "posterior" in tree.children:
+        check({"sample_stats", "posterior_predictive", "population"} <= set(tree.children), "a group that goes with /posterior is missing")
+    check(("prior" in tree.children) == ("prior_predictive" in tree.children), "prior and prior_predictive go together")
     for predictive in ("prior_predictive", "posterior_predictive"):
         if predictive in tree.children and "value" in tree[predictive].data_vars:
             value = tree[predictive]["value"]

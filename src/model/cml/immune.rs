@@ -56,11 +56,6 @@ pub(super) fn effector_slope<S: Simd>(
 
 /// Slope of exhaustion; `per_half` is 1 / (y + x0), `per_time` is 1 / τ_X.
 #[inline(always)]
-pub(super) fn exhaustion_slope<S: Simd>(
-    x: Lanes<S>,
-    burden: Lanes<S>,
-    per_half: Lanes<S>,
-    per_time: Lanes<S>,
-) -> Lanes<S> {
+pub(super) fn exhaustion_slope<S: Simd>(x: Lanes<S>, burden: Lanes<S>, per_half: Lanes<S>, per_time: Lanes<S>) -> Lanes<S> {
     (burden * per_half - x) * per_time
 }

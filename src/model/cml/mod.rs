@@ -2,6 +2,7 @@
 //! parameters, [`course`] integrates it side by side with others in SIMD lanes, and what a trial would see of it becomes a
 //! [`History`](crate::trial::history::History).
 
+pub mod cohort;
 pub mod course;
 pub mod draw;
 mod immune;

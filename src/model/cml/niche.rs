@@ -12,7 +12,7 @@
 //!
 //! χ C is the number of progenitors that C stem cells can feed by finite amplification. Stem cells are numbers, P and D
 //! are relative to diagnosis, time is in days. Two niches with exchange: Roeder et al. 2006 (Nat Med 12:1181); the cascade:
-//! Michor et al. 2005 (Nature 435:1267); regrowth of progenitors: Branford et al. 2012 (Leukemia 26:2374); normal stem
+//! Michor et al. 2005 (Nature 435:1267); regrowth of progenitors: Branford et al. 2012 (Blood 119:4264); normal stem
 //! cells on leukaemic stroma: Schepers et al. 2013 (Cell Stem Cell 13:285).
 
 use pulp::Simd;
@@ -89,13 +89,7 @@ pub(super) fn free<S: Simd>(leukaemic: Lanes<S>, mutant: Lanes<S>, normal: Lanes
 
 /// Net flow of stem cells into the osteoblastic niche, cells per day.
 #[inline(always)]
-pub(super) fn exchange<S: Simd>(
-    q: Lanes<S>,
-    c: Lanes<S>,
-    attach: Lanes<S>,
-    release: Lanes<S>,
-    room: Lanes<S>,
-) -> Lanes<S> {
+pub(super) fn exchange<S: Simd>(q: Lanes<S>, c: Lanes<S>, attach: Lanes<S>, release: Lanes<S>, room: Lanes<S>) -> Lanes<S> {
     attach * room * c - release * q
 }
 

@@ -179,10 +179,7 @@ fn leaving_that_is_blind_to_response_follows_its_hazards() {
     for years in [0.5f64, 2.5] {
         let expected = (-(0.05 * (3.0 * years.min(1.0) + (years - 1.0).max(0.0)) + 0.02 * years)).exp();
         let stayed = left.iter().filter(|h| h.left > 12.0 * years).count() as f64 / n as f64;
-        assert!(
-            (stayed - expected).abs() < 5.0 * (expected * (1.0 - expected) / n as f64).sqrt(),
-            "{stayed} {expected}"
-        );
+        assert!((stayed - expected).abs() < 5.0 * (expected * (1.0 - expected) / n as f64).sqrt(), "{stayed} {expected}");
     }
     let early: Vec<_> = left.iter().filter(|h| h.left <= 12.0).collect();
     let adverse = early.iter().filter(|h| h.reason == Leaving::Adverse).count() as f64 / early.len() as f64;

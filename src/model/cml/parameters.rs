@@ -117,7 +117,7 @@ table! {
     niche_bypass = 0.4, "-", 0.0..=1.0, beta(2.0, 3.0),
         "Survival bypass by niche contact (PI3K, ILK, N-cadherin) per unit adhesion",
         "a: 0.2 to 0.7; mechanism P Zhang 2013";
-    adhesion_min = 0.3, "-", 0.02..=0.9, beta(3.0, 7.0),
+    adhesion_min = 0.3, "-", 0.0..=1.0, beta(3.0, 7.0),
         "CXCR4 adhesion at full kinase activity relative to normal",
         "a: 0.1 to 0.5; direction P Jin 2008";
     adhesion_min_sd = 0.25, "-", 0.0..=1.5, lognormal(0.25, 0.5),
@@ -307,9 +307,8 @@ impl Population {
     /// [`Unsimulable`] if `theta` has another length, if a value is not a number or lies outside its range, or if normal
     /// stem cells could not sustain themselves (`stem_loss` not below `renewal`).
     pub fn new(theta: &[f64]) -> Result<Self, Unsimulable> {
-        let full: &[f64; TABLE.len()] = theta
-            .try_into()
-            .map_err(|_| Unsimulable(format!("{} values for {} parameters", theta.len(), TABLE.len())))?;
+        let full: &[f64; TABLE.len()] =
+            theta.try_into().map_err(|_| Unsimulable(format!("{} values for {} parameters", theta.len(), TABLE.len())))?;
         for (value, p) in full.iter().zip(TABLE) {
             if !(p.range.0..=p.range.1).contains(value) {
                 let (low, high) = p.range;

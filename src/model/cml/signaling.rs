@@ -37,9 +37,10 @@ pub struct Signals {
     pub drive: f64,
 }
 
-/// Residual kinase activity (0 to 1) at `potency` = uptake · concentration / IC50 of the clone.
+/// Residual kinase activity (0 to 1) at `potency` = uptake · concentration / IC50 of the clone, at least 0. Not a number
+/// where the potency is none, so that a broken patient is noticed.
 pub fn kinase(potency: f64, hill: f64) -> f64 {
-    1.0 / (1.0 + libm::pow(potency.max(0.0), hill))
+    1.0 / (1.0 + libm::pow(potency, hill))
 }
 
 impl Signals {

@@ -36,3 +36,6 @@ pub const COUNT: usize = 14;
 
 /// Days in a month (365.25 / 12).
 pub const DAYS_PER_MONTH: f64 = 30.4375;
+
+/// Short names of the components, in their order.
+pub const NAMES: [&str; COUNT] = ["QL", "CL", "PL", "DL", "QH", "CH", "QR", "CR", "PR", "DR", "E", "M", "X", "H"];

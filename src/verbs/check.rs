@@ -1,0 +1,95 @@
+//! `nicho check`: validate a job and say what it will cost; infer nothing.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::progress::clock;
+use crate::error::Result;
+use crate::exec;
+use crate::job::Job;
+use crate::predict::{Of, predict, prior_draws};
+use crate::sampler::{Problem, trial_key};
+use crate::validate::screen;
+
+/// Longest time that is spent on timing simulations.
+const TIMING: Duration = Duration::from_secs(2);
+
+/// Validates the job, prints what it asks for, times a few simulations at draws of the prior and prices the job. With
+/// `screened` draws it also screens which parameters move the fitted rows.
+///
+/// # Errors
+/// Whatever is wrong with the job.
+pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> Result<()> {
+    let job = Job::load(file)?;
+    let problem = job.problem()?;
+    let sampler = job.sampler();
+    let lanes = exec::open(threads).lanes();
+    let table = problem.model.parameters();
+    println!("{}: sound", file.display());
+    println!(
+        "  model          {}, {} parameters, {} of them inferred",
+        job.definition.model.name.get_ref(),
+        table.len(),
+        problem.free.len()
+    );
+    let rows = job.header()?.rows;
+    let held = rows.iter().filter(|row| row.role != "fit").count();
+    println!("  observations   {} rows fitted, {held} held out", rows.len() - held);
+    println!("  sampler        ABC-SMC, {} particles a generation", sampler.population);
+    println!(
+        "  stops at       tolerance {}, acceptance rate {} %, {} simulations, {} generations",
+        sampler.tolerance,
+        100.0 * sampler.acceptance_rate,
+        sampler.simulations,
+        sampler.generations
+    );
+    if parameters {
+        println!("\n  {:<24} {:>12} {:<8} {:<10} meaning", "parameter", "value", "unit", "");
+        for (index, parameter) in table.iter().enumerate() {
+            let free = problem.free.contains(&index);
+            let (value, kind) = (problem.base[index], if free { "inferred" } else { "fixed" });
+            println!("  {:<24} {value:>12} {:<8} {kind:<10} {}", parameter.name, parameter.unit, parameter.meaning);
+        }
+        println!();
+    }
+    let draws = prior_draws(&problem, 64);
+    let mut out = vec![0.0; problem.model.summaries().len()];
+    let (begun, mut timed, mut failed) = (Instant::now(), 0u32, 0u32);
+    for (id, theta) in draws.theta.rows().into_iter().enumerate() {
+        failed += u32::from(problem.simulate(&theta.to_vec(), trial_key(problem.key, 0, id as u64), &mut out).is_err());
+        timed += 1;
+        if begun.elapsed() > TIMING {
+            break;
+        }
+    }
+    let each = begun.elapsed().as_secs_f64() / f64::from(timed);
+    println!("  simulation     {:.2} ms each on one core ({timed} timed at draws of the prior, {failed} failed)", 1e3 * each);
+    let most = sampler.simulations as f64 * each;
+    println!("  at most        {} of core time, {} on {lanes} threads", clock(most), clock(most / lanes as f64));
+    let predictive = job.definition.output.draws.get_ref();
+    println!("  afterwards     {predictive} predictive simulations each of prior and posterior, {} modes", job.refine().modes);
+    if screened > 0 { print_screen(&problem, threads, screened) } else { Ok(()) }
+}
+
+/// Prints which parameters move the fitted rows over the prior, strongest first.
+fn print_screen(problem: &Problem, threads: usize, draws: usize) -> Result<()> {
+    let exec = exec::open(threads);
+    let idle = &mut |_| std::ops::ControlFlow::Continue(());
+    let of = prior_draws(problem, draws);
+    let Some(prior) = predict(problem, problem.model.as_ref(), of, Of::Prior, exec.as_ref(), idle)? else { return Ok(()) };
+    let shares = screen(&prior.draws.theta, &prior.values);
+    let mut scores: Vec<(f64, usize)> =
+        shares.rows().into_iter().enumerate().map(|(k, row)| (row.mean().unwrap_or(0.0), k)).collect();
+    scores.sort_by(|a, b| b.0.total_cmp(&a.0));
+    println!("\n  Share of the rank variance of the fitted rows that each parameter explains, {draws} draws of the prior");
+    println!("  {:<24} {:>6}  most moved rows", "parameter", "mean");
+    for (score, k) in scores {
+        let mut rows: Vec<(f64, usize)> = shares.row(k).iter().copied().enumerate().map(|(m, x)| (x, m)).collect();
+        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let name = |(x, m): &(f64, usize)| format!("{} {:.0} %", problem.model.summaries()[*m].name, 100.0 * x);
+        let most: Vec<String> = rows.iter().take(3).map(name).collect();
+        let parameter = &problem.model.parameters()[problem.free[k]];
+        println!("  {:<24} {:>4.1} %  {}", parameter.name, 100.0 * score, most.join(", "));
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Logs, and a progress bar where a person watches.
+
+use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::session::Session;
+use crate::population::Run;
+use crate::sampler::{Progress, Watch};
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line of text.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Time between two log lines of progress where there is no bar.
+const LINE: Duration = Duration::from_secs(10);
+
+/// The bar on display, so that log lines go above it.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Writes log lines to standard error, above the bar if there is one.
+#[derive(Clone, Copy)]
+struct AboveBar;
+
+impl Write for AboveBar {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let bar = BAR.lock().map(|bar| bar.clone()).unwrap_or_default();
+        match bar {
+            Some(bar) => bar.suspend(|| std::io::stderr().write_all(bytes))?,
+            None => std::io::stderr().write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+impl MakeWriter<'_> for AboveBar {
+    type Writer = AboveBar;
+    fn make_writer(&self) -> AboveBar {
+        AboveBar
+    }
+}
+
+/// Starts logging: `RUST_LOG` if set, else warnings, information or details by the number of `-v` (−1 is `--quiet`).
+pub fn init_logs(verbosity: i8, format: LogFormat) {
+    let level = match verbosity {
+        i8::MIN..=-1 => "warn",
+        0 => "info",
+        1 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AboveBar).with_ansi(colour).with_target(false);
+    match format {
+        LogFormat::Text => logs.with_timer(tracing_subscriber::fmt::time::uptime()).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+/// Shows an inference: a bar on a terminal, log lines elsewhere.
+pub struct Show<'a> {
+    session: &'a Session,
+    bar: Option<ProgressBar>,
+    line: Instant,
+    generation: (usize, Instant),
+    /// Acceptance rates of the finished generations after the first, for the ETA.
+    rates: Vec<f64>,
+    /// Simulations a second, smoothed.
+    speed: f64,
+    budget: Budget,
+}
+
+/// What the job's stopping rules say about the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Particles in a generation.
+    pub population: usize,
+    /// Least acceptance rate.
+    pub acceptance_rate: f64,
+    /// Most simulations.
+    pub simulations: u64,
+    /// Most generations.
+    pub generations: usize,
+}
+
+impl<'a> Show<'a> {
+    /// A display for `session`; a bar only if standard error is a terminal.
+    pub fn new(session: &'a Session, budget: Budget) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(budget.population as u64);
+            let style = ProgressStyle::with_template("{spinner} {bar:24} {pos}/{len} {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        if let Ok(mut shown) = BAR.lock() {
+            shown.clone_from(&bar);
+        }
+        let now = Instant::now();
+        Show { session, bar, line: now, generation: (0, now), rates: vec![], speed: 0.0, budget }
+    }
+
+    /// Seconds to the end of the run if the acceptance rate goes on falling as it fell.
+    fn eta(&self, progress: &Progress) -> Option<f64> {
+        if self.speed <= 0.0 {
+            return None;
+        }
+        let n = self.budget.population as f64;
+        let rate_now = match (progress.accepted, self.rates.last()) {
+            (0..20, Some(rate)) => rate * 0.7,
+            (0..20, None) => 1.0,
+            (accepted, _) => accepted as f64 / progress.simulated as f64,
+        };
+        let before = self.rates.last().copied().unwrap_or(1.0);
+        let fall = if self.rates.len() > 1 { (rate_now / before).clamp(0.4, 0.95) } else { 0.7 };
+        let mut simulations = (n / rate_now - progress.simulated as f64).max(0.0);
+        let mut rate = rate_now;
+        let left = self.budget.simulations.saturating_sub(progress.total) as f64;
+        for _ in progress.generation + 1..self.budget.generations {
+            if rate < self.budget.acceptance_rate || simulations >= left {
+                break;
+            }
+            rate *= fall;
+            simulations += n / rate;
+        }
+        Some(simulations.min(left) / self.speed)
+    }
+
+    fn message(&mut self, progress: &Progress) -> String {
+        if self.generation.0 != progress.generation {
+            self.generation = (progress.generation, Instant::now());
+        }
+        let elapsed = self.generation.1.elapsed().as_secs_f64();
+        if elapsed > 0.2 {
+            self.speed = progress.simulated as f64 / elapsed;
+        }
+        let rate = 100.0 * progress.accepted as f64 / progress.simulated.max(1) as f64;
+        let eta = self.eta(progress).map_or("?".into(), clock);
+        format!(
+            "generation {} tolerance {:.3} acceptance {rate:.1} % failed {} {:.0} sim/s ETA ~{eta}",
+            progress.generation, progress.tolerance, progress.failed, self.speed
+        )
+    }
+
+    /// Shows the work that follows the inference.
+    pub fn work(&mut self, what: &str, done: u64, of: u64) -> ControlFlow<()> {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(of);
+                bar.set_position(done);
+                bar.set_message(what.to_string());
+            }
+            None if self.line.elapsed() >= LINE => {
+                self.line = Instant::now();
+                info!(done, of, "{what}");
+            }
+            None => {}
+        }
+        self.session.go_on()
+    }
+}
+
+impl Drop for Show<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if let Ok(mut shown) = BAR.lock() {
+            *shown = None;
+        }
+    }
+}
+
+impl Watch for Show<'_> {
+    fn progress(&mut self, progress: &Progress) -> ControlFlow<()> {
+        let message = self.message(progress);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(progress.population as u64);
+                bar.set_position(progress.accepted as u64);
+                bar.set_message(message);
+            }
+            None if self.line.elapsed() >= LINE => {
+                self.line = Instant::now();
+                info!(accepted = progress.accepted, of = progress.population, "{message}");
+            }
+            None => {}
+        }
+        self.session.go_on()
+    }
+
+    fn generation(&mut self, run: &Run) {
+        let Some(last) = run.last() else { return };
+        if run.generations.len() > 1 {
+            self.rates.push(last.acceptance_rate());
+        }
+        info!(
+            generation = run.generations.len() - 1,
+            tolerance = %format_args!("{:.4}", last.tolerance),
+            acceptance = %format_args!("{:.1} %", 100.0 * last.acceptance_rate()),
+            ess = %format_args!("{:.0}", last.weights().ess()),
+            simulated = run.simulated(),
+            failed = last.failed,
+            seconds = %format_args!("{:.0}", self.session.seconds()),
+            "generation done"
+        );
+    }
+}
+
+/// Seconds as a person says them.
+pub fn clock(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} d", s / 86_400.0),
+    }
+}

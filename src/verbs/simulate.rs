@@ -1,0 +1,68 @@
+//! `nicho simulate`: one virtual data set at given parameters.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::model::Parameter;
+use crate::rng::Key;
+use crate::sampler::simulate as simulate_model;
+use crate::trial::vocabulary::nearest;
+
+/// Simulates once at the job's fixed values, the centres of its priors and the `settings` (`name=value`), and prints the
+/// summaries beside the observed values: as a table, or as CSV.
+///
+/// # Errors
+/// [`Error::Usage`] for a setting that names no parameter, is no number, or is out of range, and if this point cannot be
+/// simulated.
+pub fn simulate(file: &Path, settings: &[String], replicate: u64, csv: bool) -> Result<()> {
+    let job = Job::load(file)?;
+    let problem = job.problem()?;
+    let centre: Vec<f64> = problem.prior.0.iter().map(|m| m.centre()).collect();
+    let mut theta = problem.full(&centre);
+    for setting in settings {
+        let (index, value) = parse(setting, problem.model.parameters())?;
+        theta[index] = value;
+    }
+    let forecast = job.forecast_model()?;
+    let model = forecast.as_ref().unwrap_or(&problem.model).as_ref();
+    let mut out = vec![0.0; model.summaries().len()];
+    let key = Key::root(job.definition.seed).child(u64::MAX - 3).child(replicate);
+    simulate_model(model, &theta, key, &mut out).map_err(|reason| Error::Usage {
+        problem: format!("this point cannot be simulated: {}", reason.0),
+        fix: "choose other values with --set".into(),
+    })?;
+    let rows = job.header()?.rows;
+    if csv {
+        println!("row,role,month,simulated,observed,se");
+    } else {
+        println!("{:<34} {:<9} {:>6} {:>10} {:>10} {:>8}", "row", "role", "month", "simulated", "observed", "se");
+    }
+    for (row, value) in rows.iter().zip(&out) {
+        if csv {
+            println!("{},{},{},{value},{},{}", row.id, row.role, row.month, row.value, row.se);
+        } else {
+            println!("{:<34} {:<9} {:>6} {value:>10.4} {:>10.4} {:>8.4}", row.id, row.role, row.month, row.value, row.se);
+        }
+    }
+    Ok(())
+}
+
+fn parse(setting: &str, table: &[Parameter]) -> Result<(usize, f64)> {
+    let complain = |problem: String, fix: String| Error::Usage { problem, fix };
+    let example = || "write --set name=value, for example --set ic50=0.5".to_string();
+    let (name, value) =
+        setting.split_once('=').ok_or_else(|| complain(format!("--set {setting}: there is no '='"), example()))?;
+    let index = table.iter().position(|p| p.name == name.trim()).ok_or_else(|| {
+        let near = nearest(name.trim(), table.iter().map(|p| p.name));
+        complain(format!("--set {setting}: the model has no parameter '{name}'"), format!("did you mean '{near}'?"))
+    })?;
+    let (low, high) = table[index].range;
+    let number: f64 =
+        value.trim().parse().map_err(|_| complain(format!("--set {setting}: '{value}' is not a number"), example()))?;
+    if !(low..=high).contains(&number) {
+        let problem = format!("--set {setting}: outside the legal range [{low}, {high}] {}", table[index].unit);
+        return Err(complain(problem, "give a value in the range".into()));
+    }
+    Ok((index, number))
+}

@@ -1,0 +1,116 @@
+//! Verbs that begin with a result file: `digest`, `refine`, `report`, `reproduce`.
+
+use std::path::{Path, PathBuf};
+
+use super::progress::{Budget, Show};
+use super::run::work;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::exec;
+use crate::job::Job;
+use crate::store::Store;
+
+/// The job inside a result file.
+fn embedded(store: &Store) -> Result<Job> {
+    let header = store.header();
+    let name = PathBuf::from(format!("job in {}", store.path().display()));
+    Job::embedded(&name, header.job_text.clone(), header.observations_text.clone())
+}
+
+/// Prints the digest of the inference, then one line for each derived group.
+///
+/// # Errors
+/// Those of [`Store::open`].
+pub fn digest(file: &Path) -> Result<()> {
+    for (name, hex) in Store::open(file)?.digests() {
+        println!("{name} {hex}");
+    }
+    Ok(())
+}
+
+/// Polishes the posterior modes again and stores them.
+///
+/// # Errors
+/// Those of the store and of the refinement.
+pub fn refine(file: &Path, threads: usize) -> Result<()> {
+    let mut store = Store::open(file)?;
+    let job = embedded(&store)?;
+    let problem = job.problem()?;
+    let exec = exec::open(threads);
+    let session = Session::new("refine", exec.lanes());
+    let sampler = job.sampler();
+    let settings = job.refine();
+    let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
+    let show = std::cell::RefCell::new(Show::new(&session, budget));
+    let total = settings.simulations * settings.modes as u64;
+    let idle = || show.borrow_mut().work("posterior modes", 0, total);
+    let Some(modes) = crate::refine::refine(settings, &problem, store.run(), exec.as_ref(), &idle)? else {
+        return Err(Error::Interrupted { path: file.into() });
+    };
+    drop(show);
+    store.put_modes(&modes)?;
+    store.provenance(&session.record())?;
+    print_result(&store, &job, None)
+}
+
+/// Writes the report of a result file into `folder`, by default `<file>-report` beside it.
+///
+/// # Errors
+/// Those of the store; [`Error::Io`] if the folder cannot be written.
+pub fn report(file: &Path, folder: Option<&Path>) -> Result<()> {
+    let store = Store::open(file)?;
+    let job = embedded(&store)?;
+    let folder = folder.map_or_else(|| report_folder(file), Path::to_path_buf);
+    for path in write_report(&store, &job, &folder)? {
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+/// Runs the job inside a result file again, from the file alone, and compares the digests.
+///
+/// # Errors
+/// [`Error::Different`] if a digest differs; those of the sampler and the store.
+pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
+    let original = Store::open(file)?;
+    let job = embedded(&original)?;
+    let exec = exec::open(threads);
+    let mut session = Session::new("reproduce", exec.lanes());
+    let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
+    let mut again = Store::create(&path, &job.header()?)?;
+    let worked = work(&job, &mut again, exec.as_ref(), &mut session);
+    let _ = std::fs::remove_file(&path);
+    worked?;
+    let mut differing = Vec::new();
+    let repeated = again.digests();
+    for (name, hex) in original.digests() {
+        let same = repeated.iter().any(|(other, digest)| *other == name && *digest == hex);
+        println!("{name} {hex} {}", if same { "reproduced" } else { "DIFFERS" });
+        if !same {
+            differing.push(name);
+        }
+    }
+    if differing.is_empty() { Ok(()) } else { Err(Error::Different { path: file.into(), groups: differing.join(", ") }) }
+}
+
+fn report_folder(file: &Path) -> PathBuf {
+    file.with_extension("report")
+}
+
+fn write_report(_store: &Store, _job: &Job, _folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(Vec::new())
+}
+
+/// Prints the tables of a finished run; writes the report beside it if `path` is given, and names the files.
+///
+/// # Errors
+/// Those of the report.
+pub fn print_result(store: &Store, job: &Job, path: Option<&Path>) -> Result<()> {
+    if let Some(path) = path {
+        println!("{}", path.display());
+        for file in write_report(store, job, &report_folder(path))? {
+            println!("{}", file.display());
+        }
+    }
+    Ok(())
+}
