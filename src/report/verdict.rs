@@ -157,9 +157,9 @@ fn coverage(t: &Totals, which: &str, judged: bool) -> Option<Finding> {
     };
     let expected = format!("{expected:.1}");
     let text = format!(
-        "{} of {} {which} rows lie in their 90 % band; expected {} ± {sd:.1}. {tail}",
+        "{} of {} lie in their 90 % band; expected {} ± {sd:.1}. {tail}",
         t.inside,
-        t.rows,
+        plural(t.rows, &format!("{which} row")),
         expected.trim_end_matches(".0")
     );
     let about = if judged { "Held-out rows" } else { "Fitted rows" };
