@@ -274,9 +274,14 @@ impl Job {
             distance,
             base: self.base.clone(),
             free: self.inferred.iter().map(|(index, _)| *index).collect(),
-            prior: Prior(self.inferred.iter().map(|(_, m)| *m).collect()),
+            prior: Prior(self.priors()),
             model,
         })
+    }
+
+    /// Priors of the inferred parameters, in the order of every `theta`.
+    pub fn priors(&self) -> Vec<Marginal> {
+        self.inferred.iter().map(|(_, marginal)| *marginal).collect()
     }
 
     /// The sampler.

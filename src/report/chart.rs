@@ -287,10 +287,10 @@ impl Chart {
 fn without_y_axis(svg: &str, [left, _, top, _]: [f64; 4]) -> String {
     let mut out = svg.to_string();
     for start in [format!("<line x1=\"{left}\" y1=\"{top}\" x2=\"{left}\" "), format!("<line x1=\"{}\" ", left - 5.0)] {
-        if let Some(at) = out.find(&start) {
-            if let Some(end) = out[at..].find("/>") {
-                out.replace_range(at..at + end + 2, "");
-            }
+        if let Some(at) = out.find(&start)
+            && let Some(end) = out[at..].find("/>")
+        {
+            out.replace_range(at..at + end + 2, "");
         }
     }
     out

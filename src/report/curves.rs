@@ -5,7 +5,7 @@
 
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::figures::{Figure, Glyph, KeyItem, slug};
-use crate::report::format::{escape, number, percent, plural};
+use crate::report::format::{escape, number, percent, plural, with_unit};
 use crate::report::rows::{Band, RowLine, Use};
 use crate::report::summary::Summary;
 use crate::trial::table::Row;
@@ -51,6 +51,16 @@ pub(super) fn figures(s: &Summary) -> (Vec<Figure>, Vec<Figure>) {
     rest.extend(single.drain(..).flat_map(|g| g.1));
     let panels = curves.iter().map(|(name, rows)| panel(name, rows)).collect();
     let mut forests = Vec::new();
+    // Figures of different units do not share an axis.
+    let (shares, others): (Vec<&RowLine>, Vec<&RowLine>) = rest.into_iter().partition(|r| r.share);
+    rest = shares;
+    let mut units: Vec<&str> = others.iter().map(|r| r.unit.as_str()).collect();
+    units.sort_unstable();
+    units.dedup();
+    for unit in units {
+        let mine: Vec<&RowLine> = others.iter().filter(|r| r.unit == unit).copied().collect();
+        forests.push(forest(&with_unit("Summaries", unit), &mine));
+    }
     type Group = (&'static str, fn(&RowLine) -> bool);
     let kinds: [Group; 3] = [
         ("Landmarks", |r| r.source.as_ref().is_some_and(is_landmark)),
@@ -322,8 +332,8 @@ fn forest(title: &str, rows: &[&RowLine]) -> Figure {
     const BOTTOM: f64 = 48.0;
     let n = rows.len() as f64;
     let size = (FOREST.0, FOREST.1 * n + TOP + BOTTOM);
-    let label = if rows.iter().all(|r| r.share) { "Patients, %" } else { "Value" };
-    let x = axis(rows, label);
+    let label = if rows.iter().all(|r| r.share) { "Patients, %".into() } else { with_unit("Value", &rows[0].unit) };
+    let x = axis(rows, &label);
     let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (0.0, n)) };
     let mut chart = Chart::new(x, y, size).bare().margins([16.0, 16.0, TOP, BOTTOM]);
     let mut labels = String::new();

@@ -136,7 +136,7 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     }
     let caption = format!(
         "{}{} ({} to {}), contraction {}.",
-        if parameter.meaning.is_empty() { String::new() } else { format!("{}: ", parameter.meaning) },
+        if parameter.meaning.is_empty() { String::new() } else { format!("{}: ", sentence(&parameter.meaning)) },
         number(parameter.mean),
         number(parameter.q05),
         number(parameter.q95),
@@ -145,6 +145,12 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     let id = format!("marginal-{}", slug(&parameter.name));
     let svg = chart.draw(&id, &format!("Prior and posterior of {title}"), &caption);
     Figure { id, title, caption, svg, size: SMALL, key: DENSITY_KEY }
+}
+
+/// With a capital.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }
 
 fn empty(title: &str) -> Figure {
@@ -226,18 +232,19 @@ fn generations(s: &Summary) -> Vec<Figure> {
 }
 
 fn series(id: &str, title: &str, points: &[(f64, f64)], level: Option<f64>, caption: &str, s: &Summary) -> Figure {
-    let last = s.generations.len().max(2) as f64 - 1.0;
+    let last = s.generations.len() as f64 - 1.0;
+    let (left, right) = if last > 0.0 { (-0.2, last + 0.2) } else { (-1.0, 1.0) };
     let values = points.iter().map(|p| p.1).chain(level);
     let (low, high) = values.fold((f64::INFINITY, 0.0f64), |r, v| (r.0.min(v), r.1.max(v)));
     // Three decades of tolerance or acceptance do not fit a linear axis.
     let log = low > 0.0 && high / low > 30.0;
     let range = if log { (low / 1.5, high * 1.5) } else { (0.0, if high > 0.0 { 1.1 * high } else { 1.0 }) };
     let step = libm::ceil(last / 8.0).max(1.0);
-    let x = Axis { step: Some(step), ..Axis::linear("Generation", (-0.2, last + 0.2)) };
+    let x = Axis { step: Some(step), ..Axis::linear("Generation", (left, right)) };
     let y = Axis { log, ..Axis::linear(title, range) };
     let mut chart = Chart::new(x, y, SMALL);
     if let Some(level) = level {
-        chart.line(&[(-0.2, level), (last + 0.2, level)], Ink::Data, 1.6, true);
+        chart.line(&[(left, level), (right, level)], Ink::Data, 1.6, true);
     }
     chart.line(points, Ink::Posterior, 2.0, false);
     chart.points(points, Mark::Dot, 3.5, Ink::Posterior);

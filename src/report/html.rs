@@ -39,7 +39,7 @@ pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String
 fn contents(s: &Summary, figures: &Sections) -> String {
     let mut links = vec![("asked", "What was asked"), ("trust", "Whether to trust it")];
     if !figures.curves.is_empty() || !figures.forests.is_empty() {
-        links.push(("endpoints", "Endpoints"));
+        links.push(("endpoints", "Observed against predicted"));
     }
     links.extend([("rows", "Row by row"), ("posterior", "Posterior"), ("generations", "Generations")]);
     if !s.modes.is_empty() {
@@ -95,22 +95,32 @@ fn verdict(s: &Summary) -> String {
 }
 
 fn endpoints(figures: &Sections) -> String {
-    let mut body = String::from(
-        "<p>What the calibrated model predicts for a trial of this size (blue), what was published (orange) and what the \
-         model allowed before it saw the data (grey). Filled points were fitted; <b>rings were held out and are real \
-         predictions</b>. Bars are 95 % intervals of the published figures. Predictions exist at the months of the rows; \
-         bands between them only guide the eye.</p>\n",
-    );
+    let mut body = if figures.curves.is_empty() {
+        String::from(
+            "<p>What the model predicts with the posterior (blue) and with the prior (grey), and what was observed (orange).</p>\n",
+        )
+    } else {
+        String::from(
+            "<p>What the calibrated model predicts for a trial of this size (blue), what was published (orange) and what the \
+             model allowed before it saw the data (grey). Filled points were fitted; <b>rings were held out and are real \
+             predictions</b>. Bars are 95 % intervals of the published figures. Predictions exist at the months of the \
+             rows; bands between them only guide the eye.</p>\n",
+        )
+    };
     body.push_str(&key(BAND_KEY));
-    body.push_str(&grid("grid", &figures.curves));
-    if !figures.forests.is_empty() {
+    if figures.curves.is_empty() {
+        body.push_str(&grid("grid", &figures.forests));
+    } else {
+        body.push_str(&grid("grid", &figures.curves));
+    }
+    if !figures.forests.is_empty() && !figures.curves.is_empty() {
         body.push_str(
             "<h3>Rows that are not curves</h3>\n<p>Landmark analyses, reasons for leaving and single figures: the \
                        prediction above, the published figure with its interval below it.</p>\n",
         );
         body.push_str(&grid("grid", &figures.forests));
     }
-    section("endpoints", "Endpoints: observed against predicted", &body)
+    section("endpoints", "Observed against predicted", &body)
 }
 
 fn posterior(s: &Summary, figures: &Sections) -> String {

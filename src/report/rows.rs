@@ -10,10 +10,11 @@
 
 use crate::population::Predictive;
 use crate::report::Input;
-use crate::rng::{Key, Purpose};
+use crate::rng::{Key, Purpose, Stream};
 use crate::store::PredictedRow;
 use crate::trial::skill::{carried_forward, constant_hazard, crps};
 use crate::trial::table::Row;
+use crate::trial::vocabulary::Role;
 
 /// Members of a baseline ensemble: its CRPS is then known to about 1 %.
 const BASELINE_DRAWS: usize = 4000;
@@ -103,6 +104,8 @@ pub struct RowLine {
     pub role: Use,
     /// Whether the value is a share, printed in per cent.
     pub share: bool,
+    /// Unit of the value; `-` for a share or a pure number.
+    pub unit: String,
     /// Months since the start of treatment; NaN where that means nothing.
     pub month: f64,
     /// Observed value; NaN if there is none.
@@ -245,16 +248,21 @@ pub(super) fn lines(input: &Input<'_>) -> Vec<RowLine> {
     header.rows.iter().enumerate().map(|(k, row)| line(input, row, k, &fitted, key.child(k as u64))).collect()
 }
 
+/// A forecast that a row is scored against: from the fitted rows, that many draws.
+type Baseline = fn(&[&Row], &Row, usize, &mut Stream) -> Option<Vec<f64>>;
+
 fn line(input: &Input<'_>, row: &PredictedRow, k: usize, fitted: &[&Row], key: Key) -> RowLine {
     let ensemble = |p: Option<&Predictive>| -> Vec<f64> {
         p.map_or(Vec::new(), |p| p.values.column(k).iter().copied().filter(|x| x.is_finite()).collect())
     };
     let (before, after) = (ensemble(input.store.prior()), ensemble(input.store.posterior()));
-    let role = Use::of(&row.role);
     let source = input.table.and_then(|t| t.rows().iter().find(|r| r.id == row.id));
+    // A row of context is never scored, whatever the run calls it.
+    let context = source.is_some_and(|r| r.role == Role::Context);
+    let role = if context { Use::Context } else { Use::of(&row.role) };
     let scored = role != Use::Context && row.value.is_finite();
     let score = |members: &[f64]| if scored { crps(members, row.value) } else { None };
-    let baseline = |make: fn(&[&Row], &Row, usize, &mut crate::rng::Stream) -> Option<Vec<f64>>, word: u64| {
+    let baseline = |make: Baseline, word: u64| {
         make(fitted, source?, BASELINE_DRAWS, &mut key.child(word).stream(Purpose::Predict)).and_then(|e| score(&e))
     };
     let posterior = Band::of(after.iter().copied());
@@ -263,6 +271,7 @@ fn line(input: &Input<'_>, row: &PredictedRow, k: usize, fitted: &[&Row], key: K
         label: row.label.clone(),
         role,
         share: row.unit == "-" && input.table.is_some(),
+        unit: row.unit.clone(),
         month: row.month,
         observed: row.value,
         se: row.se,
@@ -298,6 +307,7 @@ fn fitted_summaries(input: &Input<'_>) -> Vec<RowLine> {
             label: if column.long_name.is_empty() { column.name.clone() } else { column.long_name.clone() },
             role: Use::Fitted,
             share: false,
+            unit: column.unit.clone(),
             month: f64::NAN,
             observed: header.observed[k],
             se: f64::NAN,

@@ -241,7 +241,8 @@ pub(super) fn modes(s: &Summary) -> String {
     let names: Vec<String> = (1..=s.modes.len()).map(|k| format!("Mode {k}")).collect();
     let mut head = vec![("", "")];
     head.extend(names.iter().map(|name| (name.as_str(), "")));
-    let facts: [(&str, fn(&Mode) -> String); 5] = [
+    type Fact = fn(&Mode) -> String;
+    let facts: [(&str, Fact); 5] = [
         ("Objective", |m| number(m.objective)),
         ("Distance", |m| number(m.distance)),
         ("Posterior weight, %", |m| percent(m.weight)),

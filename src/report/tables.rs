@@ -49,7 +49,7 @@ fn row(r: &RowLine) -> String {
 
 /// A number, or an empty field.
 fn plain(x: f64) -> String {
-    if x.is_finite() { x.to_string() } else { String::new() }
+    if x.is_finite() { format!("{x:?}") } else { String::new() }
 }
 
 fn quoted(text: &str) -> String {

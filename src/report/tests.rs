@@ -12,7 +12,7 @@ use super::*;
 use crate::population::{Draws, Generation, Mode, Predictive, Stop};
 use crate::rng::{Key, Purpose};
 use crate::store::{Column, Header, PredictedRow};
-use crate::trial::vocabulary::{Role, Word};
+use crate::trial::vocabulary::Role;
 
 const IRIS: &str = include_str!("../../jobs/data/iris.csv");
 /// The held-out row whose prediction is planted outside its band.
@@ -36,7 +36,8 @@ fn header(table: &Table) -> Header {
     let rows = table.rows().iter().map(|r| PredictedRow {
         id: r.id.clone(),
         label: r.definition.split(';').next().unwrap_or("").chars().take(60).collect(),
-        role: r.role.name().into(),
+        // As a run writes it: what is not fitted is held out, context included.
+        role: if r.role == Role::Fit { "fit" } else { "held_out" }.into(),
         unit: "-".into(),
         month: r.month,
         value: r.value,
@@ -127,7 +128,7 @@ fn trial_store(folder: &Path, table: &Table) -> Store {
     store
 }
 
-fn coin_store(folder: &Path) -> Store {
+fn coin_store(folder: &Path, predicted: bool) -> Store {
     let header = Header {
         job_name: "coin".into(),
         job_text: String::new(),
@@ -139,7 +140,16 @@ fn coin_store(folder: &Path) -> Store {
         summaries: vec![column("count", "-", "heads among 20")],
         observed: vec![14.0],
         fixed: Vec::new(),
-        rows: Vec::new(),
+        rows: Vec::from_iter(predicted.then(|| PredictedRow {
+            id: "count".into(),
+            label: "count".into(),
+            role: "fit".into(),
+            unit: "-".into(),
+            month: f64::NAN,
+            value: 14.0,
+            se: f64::NAN,
+            n: 0,
+        })),
     };
     let mut store = Store::create(folder.join("coin.h5"), &header).unwrap();
     let n = 200;
@@ -157,6 +167,10 @@ fn coin_store(folder: &Path) -> Store {
     };
     store.append(generation).unwrap();
     store.finish(Stop::Tolerance, 0).unwrap();
+    if predicted {
+        let values = Array2::from_shape_fn((n, 1), |(i, _)| 4.0 + (i % 17) as f64);
+        store.put_posterior(&Predictive { draws: Draws { theta: Array2::zeros((n, 1)), particle: vec![0; n] }, values }).unwrap();
+    }
     store
 }
 
@@ -298,7 +312,7 @@ fn published_intervals_come_back() {
 #[test]
 fn a_coin_has_a_page_too() {
     let scratch = tempfile::tempdir().unwrap();
-    let store = coin_store(scratch.path());
+    let store = coin_store(scratch.path(), false);
     let input = Input { store: &store, priors: &[Marginal::Uniform { lower: 0.0, upper: 1.0 }], noise_floor: &[], table: None };
     let s = Summary::of(&input).unwrap();
     // Equally spaced on [.5, .85]: mean .675, sd .35/√12; the prior's is 1/√12.
@@ -311,6 +325,11 @@ fn a_coin_has_a_page_too() {
     let text = tables(&input).unwrap();
     assert!(text.contains("heads") && text.contains("count") && text.is_ascii(), "{text}");
     println!("{text}");
+    let store = coin_store(scratch.path(), true);
+    let predicted = Input { store: &store, ..input };
+    let page = fs::read_to_string(&write(&predicted, &folder.with_file_name("coin-predicted")).unwrap()[0]).unwrap();
+    check_markup(&page);
+    assert!(page.contains("forest-summaries") && page.contains("1 of 1 fitted row"), "no forest");
     let wrong = Input { priors: &[], ..input };
     assert!(matches!(Summary::of(&wrong), Err(Error::Usage { .. })));
 }

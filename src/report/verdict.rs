@@ -155,8 +155,13 @@ fn coverage(t: &Totals, which: &str, judged: bool) -> Option<Finding> {
     } else {
         "These rows were fitted: that they are covered shows that the model can bend this way, not that it predicts."
     };
-    let text =
-        format!("{} of {} {which} rows lie in their 90 % band; expected {expected:.0} ± {sd:.1}. {tail}", t.inside, t.rows);
+    let expected = format!("{expected:.1}");
+    let text = format!(
+        "{} of {} lie in their 90 % band; expected {} ± {sd:.1}. {tail}",
+        t.inside,
+        plural(t.rows, &format!("{which} row")),
+        expected.trim_end_matches(".0")
+    );
     let about = if judged { "Held-out rows" } else { "Fitted rows" };
     Some(Finding { level, about, text })
 }
@@ -167,8 +172,8 @@ fn width(t: &Totals, which: &str) -> Option<Finding> {
         let mut tail = if wide { " Bands this wide cover easily; look at the skill.".to_string() } else { String::new() };
         if t.narrow > 0 {
             tail.push_str(&format!(
-                " {} less than that: the group behind such a figure is smaller than the virtual cohort, and it can lie outside \
-                 by chance alone.",
+                " {} less than that, as where the group behind the figure is smaller than the virtual cohort: such a row can \
+                 lie outside by chance alone.",
                 if t.narrow == 1 { "1 row has".into() } else { format!("{} rows have", t.narrow) }
             ));
         }

@@ -47,10 +47,10 @@ pub fn run(flags: &RunFlags) -> Result<()> {
     let mut session = Session::new("run", executor.lanes());
     if store.run().stopped.is_some() && complete(&store, &job) {
         println!("{} is finished already ({}); nothing to do", path.display(), describe(store.run()));
-        return print_result(&store, &job, None);
+        return print_result(&store, &job, false);
     }
     work(&job, &mut store, executor.as_ref(), &mut session)?;
-    print_result(&store, &job, Some(&path))
+    print_result(&store, &job, true)
 }
 
 /// Brings a stored run to its end: the inference, then whatever of the derived groups is missing.
