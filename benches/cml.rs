@@ -1,39 +1,24 @@
-//! Cost of integrating patients: one patient, and trial-sized cohorts to 60 and 120 months, at every width of this CPU.
+//! Cost of integrating patients: one patient, and trial-sized cohorts to 60 and 120 months, at every width of this CPU; and
+//! of a whole virtual trial of the main job: drawing, integrating and observing 553 patients, and estimating its rows.
+
+#![allow(clippy::expect_used, missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use nicho::integrate::Width;
+use nicho::job::Job;
 use nicho::model::cml::course::follow;
+use nicho::model::cml::parameters::{Population, defaults};
 use nicho::model::cml::patient::Patient;
 use nicho::model::cml::state::DL;
-use nicho::rng::{Key, Purpose};
+use nicho::rng::Key;
 
 /// Patients of the IRIS imatinib arm (O'Brien et al. 2003, N Engl J Med 348:994).
 const COHORT: u64 = 553;
 
-/// Patients about as diverse as those of a trial.
+/// Patients drawn from the parameter table's defaults.
 fn cohort() -> Vec<Patient> {
-    let median = Patient::median();
-    let draw = |i| {
-        let mut rng = Key::root(1).child(i).stream(Purpose::Patient);
-        let mut spread = |sd: f64| libm::exp(sd * rng.normal());
-        Patient {
-            concentration: median.concentration * spread(0.31),
-            uptake_mature: spread(0.9),
-            uptake_stem: median.uptake_stem * spread(0.21),
-            bypass: if i % 6 == 0 { (0.49 * spread(0.61)).min(0.9) } else { 0.0 },
-            death_gain: median.death_gain * spread(0.67),
-            release: median.release * spread(0.65),
-            progenitor_growth: median.progenitor_growth * spread(0.19),
-            progenitor_loss: median.progenitor_loss * spread(0.32),
-            amplification: median.amplification * spread(0.92),
-            effector_stimulus: (median.effector_stimulus * spread(2.0)).min(0.8),
-            effector_window: median.effector_window * spread(0.45),
-            mutant_cells: if i % 7 == 0 { 6.0 * spread(1.5) } else { 0.0 },
-            mutant_fold: (14.0 * spread(1.0)).max(2.0),
-            ..median
-        }
-    };
-    (0..COHORT).map(draw).collect()
+    let population = Population::new(&defaults()).expect("the table's defaults are legal");
+    (0..COHORT).map(|j| population.patient(Key::root(1).child(j))).collect()
 }
 
 /// Months 1 and 2, then every third.
@@ -69,5 +54,18 @@ fn patients(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, patients);
+fn trial(c: &mut Criterion) {
+    let problem = Job::load("jobs/iris.toml".as_ref()).and_then(|job| job.problem()).expect("the main job is sound");
+    let theta: Vec<f64> = problem.prior.0.iter().map(|marginal| marginal.centre()).collect();
+    let mut rows = vec![0.0; problem.model.summaries().len()];
+    let mut replicate = 0;
+    c.bench_function("trial of jobs/iris.toml", |b| {
+        b.iter(|| {
+            replicate += 1;
+            problem.simulate(&theta, Key::root(replicate), &mut rows)
+        });
+    });
+}
+
+criterion_group!(benches, patients, trial);
 criterion_main!(benches);

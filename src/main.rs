@@ -135,7 +135,7 @@ fn main() -> ExitCode {
         Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
         Verb::Simulate { job, set, replicate, csv } => verbs::simulate(&job, &set, replicate, csv),
         Verb::Refine { file, threads } => verbs::refine(&file, threads),
-        Verb::Report { file, output } => verbs::report(&file, output.as_deref()),
+        Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
         Verb::Digest { file } => verbs::digest(&file),
         Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
     };

@@ -36,6 +36,9 @@ struct Chunk {
     rows: Vec<f64>,
 }
 
+/// What is done with each result of a chunk: id, outcome, row.
+type Visit<'a> = &'a mut dyn FnMut(u64, Outcome, &[f64]) -> ControlFlow<()>;
+
 enum Message {
     Done(Chunk),
     Panicked(u64, String),
@@ -176,7 +179,7 @@ fn collect(board: &Board<'_>, receiver: &Receiver<Message>, first: u64, sink: &m
 }
 
 impl Chunk {
-    fn each(&self, width: usize, visit: &mut dyn FnMut(u64, Outcome, &[f64]) -> ControlFlow<()>) -> ControlFlow<()> {
+    fn each(&self, width: usize, visit: Visit<'_>) -> ControlFlow<()> {
         let mut rows = self.rows.chunks_exact(width.max(1));
         for (id, &outcome) in (self.first..).zip(&self.outcomes) {
             let row = if outcome == Outcome::Rejected { &[] } else { rows.next().unwrap_or(&[]) };
@@ -217,7 +220,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(3));
             }
             row[0] = id as f64 * 0.5;
-            if id % 3 == 0 { Outcome::Kept } else { Outcome::Rejected }
+            if id.is_multiple_of(3) { Outcome::Kept } else { Outcome::Rejected }
         };
         Threads::new(workers).stream(5, 1, &task, &mut sink).unwrap();
         sink

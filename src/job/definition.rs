@@ -105,7 +105,7 @@ pub struct ObservationsDef {
 }
 
 /// `[distance]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistanceDef {
     /// Name in the catalogue of distances; by default `trial` for trial data and `euclidean` otherwise.
@@ -172,12 +172,6 @@ pub struct OutputDef {
 
 fn unplaced<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
-}
-
-impl Default for DistanceDef {
-    fn default() -> Self {
-        DistanceDef { name: None, weights: BTreeMap::new() }
-    }
 }
 
 impl Default for SamplerDef {

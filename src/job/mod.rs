@@ -31,8 +31,11 @@ pub struct Job {
     /// The observation table, if the job names one.
     pub table: Option<Table>,
     base: Vec<f64>,
-    inferred: Vec<(usize, Marginal)>,
+    inferred: Inferred,
 }
+
+/// Indices of the inferred parameters in the model's table, ascending, with their priors.
+type Inferred = Vec<(usize, Marginal)>;
 
 impl Job {
     /// Reads a job file and the observation table that it names.
@@ -131,7 +134,7 @@ impl Job {
     }
 
     /// Full default vector with the fixed values in place, and the inferred parameters with their priors.
-    fn parameters(&self, table: &[Parameter]) -> Result<(Vec<f64>, Vec<(usize, Marginal)>)> {
+    fn parameters(&self, table: &[Parameter]) -> Result<(Vec<f64>, Inferred)> {
         let find = |name: &Spanned<String>, key: &str| {
             table.iter().position(|p| p.name == name.get_ref()).ok_or_else(|| {
                 let near = nearest(name.get_ref(), table.iter().map(|p| p.name));
@@ -271,9 +274,14 @@ impl Job {
             distance,
             base: self.base.clone(),
             free: self.inferred.iter().map(|(index, _)| *index).collect(),
-            prior: Prior(self.inferred.iter().map(|(_, m)| *m).collect()),
+            prior: Prior(self.priors()),
             model,
         })
+    }
+
+    /// Priors of the inferred parameters, in the order of every `theta`.
+    pub fn priors(&self) -> Vec<Marginal> {
+        self.inferred.iter().map(|(_, marginal)| *marginal).collect()
     }
 
     /// The sampler.

@@ -1,7 +1,7 @@
 //! Simulators: what a model is, and the catalogue of those that a job file can name.
 //!
 //! A [`Model`] is immutable, so that one value serves every thread, and a simulation is a function of its parameters and
-//! of its [`Key`](crate::rng::Key) alone. To add one: a new file here with one `impl`, and its line in the catalogue.
+//! of its [`Key`] alone. To add one: a new file here with one `impl`, and its line in the catalogue.
 
 use std::fmt;
 use std::ops::ControlFlow;

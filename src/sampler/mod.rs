@@ -111,7 +111,7 @@ pub trait Watch {
 #[derive(Debug)]
 pub enum Step {
     /// A new generation.
-    Generation(Generation),
+    Generation(Box<Generation>),
     /// A stopping rule is met; `spent` trials belong to no generation.
     Stop {
         /// The rule.
@@ -148,7 +148,7 @@ pub fn infer(
     while run.stopped.is_none() {
         match sampler.step(run, problem, exec, watch)? {
             Step::Generation(generation) => {
-                run.generations.push(generation);
+                run.generations.push(*generation);
                 save(run)?;
                 watch.generation(run);
             }

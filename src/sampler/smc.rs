@@ -127,7 +127,7 @@ impl Sampler for Smc {
         let mut sink = Collect::new(self, run.simulated(), generation, tolerance, layout, watch);
         exec.stream(0, layout.width(), &task, &mut sink)?;
         match sink.end {
-            End::Full => Ok(Step::Generation(sink.finish())),
+            End::Full => Ok(Step::Generation(Box::new(sink.finish()))),
             End::Rule(reason) => Ok(Step::Stop { reason, spent: sink.progress.simulated }),
             End::Failures => Err(describe_failures(problem, generation, &sink.failed, sink.progress.simulated, self.failures)),
             End::Open => Ok(Step::Interrupted),

@@ -612,7 +612,7 @@ mod tests {
                 .map(|h| {
                     let seen = marrow.iter().copied().filter(|m| *m < h.left);
                     let first = seen.clone().find(|m| h.found.ccyr >> plan().visit(*m).unwrap() & 1 == 1);
-                    (first.unwrap_or(seen.last().unwrap_or(0.0)), first.is_some())
+                    (first.unwrap_or(seen.max_by(f64::total_cmp).unwrap_or(0.0)), first.is_some())
                 })
                 .collect();
             let expected = [

@@ -11,4 +11,4 @@ pub use check::check;
 pub use progress::{LogFormat, init_logs};
 pub use run::{RunFlags, run};
 pub use simulate::simulate;
-pub use stored::{digest, refine, report, reproduce};
+pub use stored::{digest, refine, report_of, reproduce};

@@ -47,10 +47,10 @@ pub fn run(flags: &RunFlags) -> Result<()> {
     let mut session = Session::new("run", executor.lanes());
     if store.run().stopped.is_some() && complete(&store, &job) {
         println!("{} is finished already ({}); nothing to do", path.display(), describe(store.run()));
-        return print_result(&store, &job, None);
+        return print_result(&store, &job, false);
     }
     work(&job, &mut store, executor.as_ref(), &mut session)?;
-    print_result(&store, &job, Some(&path))
+    print_result(&store, &job, true)
 }
 
 /// Brings a stored run to its end: the inference, then whatever of the derived groups is missing.
@@ -118,7 +118,7 @@ fn derive(job: &Job, problem: &Problem, store: &mut Store, exec: &dyn Executor, 
     if store.modes().is_none() && job.refine().modes > 0 {
         let budget = job.refine().simulations * job.refine().modes as u64;
         let show = std::cell::RefCell::new(show);
-        let idle = || show.borrow_mut().work("posterior modes", 0, budget);
+        let idle = |done| show.borrow_mut().work("posterior modes", done, budget);
         let Some(modes) = refine(job.refine(), problem, store.run(), exec, &idle)? else { return Ok(false) };
         store.put_modes(&modes)?;
     }

@@ -8,6 +8,7 @@ use super::session::Session;
 use crate::error::{Error, Result};
 use crate::exec;
 use crate::job::Job;
+use crate::report::{self, Input};
 use crate::store::Store;
 
 /// The job inside a result file.
@@ -43,25 +44,25 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
     let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
     let show = std::cell::RefCell::new(Show::new(&session, budget));
     let total = settings.simulations * settings.modes as u64;
-    let idle = || show.borrow_mut().work("posterior modes", 0, total);
+    let idle = |done| show.borrow_mut().work("posterior modes", done, total);
     let Some(modes) = crate::refine::refine(settings, &problem, store.run(), exec.as_ref(), &idle)? else {
         return Err(Error::Interrupted { path: file.into() });
     };
     drop(show);
     store.put_modes(&modes)?;
     store.provenance(&session.record())?;
-    print_result(&store, &job, None)
+    print_result(&store, &job, false)
 }
 
 /// Writes the report of a result file into `folder`, by default `<file>-report` beside it.
 ///
 /// # Errors
 /// Those of the store; [`Error::Io`] if the folder cannot be written.
-pub fn report(file: &Path, folder: Option<&Path>) -> Result<()> {
+pub fn report_of(file: &Path, folder: Option<&Path>) -> Result<()> {
     let store = Store::open(file)?;
     let job = embedded(&store)?;
     let folder = folder.map_or_else(|| report_folder(file), Path::to_path_buf);
-    for path in write_report(&store, &job, &folder)? {
+    for path in with_input(&store, &job, |input| report::write(input, &folder))? {
         println!("{}", path.display());
     }
     Ok(())
@@ -70,7 +71,7 @@ pub fn report(file: &Path, folder: Option<&Path>) -> Result<()> {
 /// Runs the job inside a result file again, from the file alone, and compares the digests.
 ///
 /// # Errors
-/// [`Error::Different`] if a digest differs; those of [`work`].
+/// [`Error::Different`] if a digest differs; those of the sampler and the store.
 pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
     let original = Store::open(file)?;
     let job = embedded(&original)?;
@@ -97,20 +98,27 @@ fn report_folder(file: &Path) -> PathBuf {
     file.with_extension("report")
 }
 
-fn write_report(_store: &Store, _job: &Job, _folder: &Path) -> Result<Vec<PathBuf>> {
-    Ok(Vec::new())
+/// Calls `use_it` with what a report of this run is made of.
+fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
+    let priors = job.priors();
+    let noise_floor = store.noise_floor().unwrap_or_default();
+    use_it(&Input { store, priors: &priors, noise_floor, table: job.table.as_ref() })
 }
 
-/// Prints the tables of a finished run; writes the report beside it if `path` is given, and names the files.
+/// Prints the tables of a finished run; with `write`, writes the report beside it and names the files.
 ///
 /// # Errors
 /// Those of the report.
-pub fn print_result(store: &Store, job: &Job, path: Option<&Path>) -> Result<()> {
-    if let Some(path) = path {
-        println!("{}", path.display());
-        for file in write_report(store, job, &report_folder(path))? {
-            println!("{}", file.display());
+pub fn print_result(store: &Store, job: &Job, write: bool) -> Result<()> {
+    with_input(store, job, |input| {
+        print!("{}", report::tables(input)?);
+        if write {
+            let folder = report_folder(store.path());
+            let written = report::write(input, &folder)?;
+            println!("\nResult  {}", store.path().display());
+            println!("Report  {}", written.first().unwrap_or(&folder).display());
+            println!("        {} files in {}", written.len(), folder.display());
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

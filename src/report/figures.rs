@@ -1,0 +1,336 @@
+//! The figures of the page: what each shows, and what to see in it.
+
+use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks, plain_colours};
+use crate::report::density::{Sample, is_log, prior_range};
+use crate::report::format::{escape, number, with_unit};
+use crate::report::summary::{GenerationLine, Summary};
+use crate::report::{Input, curves, pairs};
+
+/// Glyph of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Glyph {
+    /// Filled patch.
+    Patch(Ink, u8),
+    /// Line; dashed or not.
+    Line(Ink, bool),
+    /// Point.
+    Point(Ink, Mark),
+}
+
+/// What the signs of a figure mean.
+pub(super) type KeyItem = (Glyph, &'static str);
+
+/// A figure.
+pub(super) struct Figure {
+    /// Name of its file.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// What to see.
+    pub caption: String,
+    /// The drawing, an `svg` element without title and key.
+    pub svg: String,
+    /// Width and height of the drawing.
+    pub size: (f64, f64),
+    /// What its signs mean.
+    pub key: &'static [KeyItem],
+}
+
+/// The figures, section by section.
+pub(super) struct Sections {
+    /// Marginals against priors, a figure per parameter.
+    pub marginals: Vec<Figure>,
+    /// Pair plot, if there is more than one parameter.
+    pub pairs: Option<Figure>,
+    /// Tolerance, acceptance and effective size by generation.
+    pub generations: Vec<Figure>,
+    /// Endpoints over months.
+    pub curves: Vec<Figure>,
+    /// Rows that are not curves.
+    pub forests: Vec<Figure>,
+}
+
+impl Sections {
+    /// All figures.
+    pub(super) fn figures(&self) -> impl Iterator<Item = &Figure> {
+        let marginals = self.marginals.iter().chain(&self.pairs);
+        marginals.chain(&self.generations).chain(&self.curves).chain(&self.forests)
+    }
+}
+
+/// Signs of the marginals.
+pub(super) const DENSITY_KEY: &[KeyItem] = &[
+    (Glyph::Patch(Ink::Prior, 30), "prior"),
+    (Glyph::Patch(Ink::Posterior, 40), "posterior"),
+    (Glyph::Line(Ink::Posterior, false), "its 5-95 % range"),
+    (Glyph::Line(Ink::Text, true), "mode"),
+];
+const GENERATION_KEY: &[KeyItem] = &[(Glyph::Line(Ink::Posterior, false), "run"), (Glyph::Line(Ink::Data, true), "noise floor")];
+
+/// Size of a small figure.
+const SMALL: (f64, f64) = (330.0, 220.0);
+/// Points of a density curve.
+const GRID: usize = 160;
+
+/// Draws all figures.
+pub(super) fn all(input: &Input<'_>, summary: &Summary) -> Sections {
+    let (curves, forests) = curves::figures(summary);
+    Sections {
+        marginals: marginals(input, summary),
+        pairs: pairs::figure(input, summary),
+        generations: generations(summary),
+        curves,
+        forests,
+    }
+}
+
+/// A name that is safe in a file name and an id.
+pub(super) fn slug(text: &str) -> String {
+    let mut slug = String::new();
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.trim_matches('-').to_string()
+}
+
+fn marginals(input: &Input<'_>, s: &Summary) -> Vec<Figure> {
+    (0..s.parameters.len()).map(|k| marginal(input, s, k)).collect()
+}
+
+fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
+    let (parameter, prior) = (&s.parameters[k], &input.priors[k]);
+    let title = with_unit(&parameter.name, &parameter.unit);
+    let (x, scale) = axis(input, k);
+    let x = Axis { label: title.clone(), ..x };
+    let Some(last) = input.store.run().last() else { return empty(&title) };
+    let weights = last.weights();
+    let sample = Sample::of(last, &weights, k, prior);
+    let (from, to) = (scale.to(x.range.0), scale.to(x.range.1));
+    let grid: Vec<f64> = (0..=GRID).map(|i| from + (to - from) * i as f64 / GRID as f64).collect();
+    // Densities per unit of the drawn axis: on a logarithmic axis that of the logarithm.
+    let curve = |density: &dyn Fn(f64) -> f64| -> Vec<(f64, f64, f64)> {
+        let points = grid.iter().map(|v| {
+            let natural = scale.from(*v);
+            let u = prior.coordinate(natural);
+            (natural, 0.0, density(u) * scale.jacobian(prior, natural))
+        });
+        points.map(|p| (p.0, p.1, if p.2.is_finite() { p.2 } else { 0.0 })).collect()
+    };
+    let before = curve(&|u| libm::exp(prior.ln_density_at(u)));
+    let after = curve(&|u| sample.density(u));
+    let peak = |c: &[(f64, f64, f64)]| c.iter().map(|p| p.2).fold(0.0, f64::max);
+    let top = 1.12 * peak(&after).max(peak(&before).min(1.5 * peak(&after)));
+    let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (-0.1 * top, top)) };
+    let mut chart = Chart::new(x, y, SMALL).bare().margins([24.0, 24.0, 10.0, 46.0]);
+    chart.band(&before, Ink::Prior, 0.3);
+    chart.line(&before.iter().map(|p| (p.0, p.2)).collect::<Vec<_>>(), Ink::Prior, 1.2, false);
+    chart.band(&after, Ink::Posterior, 0.4);
+    chart.line(&after.iter().map(|p| (p.0, p.2)).collect::<Vec<_>>(), Ink::Posterior, 2.0, false);
+    chart.bar((parameter.q05, -0.05 * top), (parameter.q95, -0.05 * top), Ink::Posterior, 4.0);
+    if parameter.mode.is_finite() {
+        chart.line(&[(parameter.mode, 0.0), (parameter.mode, 0.97 * top)], Ink::Text, 1.4, true);
+    }
+    let caption = format!(
+        "{}{} ({} to {}), contraction {}.",
+        if parameter.meaning.is_empty() { String::new() } else { format!("{}: ", sentence(&parameter.meaning)) },
+        number(parameter.mean),
+        number(parameter.q05),
+        number(parameter.q95),
+        if parameter.contraction.is_finite() { format!("{:.2}", parameter.contraction) } else { "-".into() },
+    );
+    let id = format!("marginal-{}", slug(&parameter.name));
+    let svg = chart.draw(&id, &format!("Prior and posterior of {title}"), &caption);
+    Figure { id, title, caption, svg, size: SMALL, key: DENSITY_KEY }
+}
+
+/// With a capital.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
+}
+
+fn empty(title: &str) -> Figure {
+    Figure { id: slug(title), title: title.into(), caption: String::new(), svg: String::new(), size: SMALL, key: &[] }
+}
+
+/// How an axis of a parameter is drawn: natural values along a linear or a logarithmic axis.
+#[derive(Clone, Copy)]
+pub(super) enum Scale {
+    /// Linear.
+    Linear,
+    /// Logarithmic.
+    Log,
+}
+
+impl Scale {
+    fn to(self, x: f64) -> f64 {
+        if matches!(self, Scale::Log) { libm::log(x) } else { x }
+    }
+
+    fn from(self, v: f64) -> f64 {
+        if matches!(self, Scale::Log) { libm::exp(v) } else { v }
+    }
+
+    /// d coordinate / d drawn.
+    fn jacobian(self, prior: &crate::density::Marginal, x: f64) -> f64 {
+        match (self, is_log(prior), prior) {
+            (Scale::Log, true, _) => 1.0,
+            (Scale::Linear, true, _) => 1.0 / x,
+            (_, _, crate::density::Marginal::Beta { .. }) => 1.0 / (x * (1.0 - x)),
+            _ => 1.0,
+        }
+    }
+}
+
+/// The axis of parameter `k`: it holds the posterior whole and the prior's bulk; logarithmic where the coordinate is and
+/// the range is more than a factor of 8.
+pub(super) fn axis(input: &Input<'_>, k: usize) -> (Axis, Scale) {
+    let prior = &input.priors[k];
+    let (mut low, mut high) = prior_range(prior);
+    if let Some(last) = input.store.run().last() {
+        let weights = last.weights();
+        let sample = Sample::of(last, &weights, k, prior);
+        let (a, b) = (sample.quantile(&weights, 0.001), sample.quantile(&weights, 0.999));
+        let pad = 0.15 * (b - a);
+        if crate::report::density::bounds(prior).is_none() {
+            (low, high) = (low.min(a - pad), high.max(b + pad));
+        }
+    }
+    let (low, high) = if matches!(prior, crate::density::Marginal::Beta { .. }) {
+        (prior.natural(low).max(1e-4), prior.natural(high).min(1.0 - 1e-4))
+    } else {
+        (prior.natural(low), prior.natural(high))
+    };
+    let log = is_log(prior) && high / low > 8.0;
+    let axis = Axis { log, ..Axis::linear("", (low, high)) };
+    (axis, if log { Scale::Log } else { Scale::Linear })
+}
+
+fn generations(s: &Summary) -> Vec<Figure> {
+    let finite: Vec<(f64, f64)> =
+        s.generations.iter().filter(|g| g.tolerance.is_finite()).map(|g| (g.number as f64, g.tolerance)).collect();
+    let floor = s.noise_floor.map(|f| f.1);
+    let mut figures = Vec::new();
+    if !finite.is_empty() {
+        let caption = match floor {
+            Some(floor) => format!("It should come down to the noise floor, {}, and not far below.", number(floor)),
+            None => "Largest accepted distance; it should level off. The noise floor was not measured.".into(),
+        };
+        figures.push(series("tolerance", "Tolerance (distance)", &finite, floor, &caption, s));
+    }
+    let each =
+        |f: fn(&GenerationLine) -> f64| -> Vec<(f64, f64)> { s.generations.iter().map(|g| (g.number as f64, f(g))).collect() };
+    let caption = "Accepted per simulated. A fall below about 1 % means that most of the work is in vain.";
+    figures.push(series("acceptance", "Acceptance rate, %", &each(|g| 100.0 * g.acceptance), None, caption, s));
+    let caption = format!("Independent particles that the {} weighted ones are worth.", s.particles);
+    figures.push(series("ess", "Effective sample size", &each(|g| g.ess), None, &caption, s));
+    figures
+}
+
+fn series(id: &str, title: &str, points: &[(f64, f64)], level: Option<f64>, caption: &str, s: &Summary) -> Figure {
+    let last = s.generations.len() as f64 - 1.0;
+    let (left, right) = if last > 0.0 { (-0.2, last + 0.2) } else { (-1.0, 1.0) };
+    let values = points.iter().map(|p| p.1).chain(level);
+    let (low, high) = values.fold((f64::INFINITY, 0.0f64), |r, v| (r.0.min(v), r.1.max(v)));
+    // Three decades of tolerance or acceptance do not fit a linear axis.
+    let log = low > 0.0 && high / low > 30.0;
+    let range = if log { (low / 1.5, high * 1.5) } else { (0.0, if high > 0.0 { 1.1 * high } else { 1.0 }) };
+    let step = libm::ceil(last / 8.0).max(1.0);
+    let x = Axis { step: Some(step), ..Axis::linear("Generation", (left, right)) };
+    let y = Axis { log, ..Axis::linear(title, range) };
+    let mut chart = Chart::new(x, y, SMALL);
+    if let Some(level) = level {
+        chart.line(&[(left, level), (right, level)], Ink::Data, 1.6, true);
+    }
+    chart.line(points, Ink::Posterior, 2.0, false);
+    chart.points(points, Mark::Dot, 3.5, Ink::Posterior);
+    let id = format!("generations-{id}");
+    let svg = chart.draw(&id, title, caption);
+    let key = if level.is_some() { GENERATION_KEY } else { &[] };
+    Figure { id, title: title.into(), caption: caption.into(), svg, size: SMALL, key }
+}
+
+impl Figure {
+    /// The figure as a file of its own: title above, key below, plain colours on white.
+    pub(super) fn standalone(&self) -> String {
+        let (width, height) = self.size;
+        let (strip, strip_height) = key(self.key, width);
+        let total = height + 34.0 + strip_height;
+        let inner = self.svg.replacen("<svg ", "<svg x=\"0\" y=\"30\" ", 1);
+        let strip = strip.replacen("<svg ", &format!("<svg x=\"0\" y=\"{}\" ", height + 32.0), 1);
+        plain_colours(&format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {total}\" width=\"{width}\" height=\"{total}\" \
+             font-family=\"Helvetica, Arial, sans-serif\"><rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\
+             <text x=\"{}\" y=\"21\" font-size=\"15\" font-weight=\"600\" text-anchor=\"middle\" fill=\"#1f2328\">{}</text>\
+             {inner}{strip}</svg>\n",
+            width / 2.0,
+            escape(&self.title)
+        ))
+    }
+}
+
+/// A key as a strip of that width, and its height.
+pub(super) fn key(items: &[KeyItem], width: f64) -> (String, f64) {
+    if items.is_empty() {
+        return (String::new(), 0.0);
+    }
+    let (mut x, mut y) = (8.0, 14.0);
+    let mut body = String::new();
+    for (glyph, text) in items {
+        let advance = 34.0 + 6.9 * text.len() as f64;
+        if x + advance > width && x > 8.0 {
+            (x, y) = (8.0, y + 20.0);
+        }
+        body.push_str(&draw(*glyph, x, y));
+        body.push_str(&format!("<text x=\"{}\" y=\"{}\" font-size=\"12.5\">{}</text>", x + 25.0, y + 4.5, escape(text)));
+        x += advance;
+    }
+    let height = y + 12.0;
+    let svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
+         fill=\"{}\" font-family=\"system-ui, Helvetica, Arial, sans-serif\">{body}</svg>",
+        Ink::Text.css()
+    );
+    (svg, height)
+}
+
+/// A glyph by itself.
+pub(super) fn key_glyph(glyph: Glyph) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 21 16\" width=\"21\" height=\"16\" aria-hidden=\"true\">{}</svg>",
+        draw(glyph, 1.0, 8.0)
+    )
+}
+
+fn draw(glyph: Glyph, x: f64, y: f64) -> String {
+    let middle = x + 9.0;
+    match glyph {
+        Glyph::Patch(ink, opacity) => format!(
+            "<rect x=\"{x}\" y=\"{}\" width=\"19\" height=\"12\" fill=\"{}\" fill-opacity=\"0.{opacity}\"/>",
+            y - 6.0,
+            ink.css()
+        ),
+        Glyph::Line(ink, dashed) => {
+            let dash = if dashed { " stroke-dasharray=\"5 3\"" } else { "" };
+            let end = x + 19.0;
+            format!("<line x1=\"{x}\" y1=\"{y}\" x2=\"{end}\" y2=\"{y}\" stroke=\"{}\" stroke-width=\"2.2\"{dash}/>", ink.css())
+        }
+        Glyph::Point(ink, Mark::Ring) => format!(
+            "<circle cx=\"{middle}\" cy=\"{y}\" r=\"4.5\" fill=\"{}\" stroke=\"{}\" stroke-width=\"2\"/>",
+            Ink::Paper.css(),
+            ink.css()
+        ),
+        Glyph::Point(ink, Mark::Cross) => format!(
+            "<path d=\"M{} {}h9M{middle} {}v9\" stroke=\"{}\" stroke-width=\"1.8\"/>",
+            middle - 4.5,
+            y,
+            y - 4.5,
+            ink.css()
+        ),
+        Glyph::Point(ink, _) => format!("<circle cx=\"{middle}\" cy=\"{y}\" r=\"4.5\" fill=\"{}\"/>", ink.css()),
+    }
+}

@@ -1,0 +1,187 @@
+//! The page: one file, no network, no script; readable on a telephone, in light and dark, and on paper.
+
+use crate::report::Input;
+use crate::report::curves::BAND_KEY;
+use crate::report::figures::{DENSITY_KEY, Figure, KeyItem, Sections, key_glyph};
+use crate::report::format::{count, escape, plural};
+use crate::report::rows::Use;
+use crate::report::sections;
+use crate::report::summary::Summary;
+use crate::report::verdict::Level;
+
+const STYLE: &str = include_str!("style.css");
+
+/// The whole page.
+pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String {
+    let mut parts = vec![asked(input, s), verdict(s)];
+    if !figures.curves.is_empty() || !figures.forests.is_empty() {
+        parts.push(endpoints(figures));
+    }
+    parts.push(section("rows", "Row by row", &sections::rows(s)));
+    parts.push(posterior(s, figures));
+    parts.push(generations(s, figures));
+    if !s.modes.is_empty() {
+        parts.push(section("modes", "Modes", &sections::modes(s)));
+    }
+    parts.push(section("provenance", "Where this comes from", &sections::provenance(input)));
+    let name = escape(&s.name);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{name}: posterior and predictions</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{name}</h1>\n<p class=\"quiet\">{}</p>\n{}</header>\n<main>\n{}</main>\n\
+         </body>\n</html>\n",
+        escape(&sections::headline(s)),
+        contents(s, figures),
+        parts.join("\n")
+    )
+}
+
+fn contents(s: &Summary, figures: &Sections) -> String {
+    let mut links = vec![("asked", "What was asked"), ("trust", "Whether to trust it")];
+    if !figures.curves.is_empty() || !figures.forests.is_empty() {
+        links.push(("endpoints", "Observed against predicted"));
+    }
+    links.extend([("rows", "Row by row"), ("posterior", "Posterior"), ("generations", "Generations")]);
+    if !s.modes.is_empty() {
+        links.push(("modes", "Modes"));
+    }
+    links.push(("provenance", "Where this comes from"));
+    let links: Vec<String> = links.iter().map(|(id, text)| format!("<a href=\"#{id}\">{text}</a>")).collect();
+    format!("<nav>{}</nav>\n", links.join(" "))
+}
+
+fn section(id: &str, title: &str, body: &str) -> String {
+    format!("<section id=\"{id}\">\n<h2>{title}</h2>\n{body}</section>\n")
+}
+
+fn asked(input: &Input<'_>, s: &Summary) -> String {
+    let facts = sections::facts(input, s);
+    let items: Vec<String> =
+        facts.iter().map(|(term, text)| format!("<dt>{}</dt><dd>{}</dd>", escape(term), escape(text))).collect();
+    section("asked", "What was asked", &format!("<dl class=\"facts\">{}</dl>\n", items.join("\n")))
+}
+
+fn verdict(s: &Summary) -> String {
+    let items: Vec<String> = s
+        .verdict
+        .findings
+        .iter()
+        .map(|f| {
+            let (class, sign, word) = match f.level {
+                Level::Good => ("good", "\u{2713}", "good"),
+                Level::Note => ("note", "\u{2022}", "to keep in mind"),
+                Level::Warning => ("warning", "!", "warning"),
+            };
+            format!(
+                "<li class=\"{class}\"><span class=\"sign\" title=\"{word}\" aria-label=\"{word}\">{sign}</span><b>{}</b>\
+                 <span>{}</span></li>",
+                f.about,
+                escape(&f.text)
+            )
+        })
+        .collect();
+    let (warnings, notes) = (s.verdict.count(Level::Warning), s.verdict.count(Level::Note));
+    let head = match (warnings, notes) {
+        (0, 0) => "Nothing speaks against the numbers below, as far as it was checked.".to_string(),
+        (0, n) => format!("No warning; {} to keep in mind.", plural(n, "point")),
+        (w, n) => format!(
+            "{} against relying on this run as it is; {} to keep in mind.",
+            plural(w, "warning"),
+            plural(n, "further point")
+        ),
+    };
+    let body = format!("<p>{head}</p>\n<ul class=\"verdict\">\n{}\n</ul>\n", items.join("\n"));
+    section("trust", "Whether to trust it", &body)
+}
+
+fn endpoints(figures: &Sections) -> String {
+    let mut body = if figures.curves.is_empty() {
+        String::from(
+            "<p>What the model predicts with the posterior (blue) and with the prior (grey), and what was observed (orange).</p>\n",
+        )
+    } else {
+        String::from(
+            "<p>What the calibrated model predicts for a trial of this size (blue), what was published (orange) and what the \
+             model allowed before it saw the data (grey). Filled points were fitted; <b>rings were held out and are real \
+             predictions</b>. Bars are 95 % intervals of the published figures. Predictions exist at the months of the \
+             rows; bands between them only guide the eye.</p>\n",
+        )
+    };
+    body.push_str(&key(BAND_KEY));
+    if figures.curves.is_empty() {
+        body.push_str(&grid("grid", &figures.forests));
+    } else {
+        body.push_str(&grid("grid", &figures.curves));
+    }
+    if !figures.forests.is_empty() && !figures.curves.is_empty() {
+        body.push_str(
+            "<h3>Rows that are not curves</h3>\n<p>Landmark analyses, reasons for leaving and single figures: the \
+                       prediction above, the published figure with its interval below it.</p>\n",
+        );
+        body.push_str(&grid("grid", &figures.forests));
+    }
+    section("endpoints", "Observed against predicted", &body)
+}
+
+fn posterior(s: &Summary, figures: &Sections) -> String {
+    let mut body = sections::parameters(s);
+    body.push_str("<h3>Marginals against priors</h3>\n");
+    body.push_str(&key(DENSITY_KEY));
+    body.push_str(&grid("grid small", &figures.marginals));
+    if let Some(pairs) = &figures.pairs {
+        body.push_str("<h3>Pairs of parameters</h3>\n");
+        body.push_str(&key(pairs.key));
+        body.push_str(&format!(
+            "<figure><div class=\"wide\">{}</div><figcaption><span>{}</span></figcaption></figure>\n",
+            pairs.svg,
+            escape(&pairs.caption)
+        ));
+    }
+    section("posterior", "Posterior", &body)
+}
+
+fn generations(s: &Summary, figures: &Sections) -> String {
+    let simulated = s.generations.iter().map(|g| g.simulated).sum();
+    let mut body = format!(
+        "<p>{}, {} simulations. The tolerance is the largest accepted distance from the data.</p>\n",
+        plural(s.generations.len(), "generation"),
+        count(simulated)
+    );
+    if s.noise_floor.is_some() {
+        body.push_str(&key(figures.generations.first().map_or(&[], |f| f.key)));
+    }
+    body.push_str(&grid("grid small", &figures.generations));
+    section("generations", "Tolerance, acceptance and sample size by generation", &body)
+}
+
+fn grid(class: &str, figures: &[Figure]) -> String {
+    let items: Vec<String> = figures.iter().map(figure).collect();
+    format!("<div class=\"{class}\">\n{}\n</div>\n", items.join("\n"))
+}
+
+fn figure(f: &Figure) -> String {
+    format!(
+        "<figure id=\"{}\"><figcaption><b>{}</b></figcaption>\n{}\n<figcaption><span>{}</span></figcaption></figure>",
+        f.id,
+        escape(&f.title),
+        f.svg,
+        escape(&f.caption)
+    )
+}
+
+fn key(items: &[KeyItem]) -> String {
+    let items: Vec<String> =
+        items.iter().map(|(glyph, text)| format!("<li>{}{}</li>", key_glyph(*glyph), escape(text))).collect();
+    if items.is_empty() { String::new() } else { format!("<ul class=\"key\">{}</ul>\n", items.join("")) }
+}
+
+/// How many rows are fitted, held out and shown only, in words.
+pub(super) fn row_counts(s: &Summary) -> String {
+    let mut text = format!("{} fitted", s.count(Use::Fitted));
+    for (role, word) in [(Use::HeldOut, "held out"), (Use::Context, "shown only")] {
+        if s.count(role) > 0 {
+            text.push_str(&format!(", {} {word}", s.count(role)));
+        }
+    }
+    text
+}

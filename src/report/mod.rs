@@ -1,0 +1,86 @@
+//! The report of a run: tables for the terminal, and one page with its figures for people who read a trial, not a log.
+//!
+//! A reader of a [`Store`]: it never simulates, and the same stored run gives the same bytes. The numbers are formed
+//! once, in [`Summary`]; the terminal, the page and the CSV tables only print them.
+//!
+//! ```text
+//! Input ─▶ Summary ─┬▶ text      tables of the terminal
+//!                   ├▶ figures ─▶ chart (the plotting library)
+//!                   ├▶ html      report.html, all figures inline
+//!                   └▶ tables    parameters.csv, rows.csv
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::density::Marginal;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::trial::table::Table;
+
+mod chart;
+mod curves;
+mod density;
+mod figures;
+mod format;
+mod html;
+mod pairs;
+mod rows;
+mod sections;
+mod summary;
+mod tables;
+mod text;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use rows::{Band, RowLine, Skill, Totals, Use};
+pub use summary::{ParameterLine, Summary};
+pub use verdict::{Finding, Level, Verdict};
+
+/// What a report is made of.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// The run.
+    pub store: &'a Store,
+    /// The prior of every inferred parameter, in the order of the run.
+    pub priors: &'a [Marginal],
+    /// Distances between pairs of replicate cohorts at one parameter; empty if not measured.
+    pub noise_floor: &'a [f64],
+    /// The observations, if they are those of a trial: endpoints, kinds, and what the baselines are made from.
+    pub table: Option<&'a Table>,
+}
+
+/// Writes `report.html`, `parameters.csv`, `rows.csv` and `figures/*.svg` into `folder`, which is created if it is
+/// missing; each file is written beside and renamed. Returns what was written, the page first.
+///
+/// # Errors
+/// `Usage` if there are not as many priors as parameters, or no generation is finished; `Io` if a file cannot be written.
+pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
+    let summary = Summary::of(input)?;
+    let sections = figures::all(input, &summary);
+    let mut files = vec![
+        (folder.join("report.html"), html::page(input, &summary, &sections)),
+        (folder.join("parameters.csv"), tables::parameters(&summary)),
+        (folder.join("rows.csv"), tables::rows(&summary)),
+    ];
+    let drawn = folder.join("figures");
+    fs::create_dir_all(&drawn).map_err(Error::io(&drawn, "create this folder"))?;
+    for figure in sections.figures() {
+        files.push((drawn.join(format!("{}.svg", figure.id)), figure.standalone()));
+    }
+    for (path, text) in &files {
+        let beside = path.with_extension("tmp");
+        fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).map_err(Error::io(path, "write"))?;
+    }
+    Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
+/// The tables of the terminal, at most 110 columns wide: verdict, posterior, rows, modes.
+///
+/// # Errors
+/// `Usage` as for [`write()`].
+pub fn tables(input: &Input<'_>) -> Result<String> {
+    Ok(text::all(&Summary::of(input)?))
+}

@@ -1,0 +1,298 @@
+//! Tables and facts of the page.
+
+use serde_json::Value;
+
+use crate::population::Mode;
+use crate::report::Input;
+use crate::report::curves::words;
+use crate::report::format::{count, escape, number, percent, plural, signed, value, with_unit};
+use crate::report::html::row_counts;
+use crate::report::rows::{RowLine, Skill, Totals, Use};
+use crate::report::summary::Summary;
+
+/// What the run came to, in a line under the title.
+pub(super) fn headline(s: &Summary) -> String {
+    let mut text =
+        format!("{}, {} ({})", plural(s.parameters.len(), "parameter"), plural(s.rows.len(), "data row"), row_counts(s));
+    if s.held_out.rows > 0 {
+        text.push_str(&format!("; {} of {} held-out rows in their 90 % band", s.held_out.inside, s.held_out.rows));
+    }
+    format!("{text}.")
+}
+
+/// The job in words.
+pub(super) fn facts(input: &Input<'_>, s: &Summary) -> Vec<(String, String)> {
+    let header = input.store.header();
+    let job: Value = serde_json::from_str(&header.job_canonical).unwrap_or(Value::Null);
+    let mut facts = vec![("Job".to_string(), header.job_name.clone())];
+    let mut add = |term: &str, path: &[&str]| {
+        let found = path.iter().find_map(|p| job.pointer(p)).and_then(scalar);
+        facts.extend(found.map(|text| (term.to_string(), text)));
+    };
+    add("Model", &["/model/name", "/model"]);
+    add("Virtual patients", &["/model/patients"]);
+    add("Sampler", &["/sampler/name", "/sampler"]);
+    add("Distance", &["/distance/name", "/distance"]);
+    add("Seed", &["/seed"]);
+    facts.push(("Particles".into(), count(s.particles as u64)));
+    let names: Vec<&str> = s.parameters.iter().map(|p| p.name.as_str()).collect();
+    facts.push(("Inferred".into(), format!("{}: {}", names.len(), names.join(", "))));
+    if !header.fixed.is_empty() {
+        let fixed: Vec<String> = header
+            .fixed
+            .iter()
+            .map(|(c, v)| {
+                let unit = if c.unit == "-" { String::new() } else { format!(" {}", c.unit) };
+                format!("{} = {}{unit}", c.name, number(*v))
+            })
+            .collect();
+        facts.push(("Held fixed".into(), fixed.join(", ")));
+    }
+    facts.push(("Data".into(), format!("{}: {}", header.observations_name, row_counts(s))));
+    facts
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+fn table(head: &[(&str, &str)], left: usize, body: &str) -> String {
+    let cells: Vec<String> = head
+        .iter()
+        .enumerate()
+        .map(|(k, (text, small))| {
+            let class = if k < left { " class=\"l\"" } else { "" };
+            let small = if small.is_empty() { String::new() } else { format!("<small>{}</small>", escape(small)) };
+            format!("<th scope=\"col\"{class}>{}{small}</th>", escape(text))
+        })
+        .collect();
+    format!("<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>\n{body}</tbody></table></div>\n", cells.join(""))
+}
+
+fn line(class: &str, cells: &[String], left: usize) -> String {
+    let cells: Vec<String> = cells
+        .iter()
+        .enumerate()
+        .map(|(k, cell)| {
+            let class = match k {
+                0 => " class=\"l name\"",
+                k if k < left => " class=\"l\"",
+                _ => "",
+            };
+            format!("<td{class}>{cell}</td>")
+        })
+        .collect();
+    let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
+    format!("<tr{class}>{}</tr>\n", cells.join(""))
+}
+
+/// The posterior.
+pub(super) fn parameters(s: &Summary) -> String {
+    let mode = if s.refined { ("Mode", "refined") } else { ("Mode", "densest particle") };
+    let head =
+        [("Parameter", "unit"), ("Mean", ""), ("sd", ""), ("5 %", ""), ("95 %", ""), mode, ("Contraction", "0 none, 1 all")];
+    let body: String = s
+        .parameters
+        .iter()
+        .map(|p| {
+            let meaning = if p.meaning.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&p.meaning)) };
+            let mut cells = vec![format!("{}{meaning}", escape(&with_unit(&p.name, &p.unit)))];
+            cells.extend([p.mean, p.sd, p.q05, p.q95, p.mode].map(number));
+            cells.push(if p.contraction.is_finite() { format!("{:.2}", p.contraction) } else { "-".into() });
+            line("", &cells, 1)
+        })
+        .collect();
+    format!(
+        "<p>Weighted over the {} particles of the last generation. Contraction is 1 - posterior sd / prior sd, on the scale on \
+         which the prior is set (the logarithm of a positive parameter): near 0 the data said nothing about it.</p>\n{}",
+        count(s.particles as u64),
+        table(&head, 1, &body)
+    )
+}
+
+/// Observed against predicted.
+pub(super) fn rows(s: &Summary) -> String {
+    if s.rows.is_empty() {
+        return "<p>The run has no data rows.</p>\n".into();
+    }
+    if !s.predictive {
+        return summaries(s);
+    }
+    let head = [
+        ("Row", ""),
+        ("Month", ""),
+        ("Observed", "± se"),
+        ("Predicted", "median"),
+        ("90 % band", ""),
+        ("In band", ""),
+        ("Skill", "v. last value"),
+        ("Skill", "v. hazard"),
+        ("Skill", "v. prior"),
+        ("Width", "/ sampling"),
+    ];
+    let of = |role: Use| -> String {
+        let lines: String = s.rows.iter().filter(|r| r.role == role).map(row).collect();
+        table(&head, 1, &lines)
+    };
+    let mut body = totals(s);
+    for (role, title) in [(Use::HeldOut, "Held out: real predictions"), (Use::Fitted, "Fitted")] {
+        if s.count(role) > 0 {
+            body.push_str(&format!("<h3>{title}</h3>\n{}", of(role)));
+        }
+    }
+    if s.count(Use::Context) > 0 {
+        let title = format!("Shown only, neither fitted nor scored: {}", plural(s.count(Use::Context), "row"));
+        body.push_str(&format!("<details><summary>{title}</summary>\n{}</details>\n", of(Use::Context)));
+    }
+    let unit = if s.rows.iter().any(|r| r.share) { "Shares are in per cent. " } else { "" };
+    format!(
+        "<p>{unit}A wide band always covers, and a curve that has flattened predicts itself. So each row also has a skill, 1 - CRPS \
+         / CRPS of a simpler forecast: 1 is perfect, 0 no better than that forecast, negative worse. The forecasts are the last \
+         fitted value carried forward, a constant hazard (both with sampling noise), and the prior; a dash means that there is \
+         nothing to carry forward. Width compares the band with the one that the row's own sampling error would give: 1 is as \
+         narrow as a trial of that size allows, and below 1 the prediction does not hold the sampling error of so small a \
+         group. The skill of fitted rows is no forecast.</p>\n{body}"
+    )
+}
+
+fn row(r: &RowLine) -> String {
+    let show = |x: f64| value(x, r.share);
+    let mark = match r.inside {
+        Some(true) => "yes".to_string(),
+        Some(false) => "<span class=\"no\">no</span>".into(),
+        None => "-".into(),
+    };
+    let words = words(r);
+    let label = if words == r.id { String::new() } else { format!("<small>{}</small>", escape(&r.id)) };
+    let cells = [
+        format!("{}{label}", escape(&words)),
+        if r.month.is_finite() { format!("{:.0}", r.month) } else { "-".into() },
+        if r.se.is_finite() { format!("{} ± {}", show(r.observed), show(r.se)) } else { show(r.observed) },
+        r.posterior.map_or("-".into(), |b| show(b.median)),
+        r.posterior.map_or("-".into(), |b| format!("{} to {}", show(b.q05), show(b.q95))),
+        mark,
+        signed(r.skill_last()),
+        signed(r.skill_hazard()),
+        signed(r.skill_prior()),
+        r.width_ratio.map_or("-".into(), |w| format!("{w:.1}")),
+    ];
+    let class = match (r.role, r.inside) {
+        (Use::Context, _) => "context",
+        (_, Some(false)) => "outside",
+        _ => "",
+    };
+    line(class, &cells, 1)
+}
+
+fn totals(s: &Summary) -> String {
+    let head = [
+        ("", ""),
+        ("In 90 % band", ""),
+        ("Skill", "v. last value"),
+        ("Skill", "v. hazard"),
+        ("Skill", "v. prior"),
+        ("Width", "/ sampling"),
+    ];
+    let one = |name: &str, t: &Totals| {
+        let skill = |s: Option<Skill>| {
+            s.map_or("-".into(), |s| format!("{:+.2}<small> ({} of {} better)</small>", s.skill, s.better, s.rows))
+        };
+        let cells = [
+            name.to_string(),
+            format!("{} of {}", t.inside, t.rows),
+            skill(t.last),
+            skill(t.hazard),
+            skill(t.prior),
+            number(t.width_ratio),
+        ];
+        if t.rows == 0 { String::new() } else { line("", &cells, 1) }
+    };
+    table(&head, 1, &(one("All held-out rows", &s.held_out) + &one("All fitted rows", &s.fitted)))
+}
+
+fn summaries(s: &Summary) -> String {
+    let head = [("Summary", ""), ("Observed", ""), ("Accepted", "median"), ("5 %", ""), ("95 %", ""), ("In between", "")];
+    let body: String = s
+        .rows
+        .iter()
+        .map(|r| {
+            let band = r.posterior.map_or([f64::NAN; 3], |b| [b.median, b.q05, b.q95]);
+            let label = if r.label == r.id { String::new() } else { format!("<small>{}</small>", escape(&r.label)) };
+            let mut cells = vec![format!("{}{label}", escape(&r.id)), number(r.observed)];
+            cells.extend(band.map(number));
+            cells.push(if r.inside == Some(true) { "yes".into() } else { "<span class=\"no\">no</span>".into() });
+            line("", &cells, 1)
+        })
+        .collect();
+    format!(
+        "<p>Summaries of the accepted particles. They were accepted because they are near the observed values: this shows \
+         that the run works, not that the model predicts.</p>\n{}",
+        table(&head, 1, &body)
+    )
+}
+
+/// The refined modes.
+pub(super) fn modes(s: &Summary) -> String {
+    let names: Vec<String> = (1..=s.modes.len()).map(|k| format!("Mode {k}")).collect();
+    let mut head = vec![("", "")];
+    head.extend(names.iter().map(|name| (name.as_str(), "")));
+    type Fact = fn(&Mode) -> String;
+    let facts: [(&str, Fact); 5] = [
+        ("Objective", |m| number(m.objective)),
+        ("Distance", |m| number(m.distance)),
+        ("Posterior weight, %", |m| percent(m.weight)),
+        ("Simulations", |m| count(m.evaluations)),
+        ("Converged", |m| if m.converged { "yes".into() } else { "<span class=\"no\">no</span>".into() }),
+    ];
+    let mut body = String::new();
+    for (name, fact) in facts {
+        let cells: Vec<String> = std::iter::once(name.to_string()).chain(s.modes.iter().map(fact)).collect();
+        body.push_str(&line("", &cells, 1));
+    }
+    for (k, p) in s.parameters.iter().enumerate() {
+        let value = |m: &Mode| match m.curvature_sd[k] {
+            sd if sd.is_finite() => format!("{} ± {}", number(m.theta[k]), number(sd)),
+            _ => format!("{} (flat)", number(m.theta[k])),
+        };
+        let name = escape(&with_unit(&p.name, &p.unit));
+        let cells: Vec<String> = std::iter::once(name).chain(s.modes.iter().map(value)).collect();
+        body.push_str(&line("", &cells, 1));
+    }
+    format!(
+        "<p>Peaks of the posterior, polished by an optimiser from the best particles, best first. The objective is half the \
+         squared distance of the mean summaries less the log prior density: lower is better. After ± stands the standard deviation that the curvature \
+         of the peak alone implies; where it is far below the posterior sd, the posterior is no single bell.</p>\n{}",
+        table(&head, 1, &body)
+    )
+}
+
+/// Version, digests, sessions and the job file.
+pub(super) fn provenance(input: &Input<'_>) -> String {
+    let header = input.store.header();
+    let mut facts = vec![
+        ("Report by".to_string(), format!("nicho {}", env!("CARGO_PKG_VERSION"))),
+        ("Random numbers".into(), crate::rng::SCHEME.to_string()),
+    ];
+    facts.extend(input.store.digests().into_iter().map(|(name, digest)| (format!("Digest, {}", name.replace('_', " ")), digest)));
+    if !header.observations_sha256.is_empty() {
+        facts.push(("SHA-256 of the data".into(), header.observations_sha256.clone()));
+    }
+    let sessions = input.store.sessions();
+    if let Some(Value::Object(last)) = sessions.last() {
+        facts.push(("Sessions".into(), sessions.len().to_string()));
+        facts.extend(last.iter().filter_map(|(key, v)| Some((key.replace('_', " "), scalar(v)?))));
+    }
+    let items: Vec<String> =
+        facts.iter().map(|(term, text)| format!("<dt>{}</dt><dd><code>{}</code></dd>", escape(term), escape(text))).collect();
+    format!(
+        "<p>The same job and seed give the same digest on any number of threads or ranks.</p>\n<dl class=\"facts\">{}</dl>\n\
+         <details><summary>The job file</summary><pre>{}</pre></details>\n",
+        items.join("\n"),
+        escape(&header.job_text)
+    )
+}

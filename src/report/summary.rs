@@ -1,0 +1,161 @@
+//! The numbers of a report: pure functions of a stored run, its priors and its observations.
+
+use crate::error::{Error, Result};
+use crate::population::{Generation, Mode, Stop};
+use crate::report::rows::{RowLine, Totals, Use, lines};
+use crate::report::verdict::Verdict;
+use crate::report::{Input, density};
+
+/// The posterior of one parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterLine {
+    /// Name.
+    pub name: String,
+    /// Unit; `-` for a pure number.
+    pub unit: String,
+    /// What it is.
+    pub meaning: String,
+    /// Mean, natural units.
+    pub mean: f64,
+    /// Standard deviation, natural units.
+    pub sd: f64,
+    /// 5 % quantile.
+    pub q05: f64,
+    /// 95 % quantile.
+    pub q95: f64,
+    /// At the best refined mode, or, if modes were not looked for, at the particle where the posterior is densest.
+    pub mode: f64,
+    /// 1 − posterior sd / prior sd, both on the coordinate of the prior (the logarithm of a positive parameter, the logit
+    /// of a proportion): 0 if the data said nothing, 1 if they said all; negative if the posterior is wider.
+    pub contraction: f64,
+}
+
+/// One generation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GenerationLine {
+    /// Number, from 0.
+    pub number: usize,
+    /// Largest accepted distance; infinite for a sample of the prior.
+    pub tolerance: f64,
+    /// Accepted per simulated.
+    pub acceptance: f64,
+    /// Effective sample size.
+    pub ess: f64,
+    /// Simulations.
+    pub simulated: u64,
+    /// Simulations that failed.
+    pub failed: u64,
+}
+
+/// A run in numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Name of the job.
+    pub name: String,
+    /// Parameters, in the order of the run.
+    pub parameters: Vec<ParameterLine>,
+    /// Whether [`ParameterLine::mode`] is a refined mode.
+    pub refined: bool,
+    /// Rows of the data, in the order of the run.
+    pub rows: Vec<RowLine>,
+    /// Whether the rows are predictive simulations; otherwise they are the summaries of the accepted particles.
+    pub predictive: bool,
+    /// Totals over fitted rows.
+    pub fitted: Totals,
+    /// Totals over held-out rows.
+    pub held_out: Totals,
+    /// Generations.
+    pub generations: Vec<GenerationLine>,
+    /// Particles of the last generation.
+    pub particles: usize,
+    /// Modes, best first.
+    pub modes: Vec<Mode>,
+    /// Distances between replicate cohorts: 5 %, 50 % and 95 % quantiles; `None` if not measured.
+    pub noise_floor: Option<(f64, f64, f64)>,
+    /// Why the run ended.
+    pub stopped: Option<Stop>,
+    /// Whether to trust it.
+    pub verdict: Verdict,
+}
+
+impl Summary {
+    /// Forms all numbers.
+    ///
+    /// # Errors
+    /// `Usage` if there are not as many priors as parameters, or no generation is finished.
+    pub fn of(input: &Input<'_>) -> Result<Summary> {
+        let (header, run) = (input.store.header(), input.store.run());
+        if header.parameters.len() != input.priors.len() {
+            return Err(Error::Usage {
+                problem: format!("{} priors for {} parameters", input.priors.len(), header.parameters.len()),
+                fix: "give the priors of the job that this run belongs to".into(),
+            });
+        }
+        let Some(last) = run.last() else {
+            return Err(Error::Usage {
+                problem: format!("{}: no generation is finished, so there is no posterior yet", input.store.path().display()),
+                fix: "let the run finish its first generation".into(),
+            });
+        };
+        let mut modes = input.store.modes().unwrap_or_default().to_vec();
+        modes.sort_by(|a, b| a.objective.total_cmp(&b.objective));
+        let rows = lines(input);
+        let floor = crate::report::rows::Band::of(input.noise_floor.iter().copied());
+        let mut summary = Summary {
+            name: header.job_name.clone(),
+            parameters: parameters(input, last, &modes),
+            refined: !modes.is_empty(),
+            predictive: rows.iter().any(|r| r.crps.is_some() || r.prior.is_some()),
+            fitted: Totals::of(&rows, Use::Fitted),
+            held_out: Totals::of(&rows, Use::HeldOut),
+            rows,
+            generations: run.generations.iter().enumerate().map(generation).collect(),
+            particles: last.len(),
+            modes,
+            noise_floor: floor.map(|f| (f.q05, f.median, f.q95)),
+            stopped: run.stopped,
+            verdict: Verdict::default(),
+        };
+        summary.verdict = Verdict::of(&summary);
+        Ok(summary)
+    }
+
+    /// How many rows have a role.
+    pub fn count(&self, role: Use) -> usize {
+        self.rows.iter().filter(|r| r.role == role).count()
+    }
+}
+
+fn generation((number, g): (usize, &Generation)) -> GenerationLine {
+    GenerationLine {
+        number,
+        tolerance: g.tolerance,
+        acceptance: g.acceptance_rate(),
+        ess: g.weights().ess(),
+        simulated: g.simulated,
+        failed: g.failed,
+    }
+}
+
+fn parameters(input: &Input<'_>, last: &Generation, modes: &[Mode]) -> Vec<ParameterLine> {
+    let weights = last.weights();
+    let densest = if modes.is_empty() { density::densest(last, &weights, input.priors) } else { None };
+    let line = |(k, column): (usize, &crate::store::Column)| {
+        let values = || last.theta.column(k).to_vec().into_iter();
+        let prior = &input.priors[k];
+        let coordinates: Vec<f64> = values().map(|x| prior.coordinate(x)).collect();
+        let mode = modes.first().map(|m| m.theta[k]).or(densest.map(|i| last.theta[(i, k)]));
+        ParameterLine {
+            name: column.name.clone(),
+            unit: column.unit.clone(),
+            meaning: column.long_name.clone(),
+            mean: weights.mean(values()),
+            sd: weights.sd(values()),
+            q05: weights.quantile(values(), 0.05),
+            q95: weights.quantile(values(), 0.95),
+            mode: mode.unwrap_or(f64::NAN),
+            contraction: 1.0 - weights.sd(coordinates.into_iter()) / prior.coordinate_sd(),
+        }
+    };
+    input.store.header().parameters.iter().enumerate().map(line).collect()
+}

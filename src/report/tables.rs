@@ -1,0 +1,57 @@
+//! The numbers as CSV, in natural units and full precision, with units in the headers.
+
+use crate::report::rows::{Band, RowLine};
+use crate::report::summary::Summary;
+
+/// A line per parameter.
+pub(super) fn parameters(s: &Summary) -> String {
+    let mode = if s.refined { "refined_mode" } else { "densest_particle" };
+    let mut out = format!("parameter,unit,mean [unit],sd [unit],q05 [unit],q95 [unit],{mode} [unit],contraction [1]\n");
+    for p in &s.parameters {
+        let mut fields = vec![quoted(&p.name), quoted(&p.unit)];
+        fields.extend([p.mean, p.sd, p.q05, p.q95, p.mode, p.contraction].map(plain));
+        out.push_str(&format!("{}\n", fields.join(",")));
+    }
+    out
+}
+
+/// A line per row of the data. Shares are in [0, 1].
+pub(super) fn rows(s: &Summary) -> String {
+    let mut out = String::from(
+        "id,label,role,month [months],observed [share or unit],se [same],n [patients],prior_q05 [same],prior_median \
+         [same],prior_q95 [same],posterior_q05 [same],posterior_median [same],posterior_q95 [same],inside,crps \
+         [same],crps_last [same],crps_hazard [same],crps_prior [same],skill_last [1],skill_hazard [1],skill_prior \
+         [1],width_ratio [1]\n",
+    );
+    for r in &s.rows {
+        out.push_str(&row(r));
+    }
+    out
+}
+
+fn row(r: &RowLine) -> String {
+    let three = |b: Option<Band>| b.map_or([f64::NAN; 3], |b| [b.q05, b.median, b.q95]).map(plain);
+    let optional = |x: Option<f64>| plain(x.unwrap_or(f64::NAN));
+    let mut fields = vec![quoted(&r.id), quoted(&r.label), r.role.name().to_string()];
+    fields.extend([r.month, r.observed, r.se].map(plain));
+    fields.push(if r.n == 0 { String::new() } else { r.n.to_string() });
+    fields.extend(three(r.prior));
+    fields.extend(three(r.posterior));
+    fields.push(match r.inside {
+        Some(true) => "yes".into(),
+        Some(false) => "no".into(),
+        None => String::new(),
+    });
+    fields.extend([r.crps, r.crps_last, r.crps_hazard, r.crps_prior].map(optional));
+    fields.extend([r.skill_last(), r.skill_hazard(), r.skill_prior(), r.width_ratio].map(optional));
+    format!("{}\n", fields.join(","))
+}
+
+/// A number, or an empty field.
+fn plain(x: f64) -> String {
+    if x.is_finite() { format!("{x:?}") } else { String::new() }
+}
+
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+}

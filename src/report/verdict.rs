@@ -1,0 +1,238 @@
+//! Whether to trust a run, in sentences that say what was counted and no more.
+
+use crate::population::Stop;
+use crate::report::format::{count, number, percent, plural};
+use crate::report::rows::{Skill, Totals};
+use crate::report::summary::Summary;
+
+/// Share of the data that a 90 % band is meant to hold.
+const NOMINAL: f64 = 0.9;
+/// Effective sample size below which 5 % and 95 % quantiles rest on a handful of particles.
+const FEW: f64 = 200.0;
+/// A tolerance this many times the median noise floor is still far above it.
+const FAR: f64 = 1.5;
+/// Contraction below which a parameter counts as not informed by the data.
+const UNINFORMED: f64 = 0.1;
+
+/// How a finding bears on trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// To be kept in mind.
+    Note,
+    /// Speaks against relying on the result.
+    Warning,
+}
+
+/// One sentence about the run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// How it bears on trust.
+    pub level: Level,
+    /// What it is about, in a word or two.
+    pub about: &'static str,
+    /// The sentence.
+    pub text: String,
+}
+
+/// What there is to say about a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// The findings.
+    pub findings: Vec<Finding>,
+}
+
+impl Verdict {
+    /// Judges a run.
+    pub fn of(s: &Summary) -> Verdict {
+        let mut findings = Vec::new();
+        if s.predictive {
+            findings.extend(coverage(&s.held_out, "held-out", true));
+            findings.extend(skill(&s.held_out));
+            findings.extend(width(&s.held_out, "held-out"));
+            findings.extend(coverage(&s.fitted, "fitted", false));
+        }
+        findings.extend([tolerance(s), sample(s), informed(s)]);
+        findings.extend(modes(s));
+        findings.extend([failures(s), ended(s)]);
+        Verdict { findings }
+    }
+
+    /// How many findings have a level.
+    pub fn count(&self, level: Level) -> usize {
+        self.findings.iter().filter(|f| f.level == level).count()
+    }
+}
+
+fn ended(s: &Summary) -> Finding {
+    let (level, why) = match s.stopped {
+        None => (Level::Warning, "The run has not ended; this is its last finished generation"),
+        Some(Stop::Tolerance) => (Level::Good, "The run ended because it reached the tolerance asked for"),
+        Some(Stop::AcceptanceRate) => (Level::Note, "The run ended because the acceptance rate fell below its limit"),
+        Some(Stop::Simulations) => (Level::Note, "The run ended because its budget of simulations was spent"),
+        Some(Stop::Generations) => (Level::Note, "The run ended because it reached the number of generations asked for"),
+        Some(Stop::Stalled) => (Level::Note, "The run ended because the tolerance no longer fell"),
+    };
+    let simulated = s.generations.iter().map(|g| g.simulated).sum();
+    let text = format!("{why}, after {} and {} simulations.", plural(s.generations.len(), "generation"), count(simulated));
+    Finding { level, about: "End", text }
+}
+
+fn sample(s: &Summary) -> Finding {
+    let ess = s.generations.last().map_or(0.0, |g| g.ess);
+    let level = if ess < FEW { Level::Warning } else { Level::Good };
+    let few = if ess < FEW { " That is few: the 5 % and 95 % limits rest on a handful of particles." } else { "" };
+    let text = format!("{} particles, worth {ess:.0} independent ones.{few}", count(s.particles as u64));
+    Finding { level, about: "Sample size", text }
+}
+
+fn tolerance(s: &Summary) -> Finding {
+    let last = s.generations.last().map_or(f64::NAN, |g| g.tolerance);
+    let about = "Tolerance";
+    if !last.is_finite() {
+        let text = "The last generation is a sample of the prior: nothing has been fitted yet.".into();
+        return Finding { level: Level::Warning, about, text };
+    }
+    let Some((low, floor, high)) = s.noise_floor else {
+        let text = format!("The final tolerance is {}; the noise floor of the distance was not measured.", number(last));
+        return Finding { level: Level::Note, about, text };
+    };
+    let ratio = last / floor;
+    let (level, meaning) = if ratio > FAR {
+        (Level::Warning, "The fit is coarser than chance alone: the posterior is wider than the data would allow")
+    } else if ratio < 1.0 {
+        (Level::Note, "It asks for a better agreement than the model has with itself; going lower would fit noise")
+    } else {
+        (Level::Good, "The fit is about as close as chance allows")
+    };
+    let text = format!(
+        "The final tolerance, {}, is {} times the noise floor (two replicate cohorts at one parameter differ by {}, \
+         5-95 %: {} to {}). {meaning}.",
+        number(last),
+        number(ratio),
+        number(floor),
+        number(low),
+        number(high)
+    );
+    Finding { level, about, text }
+}
+
+fn failures(s: &Summary) -> Finding {
+    let (failed, all) = s.generations.iter().fold((0, 0), |sum, g| (sum.0 + g.failed, sum.1 + g.simulated));
+    let share = failed as f64 / all.max(1) as f64;
+    let level = match share {
+        x if x > 0.05 => Level::Warning,
+        x if x > 0.005 => Level::Note,
+        _ => Level::Good,
+    };
+    let text = match failed {
+        0 => format!("None of {} simulations failed.", count(all)),
+        _ => format!(
+            "{} of {} simulations failed ({} %); where the model cannot be simulated the posterior has no mass.",
+            count(failed),
+            count(all),
+            number(100.0 * share)
+        ),
+    };
+    Finding { level, about: "Failures", text }
+}
+
+fn coverage(t: &Totals, which: &str, judged: bool) -> Option<Finding> {
+    if t.rows == 0 {
+        return None;
+    }
+    let n = t.rows as f64;
+    let (expected, sd) = (NOMINAL * n, (n * NOMINAL * (1.0 - NOMINAL)).sqrt());
+    let z = (t.inside as f64 - expected) / sd;
+    let level = match (judged, z) {
+        (true, z) if z < -2.0 => Level::Warning,
+        (true, z) if z >= -1.0 => Level::Good,
+        _ => Level::Note,
+    };
+    let tail = if judged {
+        "The ± is that of independent rows; rows of one curve go together, so the true one is larger."
+    } else {
+        "These rows were fitted: that they are covered shows that the model can bend this way, not that it predicts."
+    };
+    let expected = format!("{expected:.1}");
+    let text = format!(
+        "{} of {} lie in their 90 % band; expected {} ± {sd:.1}. {tail}",
+        t.inside,
+        plural(t.rows, &format!("{which} row")),
+        expected.trim_end_matches(".0")
+    );
+    let about = if judged { "Held-out rows" } else { "Fitted rows" };
+    Some(Finding { level, about, text })
+}
+
+fn width(t: &Totals, which: &str) -> Option<Finding> {
+    t.width_ratio.is_finite().then(|| {
+        let wide = t.width_ratio > 3.0;
+        let mut tail = if wide { " Bands this wide cover easily; look at the skill.".to_string() } else { String::new() };
+        if t.narrow > 0 {
+            tail.push_str(&format!(
+                " {} less than that, as where the group behind the figure is smaller than the virtual cohort: such a row can \
+                 lie outside by chance alone.",
+                if t.narrow == 1 { "1 row has".into() } else { format!("{} rows have", t.narrow) }
+            ));
+        }
+        let text = format!(
+            "The bands of {which} rows are on average {} times as wide as the sampling error of the row alone.{tail}",
+            number(t.width_ratio)
+        );
+        Finding { level: if wide || t.narrow > 0 { Level::Note } else { Level::Good }, about: "Band width", text }
+    })
+}
+
+fn skill(t: &Totals) -> Option<Finding> {
+    let baselines = [("the last value carried forward", t.last), ("a constant hazard", t.hazard), ("the prior", t.prior)];
+    let known: Vec<(&str, Skill)> = baselines.into_iter().filter_map(|(name, s)| Some((name, s?))).collect();
+    if known.is_empty() {
+        return None;
+    }
+    let phrases: Vec<String> = known
+        .iter()
+        .map(|(name, s)| {
+            let (amount, word) = (percent(s.skill.abs()), if s.skill >= 0.0 { "lower" } else { "HIGHER" });
+            format!(
+                "{amount} % {word} than with {name} (better on {} of {}, median skill {:+.2})",
+                s.better,
+                plural(s.rows, "row"),
+                s.median
+            )
+        })
+        .collect();
+    let level = if known.iter().any(|(_, s)| s.skill < 0.0) { Level::Warning } else { Level::Good };
+    let text = format!("Summed over held-out rows the error (CRPS) is {}.", phrases.join("; "));
+    Some(Finding { level, about: "Skill", text })
+}
+
+fn informed(s: &Summary) -> Finding {
+    let few: Vec<&str> = s.parameters.iter().filter(|p| p.contraction < UNINFORMED).map(|p| p.name.as_str()).collect();
+    let (level, text) = if few.is_empty() {
+        (Level::Good, "Every posterior is at least 10 % narrower than its prior.".into())
+    } else {
+        let text = format!(
+            "Hardly narrower than in the prior (contraction below 10 %), {} of {}: {}. What is said of these is the prior's, \
+             not the data's.",
+            few.len(),
+            plural(s.parameters.len(), "parameter"),
+            few.join(", ")
+        );
+        (Level::Note, text)
+    };
+    Finding { level, about: "Information", text }
+}
+
+fn modes(s: &Summary) -> Option<Finding> {
+    let converged = s.modes.iter().filter(|m| m.converged).count();
+    let best = s.modes.first()?;
+    let open = if converged < s.modes.len() { "; the others stopped at their budget" } else { "" };
+    let text = format!(
+        "{} of the posterior refined, {converged} converged{open}. The best holds {} % of the posterior weight.",
+        plural(s.modes.len(), "mode"),
+        percent(best.weight)
+    );
+    Some(Finding { level: if converged == 0 { Level::Note } else { Level::Good }, about: "Modes", text })
+}
