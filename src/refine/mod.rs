@@ -53,7 +53,9 @@ const LEAST_WEIGHT: f64 = 0.02;
 struct Objective<'a> {
     problem: &'a Problem,
     exec: &'a dyn Executor,
-    idle: &'a dyn Fn() -> ControlFlow<()>,
+    idle: &'a dyn Fn(u64) -> ControlFlow<()>,
+    /// Simulations of the modes before this one.
+    before: u64,
     evaluations: &'a std::cell::Cell<u64>,
     key: Key,
     replicates: usize,
@@ -80,8 +82,9 @@ impl Objective<'_> {
             }
         };
         let count = (thetas.len() * r) as u64;
+        let before = self.before + self.evaluations.get();
         self.evaluations.set(self.evaluations.get() + count);
-        let rows = gather(self.exec, count, m, &task, &mut |_| (self.idle)())?;
+        let rows = gather(self.exec, count, m, &task, &mut |done| (self.idle)(before + done))?;
         let mean = |rows: &[Option<Vec<f64>>]| -> Option<Vec<f64>> {
             let rows: Vec<&Vec<f64>> = rows.iter().map(Option::as_ref).collect::<Option<_>>()?;
             Some((0..m).map(|k| rows.iter().map(|row| row[k]).sum::<f64>() / r as f64).collect())
@@ -148,7 +151,7 @@ impl CostFunction for Objective<'_> {
     }
 }
 
-/// Polishes the modes of the last generation. Returns `None` if `idle` broke it off.
+/// Polishes the modes of the last generation. `idle` is told how many simulations are done; `None` if it broke it off.
 ///
 /// # Errors
 /// Those of the executor.
@@ -157,7 +160,7 @@ pub fn refine(
     problem: &Problem,
     run: &Run,
     exec: &dyn Executor,
-    idle: &dyn Fn() -> ControlFlow<()>,
+    idle: &dyn Fn(u64) -> ControlFlow<()>,
 ) -> Result<Option<Vec<Mode>>> {
     let Some(last) = run.last() else { return Ok(Some(Vec::new())) };
     let d = problem.prior.dimension();
@@ -168,12 +171,14 @@ pub fn refine(
     let diagonal = || (0..d * d).map(|k| if k / d == k % d { half[k].max(1e-18).sqrt() } else { 0.0 }).collect();
     let factor = cholesky(d, &half).unwrap_or_else(diagonal);
     let mut modes: Vec<(Vec<f64>, Mode)> = Vec::new();
+    let mut before = 0;
     for (number, (start, weight)) in starts(d, &u, &factor, last, settings.modes).into_iter().enumerate() {
         let evaluations = std::cell::Cell::new(0);
         let objective = Objective {
             problem,
             exec,
             idle,
+            before,
             evaluations: &evaluations,
             key: problem.key.child(BRANCH),
             replicates: settings.replicates,
@@ -184,6 +189,7 @@ pub fn refine(
         let Some((shift, mut mode)) = polish(settings, &objective, number as u64)? else { return Ok(None) };
         mode.weight = weight;
         mode.evaluations = evaluations.get();
+        before += mode.evaluations;
         let place = whiten(&factor, &objective.coordinates(&shift));
         let twin = modes.iter_mut().find(|(other, _)| distance(other, &place) < SAME);
         match twin {

@@ -70,12 +70,20 @@ impl Smc {
             return Err(Stop::Simulations);
         }
         let wanted = match &self.schedule {
-            Schedule::Quantile(q) => last.weights().quantile(last.distance.iter().copied(), *q),
+            Schedule::Quantile(q) => fall(last, *q),
             Schedule::List(values) => *values.get(run.generations.len() - 1).ok_or(Stop::Tolerance)?,
         };
         let next = wanted.max(self.tolerance);
         if next >= last.tolerance * (1.0 - LEAST_FALL) { Err(Stop::Stalled) } else { Ok(next) }
     }
+}
+
+/// The quantile of the last distances; where ties at the tolerance would hold it up (counts are such distances), the
+/// largest distance below.
+fn fall(last: &Generation, q: f64) -> f64 {
+    let quantile = last.weights().quantile(last.distance.iter().copied(), q);
+    let below = last.distance.iter().copied().filter(|x| *x < last.tolerance).fold(f64::NEG_INFINITY, f64::max);
+    if quantile < last.tolerance || below == f64::NEG_INFINITY { quantile } else { below }
 }
 
 /// The proposal made from a generation for the next tolerance.

@@ -118,7 +118,7 @@ fn derive(job: &Job, problem: &Problem, store: &mut Store, exec: &dyn Executor, 
     if store.modes().is_none() && job.refine().modes > 0 {
         let budget = job.refine().simulations * job.refine().modes as u64;
         let show = std::cell::RefCell::new(show);
-        let idle = || show.borrow_mut().work("posterior modes", 0, budget);
+        let idle = |done| show.borrow_mut().work("posterior modes", done, budget);
         let Some(modes) = refine(job.refine(), problem, store.run(), exec, &idle)? else { return Ok(false) };
         store.put_modes(&modes)?;
     }

@@ -44,7 +44,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
     let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
     let show = std::cell::RefCell::new(Show::new(&session, budget));
     let total = settings.simulations * settings.modes as u64;
-    let idle = || show.borrow_mut().work("posterior modes", 0, total);
+    let idle = |done| show.borrow_mut().work("posterior modes", done, total);
     let Some(modes) = crate::refine::refine(settings, &problem, store.run(), exec.as_ref(), &idle)? else {
         return Err(Error::Interrupted { path: file.into() });
     };

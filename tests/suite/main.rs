@@ -1,1 +1,13 @@
-fn main() {}
+//! The tests of `nicho` by kind, in one binary, so that HDF5 links once. Unit tests stand beside what they test, in `src/`.
+
+// Tests may panic; a failed assertion is how they speak.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod architecture;
+mod bad_input;
+mod command_line;
+mod exact_posteriors;
+mod jobs;
+mod open_file;
+mod reproducible;
+mod support;

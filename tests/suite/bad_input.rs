@@ -1,0 +1,253 @@
+//! What bad input gets: the exact message of each mistake, as its reader sees it, in `snapshots/`.
+//!
+//! A message names file, line, column and key, says what is wrong with the legal range or the nearest known word, and gives
+//! a fix. To accept changed messages, read them, then `INSTA_UPDATE=always cargo test --test suite bad_input`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Said, folder, nicho, say, succeed};
+
+/// Compares exit code and standard error with the snapshot.
+fn snapshot(name: &str, said: &Said) {
+    assert!(said.out.is_empty(), "{name} prints before it fails:\n{}", said.out);
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, format!("exit code {}\n{}", said.code, said.err)));
+}
+
+/// Replaces one piece of a file in the folder.
+fn edit(folder: &Path, file: &str, from: &str, to: &str) {
+    let path = folder.join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches(from).count(), 1, "{file}: '{from}' stands there {} times", text.matches(from).count());
+    std::fs::write(path, text.replace(from, to)).unwrap();
+}
+
+/// Edits a job, checks it, and takes the message: the job must be refused as input, with its place.
+fn refuse_job(name: &str, job: &str, from: &str, to: &str) {
+    let folder = folder();
+    edit(folder.path(), job, from, to);
+    let said = say(folder.path(), &["check", job]);
+    refused_as_input(name, job, &said);
+    // The other verbs that read a job say the same.
+    assert_eq!(say(folder.path(), &["run", job, "-q"]).err, said.err, "{name}");
+}
+
+fn refused_as_input(name: &str, file: &str, said: &Said) {
+    assert_eq!(said.code, 3, "{name}: {}{}", said.out, said.err);
+    let place = said.err.strip_prefix(&format!("error: {file}:")).unwrap_or_else(|| panic!("{name}: {}", said.err));
+    let numbers: Vec<Option<usize>> = place.split(':').take(2).map(|n| n.parse().ok()).collect();
+    assert!(numbers.iter().all(|n| n.is_some_and(|n| n > 0)), "{name}: no line and column in {}", said.err);
+    assert!(said.err.contains("\n  fix: "), "{name}: no fix in {}", said.err);
+    snapshot(name, said);
+}
+
+const COIN: &str = "jobs/coin.toml";
+const SMOKE: &str = "jobs/iris-smoke.toml";
+const TABLE: &str = "jobs/data/iris.csv";
+const P_HEADS: &str = r#"{ distribution = "uniform", lower = 0, upper = 1 }"#;
+const IC50: &str = r#"{ distribution = "lognormal", median = 0.6, sd = 0.5, unit = "uM" }"#;
+
+#[test]
+fn keys_and_types() {
+    refuse_job("unknown_key", COIN, "population = 2000", "populatoin = 2000");
+    refuse_job("unknown_table", COIN, "[sampler]", "[smapler]");
+    refuse_job("unknown_key_of_a_prior", COIN, "lower = 0", "low = 0");
+    refuse_job("missing_key", COIN, "seed = 1\n", "");
+    refuse_job("wrong_type", COIN, "population = 2000", "population = \"many\"");
+    refuse_job("wrong_type_negative", COIN, "population = 2000", "population = -5");
+    refuse_job("wrong_type_of_a_table", COIN, "[model]\nname = \"coin\"\nfixed = { tosses = 20 }", "model = \"coin\"");
+    refuse_job("no_toml", COIN, "name = \"coin\"\nseed", "name = \"coin\nseed");
+    refuse_job("outside_the_legal_range", COIN, "population = 2000", "population = 3");
+    refuse_job("unknown_model", COIN, "[model]\nname = \"coin\"", "[model]\nname = \"coins\"");
+    refuse_job("unknown_sampler", COIN, "population = 2000", "name = \"mcmc\"");
+    refuse_job("unknown_schedule", COIN, "population = 2000", "schedule = \"linear\"");
+    refuse_job("unknown_distance", SMOKE, "[sampler]", "[distance]\nname = \"manhattan\"\n[sampler]");
+    refuse_job("tolerances_that_rise", COIN, "population = 2000", "schedule = \"list\"\ntolerances = [1.0, 2.0]");
+    refuse_job("weight_of_nothing", SMOKE, "[sampler]", "[distance]\nweights = { respnse = 2.0 }\n[sampler]");
+}
+
+#[test]
+fn priors() {
+    refuse_job("prior_without_width", COIN, "lower = 0, upper = 1", "lower = 0.5, upper = 0.5");
+    refuse_job("prior_without_sd", SMOKE, IC50, r#"{ distribution = "lognormal", median = 0.6, sd = 0, unit = "uM" }"#);
+    refuse_job("bounds_swapped", COIN, "lower = 0, upper = 1", "lower = 1, upper = 0");
+    refuse_job("prior_outside_the_legal_range", COIN, "lower = 0, upper = 1", "lower = 0, upper = 2");
+    refuse_job("unknown_distribution", COIN, "\"uniform\"", "\"unifrom\"");
+    refuse_job("shape_of_another_distribution", COIN, "lower = 0, upper = 1", "lower = 0, sd = 1");
+    refuse_job("shape_missing", COIN, "lower = 0, upper = 1", "lower = 0");
+    refuse_job("shape_not_finite", COIN, "lower = 0, upper = 1", "lower = 0, upper = inf");
+    refuse_job("unit_wrong", SMOKE, "unit = \"uM\"", "unit = \"nM\"");
+    refuse_job("unit_missing", SMOKE, ", unit = \"uM\"", "");
+    refuse_job("not_a_parameter", SMOKE, "ic50 =", "ic5O =");
+    refuse_job("fixed_not_a_parameter", COIN, "tosses = 20", "throws = 20");
+    refuse_job("fixed_outside_the_legal_range", COIN, "tosses = 20", "tosses = 0");
+    refuse_job("named_twice_in_priors_and_fixed", COIN, "tosses = 20", "tosses = 20, p_heads = 0.5");
+    refuse_job("named_twice_in_priors", COIN, P_HEADS, &format!("{P_HEADS}\np_heads = {P_HEADS}"));
+    refuse_job("no_priors", COIN, &format!("p_heads = {P_HEADS}"), "");
+}
+
+#[test]
+fn observations() {
+    refuse_job("observations_file_missing", SMOKE, "data/iris.csv\"", "data/irsi.csv\"");
+    refuse_job("observations_none", SMOKE, "file = \"data/iris.csv\"\nexclude", "exclude");
+    refuse_job("exclude_unknown_row", SMOKE, "\"mmr_given_ccyr_3\"", "\"mmr_given_ccyr_33\"");
+    refuse_job("value_of_no_summary", COIN, "heads = 14", "heads = 14, tails = 6");
+    refuse_job("value_missing", COIN, "{ heads = 14 }", "{}");
+    let table = |name: &str, from: &str, to: &str| {
+        let folder = folder();
+        edit(folder.path(), TABLE, from, to);
+        refused_as_input(name, TABLE, &say(folder.path(), &["check", SMOKE]));
+    };
+    table("table_bad_number", "chr_ever_30,fit,response,chr,ever,,30,0.95,", "chr_ever_30,fit,response,chr,ever,,30,0.9S,");
+    table("table_value_above_1", "chr_ever_30,fit,response,chr,ever,,30,0.95,", "chr_ever_30,fit,response,chr,ever,,30,95,");
+    table("table_value_below_0", "chr_ever_30,fit,response,chr,ever,,30,0.95,", "chr_ever_30,fit,response,chr,ever,,30,-0.95,");
+    table("table_value_empty", "chr_ever_30,fit,response,chr,ever,,30,0.95,", "chr_ever_30,fit,response,chr,ever,,30,,");
+    table("table_unknown_endpoint", "chr_ever_30,fit,response,chr,", "chr_ever_30,fit,response,crh,");
+    table("table_unknown_kind", "chr_ever_30,fit,response,chr,ever,", "chr_ever_30,fit,response,chr,evr,");
+    table("table_unknown_role", "chr_ever_30,fit,", "chr_ever_30,fitted,");
+    table("table_unknown_column", "id,fit_role,group,endpoint", "id,fit_role,group,end_point");
+    table("table_id_twice", "mcyr_km_30,fit", "mcyr_km_18,fit");
+    table("table_too_few_fields", "mcyr_km_18,fit,response,mcyr,", "mcyr_km_18,fit,response,");
+    table("table_month_not_visited", "chr_ever_30,fit,response,chr,ever,,30,", "chr_ever_30,fit,response,chr,ever,,30.5,");
+}
+
+#[test]
+fn settings_of_simulate() {
+    let folder = folder();
+    for (name, setting) in
+        [("set_unknown", "ic5O=1"), ("set_no_number", "ic50=much"), ("set_out_of_range", "ic50=-1"), ("set_no_equals", "ic50")]
+    {
+        let said = say(folder.path(), &["simulate", SMOKE, "--set", setting]);
+        assert_eq!(said.code, 2);
+        snapshot(name, &said);
+    }
+}
+
+#[test]
+fn job_files_that_cannot_be_read() {
+    let folder = folder();
+    let said = say(folder.path(), &["run", "jobs/none.toml"]);
+    assert_eq!(said.code, 6);
+    snapshot("job_missing", &said);
+    std::fs::write(folder.path().join("latin.toml"), b"name = \"caf\xe9\"\n").unwrap();
+    snapshot("job_not_utf8", &say(folder.path(), &["run", "latin.toml"]));
+    std::fs::write(folder.path().join("empty.toml"), "").unwrap();
+    refused_as_input("job_empty", "empty.toml", &say(folder.path(), &["run", "empty.toml"]));
+}
+
+/// Root may write anywhere, so what is not writable here is no folder, or none at all.
+#[test]
+fn outputs_that_cannot_be_written() {
+    let folder = folder();
+    for (name, output) in [
+        ("output_below_a_file", "jobs/coin.toml/x.h5"),
+        ("output_folder_missing", "nowhere/x.h5"),
+        ("output_is_a_folder", "jobs"),
+    ] {
+        let said = say(folder.path(), &["run", COIN, "-q", "-o", output]);
+        assert!([4, 6].contains(&said.code), "{name}: {}", said.code);
+        snapshot(name, &said);
+    }
+}
+
+#[test]
+fn outputs_that_are_in_the_way() {
+    let folder = folder();
+    succeed(folder.path(), &["run", COIN, "-q"]);
+    let path = |name: &str| folder.path().join(name);
+    edit(folder.path(), COIN, "seed = 1", "seed = 2");
+    snapshot("output_of_another_job", &say(folder.path(), &["run", COIN]));
+    std::fs::write(path("letter.h5"), "Dear reader,\n").unwrap();
+    for flag in ["--resume", "--overwrite"] {
+        let said = say(folder.path(), &["run", COIN, "-o", "letter.h5", flag]);
+        assert_eq!(said.code, 4);
+        snapshot("output_not_ours", &said);
+    }
+    assert_eq!(std::fs::read_to_string(path("letter.h5")).unwrap(), "Dear reader,\n");
+    snapshot("digest_of_what_is_not_ours", &say(folder.path(), &["digest", "letter.h5"]));
+    hdf5::File::create(path("foreign.h5")).unwrap().create_group("g").unwrap();
+    snapshot("digest_of_foreign_hdf5", &say(folder.path(), &["digest", "foreign.h5"]));
+    let bytes = std::fs::read(path("coin.h5")).unwrap();
+    std::fs::write(path("short.h5"), &bytes[..20_000]).unwrap();
+    let said = say(folder.path(), &["digest", "short.h5"]);
+    assert_eq!(said.code, 6);
+    snapshot("digest_of_a_truncated_file", &said);
+}
+
+/// Normal stem cells that are lost faster than they renew have no steady state: under this prior most points are such.
+#[test]
+fn a_model_that_fails_for_most_of_the_prior() {
+    let folder = folder();
+    edit(
+        folder.path(),
+        SMOKE,
+        "[observations]",
+        "stem_loss = { distribution = \"lognormal\", median = 0.03, sd = 0.5, unit = \"1/d\" } # renewal is 0.02\n\n[observations]",
+    );
+    edit(folder.path(), SMOKE, "population = 60", "population = 500");
+    let said = say(folder.path(), &["run", SMOKE, "-q", "--threads", "2"]);
+    assert_eq!(said.code, 5, "{}", said.err);
+    assert!(said.err.contains("stem_loss"));
+    snapshot("failure_budget", &said);
+    // The place where it stops is cut at an id: another number of threads tells the same story.
+    assert_eq!(say(folder.path(), &["run", SMOKE, "-q", "--threads", "5", "--overwrite"]).err, said.err);
+}
+
+/// A tiny file system of its own; unmounted when dropped.
+struct Tiny(PathBuf);
+
+impl Tiny {
+    fn mount(at: PathBuf, kilobytes: u32) -> Option<Tiny> {
+        std::fs::create_dir(&at).unwrap();
+        let size = format!("size={kilobytes}k");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();
+        mount.is_ok_and(|output| output.status.success()).then_some(Tiny(at))
+    }
+}
+
+impl Drop for Tiny {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk() {
+    let folder = folder();
+    let Some(_tiny) = Tiny::mount(folder.path().join("full"), 240) else {
+        println!("LEFT OUT: a_full_disk. It needs the right to mount a small tmpfs (root); a_file_that_may_not_grow goes on.");
+        return;
+    };
+    let said = say(folder.path(), &["run", COIN, "-q", "-o", "full/coin.h5"]);
+    assert_eq!(said.code, 6, "{}", said.err);
+    snapshot("disk_full", &said);
+    stands_and_resumes(folder.path(), "full/coin.h5");
+}
+
+/// The same without rights: the system refuses files above 192 kB.
+#[test]
+fn a_file_that_may_not_grow() {
+    let folder = folder();
+    let nicho = nicho(folder.path(), &[]);
+    let program = nicho.get_program().to_str().unwrap();
+    let script = format!("trap '' XFSZ; ulimit -f 384; exec {program} run {COIN} -q -o small.h5");
+    let said: Said = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap().into();
+    assert_eq!(said.code, 6, "{}", said.err);
+    snapshot("file_too_large", &said);
+    stands_and_resumes(folder.path(), "small.h5");
+}
+
+/// What was finished before the disk was full stands, nothing else lies about, and with room the run goes on.
+fn stands_and_resumes(folder: &Path, file: &str) {
+    assert!(succeed(folder, &["digest", file]).starts_with("inference "));
+    assert!(!folder.join(format!("{file}.tmp")).exists());
+    std::fs::rename(folder.join(file), folder.join("roomy.h5"))
+        .or_else(|_| std::fs::copy(folder.join(file), folder.join("roomy.h5")).map(|_| ()))
+        .unwrap();
+    succeed(folder, &["run", COIN, "-q", "-o", "roomy.h5", "--resume"]);
+    succeed(folder, &["run", COIN, "-q", "-o", "whole.h5"]);
+    assert_eq!(succeed(folder, &["digest", "roomy.h5"]), succeed(folder, &["digest", "whole.h5"]));
+}

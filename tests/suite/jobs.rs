@@ -1,0 +1,157 @@
+//! Job files: every shipped one is sound, every key is used in one, and a minimal one is enough.
+
+use std::collections::BTreeSet;
+
+use nicho::job::Job;
+
+use crate::support::{folder, nicho, shipped_jobs, succeed, text};
+
+/// Keys that no shipped job needs, in a job that is sound all the same.
+const MAXIMAL: &str = r#"
+name = "maximal"
+seed = 1
+
+[model]
+name = "cml"
+patients = 20
+fixed = { hill = 2.0 }
+
+[priors]
+ic50 = { distribution = "loguniform", lower = 0.1, upper = 5.0, unit = "uM" }
+uptake_stem = { distribution = "normal", mean = 0.5, sd = 0.1 }
+bypass_fraction = { distribution = "beta", a = 3.0, b = 17.0 }
+death_gain = { distribution = "lognormal", median = 2.0, sd = 0.5 }
+marrow_odds = { distribution = "uniform", lower = 1.0, upper = 3.0 }
+
+[observations]
+file = "data/iris.csv"
+exclude = ["chr_ever_30"]
+
+[distance]
+name = "trial"
+weights = { response = 0.5, os_60 = 2.0 }
+
+[sampler]
+name = "smc"
+population = 20
+schedule = "list"
+tolerances = [40.0, 30.0]
+quantile = 0.5
+
+[stop]
+tolerance = 1.0
+acceptance_rate = 0.001
+simulations = 1000
+generations = 2
+failures = 0.9
+
+[refine]
+modes = 2
+simulations = 10
+replicates = 2
+
+[output]
+file = "elsewhere.h5"
+draws = 10
+"#;
+
+const MINIMAL: &str = r#"name = "minimal"
+seed = 1
+model.name = "coin"
+priors.p_heads = { distribution = "uniform", lower = 0, upper = 1 }
+observations.values.heads = 3
+"#;
+
+#[test]
+fn every_shipped_job_is_sound() {
+    let folder = folder();
+    let jobs = shipped_jobs();
+    assert!(jobs.len() >= 5, "{jobs:?}");
+    for path in jobs {
+        let job = Job::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        let header = job.header().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(!header.parameters.is_empty() && header.observed.len() == header.summaries.len());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(*job.definition.name.get_ref(), path.file_stem().unwrap().to_str().unwrap(), "{name}");
+        // The opening comment states question, data and cost.
+        for word in ["# Question:", "# Data:", "# Cost:"] {
+            assert!(job.source.text.contains(word), "{name} lacks the comment '{word}'");
+        }
+        let said = succeed(folder.path(), &["check", &format!("jobs/{name}")]);
+        assert!(said.starts_with(&format!("jobs/{name}: sound\n")) && said.contains("core time"), "{said}");
+        // The file alone builds the same job: that is what reproduction stands on.
+        let again = Job::embedded(&path, header.job_text.clone(), header.observations_text.clone()).unwrap();
+        assert_eq!(again.canonical(), header.job_canonical, "{name}");
+    }
+}
+
+/// Keys of the definition types, read from their source: `[sampler]` is `SamplerDef`, and so on.
+fn known_keys() -> BTreeSet<String> {
+    const TABLES: [(&str, &str); 9] = [
+        ("Definition", ""),
+        ("ModelDef", "model."),
+        ("PriorDef", "priors.*."),
+        ("ObservationsDef", "observations."),
+        ("DistanceDef", "distance."),
+        ("SamplerDef", "sampler."),
+        ("StopDef", "stop."),
+        ("RefineDef", "refine."),
+        ("OutputDef", "output."),
+    ];
+    let source = text("src/job/definition.rs");
+    let structs = source.split("pub struct ").skip(1).filter(|part| !part.starts_with("Source"));
+    let mut keys = BTreeSet::new();
+    for part in structs {
+        let name = &part[..part.find(' ').unwrap()];
+        let prefix = TABLES.iter().find(|(known, _)| *known == name);
+        let (_, prefix) = prefix.unwrap_or_else(|| panic!("{name}: a new table needs its line in tests/suite/jobs.rs"));
+        let body = &part[..part.find("\n}").unwrap()];
+        let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
+        keys.extend(fields.map(|(field, _)| format!("{prefix}{field}")));
+    }
+    keys
+}
+
+fn used_keys(job: &str, keys: &mut BTreeSet<String>) {
+    let table: toml::Table = job.parse().unwrap();
+    for (key, value) in table {
+        keys.insert(key.clone());
+        for (inner, value) in value.as_table().into_iter().flatten() {
+            keys.insert(format!("{key}.{inner}"));
+            if key == "priors" {
+                keys.extend(value.as_table().unwrap().keys().map(|k| format!("priors.*.{k}")));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_key_is_used_somewhere() {
+    let mut used = BTreeSet::new();
+    used_keys(MAXIMAL, &mut used);
+    for job in shipped_jobs() {
+        used_keys(&std::fs::read_to_string(job).unwrap(), &mut used);
+    }
+    let known = known_keys();
+    assert!(known.len() > 40, "{known:?}");
+    let missing: Vec<&String> = known.difference(&used).collect();
+    assert!(missing.is_empty(), "no job shows these keys: {missing:?}");
+}
+
+#[test]
+fn a_job_with_every_key_and_one_with_none_to_spare_run_to_their_end() {
+    let folder = folder();
+    for (name, job, output) in [("maximal", MAXIMAL, "elsewhere.h5"), ("minimal", MINIMAL, "minimal.h5")] {
+        std::fs::write(folder.path().join(format!("jobs/{name}.toml")), job).unwrap();
+        let said = succeed(folder.path(), &["run", &format!("jobs/{name}.toml")]);
+        assert!(said.starts_with(&format!("{output}\n")), "{said}");
+        assert!(folder.path().join(output).is_file());
+        assert!(succeed(folder.path(), &["digest", output]).starts_with("inference "));
+    }
+    // A job says what is inferred, not where it stands: the same one from another folder has the same digest.
+    let moved = folder.path().join("moved");
+    std::fs::create_dir(&moved).unwrap();
+    std::fs::copy(folder.path().join("jobs/minimal.toml"), moved.join("renamed.toml")).unwrap();
+    assert!(nicho(&moved, &["run", "renamed.toml", "-o", "x.h5"]).output().unwrap().status.success());
+    assert_eq!(succeed(&moved, &["digest", "x.h5"]), succeed(folder.path(), &["digest", "minimal.h5"]));
+}
