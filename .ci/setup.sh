@@ -10,6 +10,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
 setup=$target/setup
 features=
+[[ -t 2 ]] || export CARGO_TERM_QUIET=true # cargo's progress is for a person who watches
 mkdir -p "$setup"
 
 say() { printf '[set-up] %s\n' "$*" >&2; }
