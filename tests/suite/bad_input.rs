@@ -111,7 +111,7 @@ fn observations() {
     table("table_unknown_column", "id,fit_role,group,endpoint", "id,fit_role,group,end_point");
     table("table_id_twice", "mcyr_km_30,fit", "mcyr_km_18,fit");
     table("table_too_few_fields", "mcyr_km_18,fit,response,mcyr,", "mcyr_km_18,fit,response,");
-    table("table_month_not_visited", "chr_ever_30,fit,response,chr,ever,,30,", "chr_ever_30,fit,response,chr,ever,,30.5,");
+    table("table_month_not_visited", "is1,at,ccyr@6,6,", "is1,at,ccyr@7,7,");
 }
 
 #[test]
