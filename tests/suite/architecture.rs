@@ -33,7 +33,7 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("pulp", &["integrate", "model/cml"]),
     ("rand_xoshiro", &["rng"]),
     ("serde", &["job", "population"]),
-    ("serde_json", &["job", "store", "verbs"]),
+    ("serde_json", &["job", "report", "store", "verbs"]),
     ("sha2", &["store", "trial"]),
     ("signal_hook", &["verbs"]),
     ("strsim", &["trial"]),

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Said, folder, nicho, say, succeed};
+use crate::support::{Said, folder, left_out, nicho, say, succeed};
 
 /// Compares exit code and standard error with the snapshot.
 fn snapshot(name: &str, said: &Said) {
@@ -218,7 +218,7 @@ impl Drop for Tiny {
 fn a_full_disk() {
     let folder = folder();
     let Some(_tiny) = Tiny::mount(folder.path().join("full"), 240) else {
-        println!("LEFT OUT: a_full_disk. It needs the right to mount a small tmpfs (root); a_file_that_may_not_grow goes on.");
+        left_out("a_full_disk", "no right to mount a small tmpfs (root has it); a_file_that_may_not_grow covers most of it");
         return;
     };
     let said = say(folder.path(), &["run", COIN, "-q", "-o", "full/coin.h5"]);
