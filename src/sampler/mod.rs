@@ -186,12 +186,12 @@ fn describe_failures(problem: &Problem, generation: usize, failed: &[(u64, Vec<f
         values.sort_by(f64::total_cmp);
         let at = |q: f64| values[((values.len() - 1) as f64 * q) as usize];
         place += &format!(
-            "  failed at {} = {:.4} (5 %) .. {:.4} (median) .. {:.4} (95 %) {}\n",
+            "  failed at {} = {:.4} (5 %) .. {:.4} (median) .. {:.4} (95 %){}\n",
             parameter.name,
             at(0.05),
             at(0.5),
             at(0.95),
-            parameter.unit
+            parameter.unit_after()
         );
     }
     Error::Failures { generation, failed: failed.len() as u64, simulated, budget: 100.0 * budget, reason, place }

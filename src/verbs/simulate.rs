@@ -61,7 +61,7 @@ fn parse(setting: &str, table: &[Parameter]) -> Result<(usize, f64)> {
     let number: f64 =
         value.trim().parse().map_err(|_| complain(format!("--set {setting}: '{value}' is not a number"), example()))?;
     if !(low..=high).contains(&number) {
-        let problem = format!("--set {setting}: outside the legal range [{low}, {high}] {}", table[index].unit);
+        let problem = format!("--set {setting}: outside the legal range [{low}, {high}]{}", table[index].unit_after());
         return Err(complain(problem, "give a value in the range".into()));
     }
     Ok((index, number))
