@@ -20,6 +20,13 @@ pub(super) fn headline(s: &Summary) -> String {
     format!("{text}.")
 }
 
+/// The opening comment of a job file, where it states its question, its data and its cost; `None` if there is none.
+pub(super) fn question(job_text: &str) -> Option<String> {
+    let lines: Vec<&str> = job_text.lines().map_while(|line| line.strip_prefix('#')).collect();
+    let text: Vec<&str> = lines.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    (!text.is_empty()).then(|| text.join("\n"))
+}
+
 /// The job in words.
 pub(super) fn facts(input: &Input<'_>, s: &Summary) -> Vec<(String, String)> {
     let header = input.store.header();
