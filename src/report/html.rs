@@ -65,8 +65,10 @@ fn asked(input: &Input<'_>, s: &Summary) -> String {
     let facts = sections::facts(input, s);
     let items: Vec<String> =
         facts.iter().map(|(term, text)| format!("<dt>{}</dt><dd>{}</dd>", escape(term), folded(&escape(text)))).collect();
-    let question = sections::question(&input.store.header().job_text);
-    let question = question.map(|text| format!("<p class=\"question\">{}</p>\n", escape(&text))).unwrap_or_default();
+    let question: String = sections::question(&input.store.header().job_text)
+        .iter()
+        .map(|paragraph| format!("<p>{}</p>\n", escape(paragraph)))
+        .collect();
     section("asked", "What was asked", &format!("{question}<dl class=\"facts\">{}</dl>\n", items.join("\n")))
 }
 
