@@ -169,6 +169,8 @@ fn a_run_is_reproduced_from_its_file_alone() {
 
 /// SIGKILL at random moments, from the first milliseconds to the end of the run, then `--resume`. The moments are random
 /// in earnest (a new seed each time, printed), because the schedule of a machine cannot be fixed anyway.
+///
+/// Planted: generations whose random numbers are counted from the start of the session. Seen: other digests.
 #[test]
 fn a_run_that_is_killed_and_resumed_gives_the_same_answer() {
     let folder = folder();
