@@ -14,7 +14,7 @@ fn python_readers_open_the_file() {
             "NICHO_PYTHON is not set; it names a Python with the packages of tests/python/requirements.txt (the test command \
              of the README makes one and sets it)",
         );
-        assert!(std::env::var_os("CI").is_none(), "CI leaves nothing out: set NICHO_PYTHON");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI leaves nothing out: set NICHO_PYTHON");
         return;
     };
     let folder = folder();
