@@ -49,7 +49,7 @@ pub enum Error {
     },
 
     /// A result file is damaged, or not one of ours.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}\n  fix: name a whole result file of nicho, or run its job again", path.display())]
     Store {
         /// The result file.
         path: PathBuf,
