@@ -27,7 +27,7 @@ pub enum Error {
     },
 
     /// A file or folder cannot be read or written.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {source}\n  fix: {}", path.display(), remedy(source.kind()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum Error {
     },
 
     /// A result file is damaged, or not one of ours.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}\n  fix: name a whole result file of nicho, or run its job again", path.display())]
     Store {
         /// The result file.
         path: PathBuf,
@@ -109,6 +109,22 @@ pub enum Error {
         /// Panic message.
         message: String,
     },
+}
+
+/// What helps against a refusal of the system.
+fn remedy(kind: std::io::ErrorKind) -> &'static str {
+    use std::io::ErrorKind;
+    match kind {
+        ErrorKind::NotFound => "check the path, or make the folder first; relative paths start in the current folder",
+        ErrorKind::NotADirectory => "a part of the path before the last is a file; name a folder",
+        ErrorKind::IsADirectory => "name a file, not a folder",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "name a path that you have the right to",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "make room or name another place; what is finished stands, and --resume goes on from there"
+        }
+        ErrorKind::InvalidData => "save it as UTF-8 text",
+        _ => "see to the system's reason, then try again; --resume goes on with a run",
+    }
 }
 
 impl Error {

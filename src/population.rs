@@ -175,7 +175,7 @@ pub struct Draws {
 pub struct Predictive {
     /// The draws.
     pub draws: Draws,
-    /// Simulated values, (draw, row); a draw whose simulation failed is a row of NaN.
+    /// Simulated values, (draw, row); NaN where a row could not be estimated, or the whole draw not be simulated.
     pub values: Array2<f64>,
 }
 

@@ -237,9 +237,11 @@ impl Source {
         toml::from_str(&self.text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
             let key = self.key_at(span.start);
-            let message = error.message().replace('`', "'");
-            let fix = unknown_key(&message, &key).unwrap_or_else(|| missing_or_type(&message));
-            self.error(span, &key, &message, &fix)
+            let message = in_words(&error.message().replace('`', "'"));
+            match unknown_key(&message, &key) {
+                Some((problem, fix)) => self.error(span, &key, &problem, &fix),
+                None => self.error(span, &key, &message, &missing_or_type(&message)),
+            }
         })
     }
 
@@ -261,8 +263,8 @@ impl Source {
         let header = self.text[..start].lines().rev().find(|l| l.trim_start().starts_with('['));
         let table = header.map(|l| l.trim().trim_matches(['[', ']']).to_string() + ".").unwrap_or_default();
         match line.split_once('=') {
+            _ if line.trim().is_empty() || line.trim_start().starts_with('#') => "job file".into(),
             Some((key, _)) => table + key.trim(),
-            None if line.trim().is_empty() => "job file".into(),
             None => table + line.trim(),
         }
     }
@@ -272,13 +274,34 @@ fn quoted(message: &str) -> Vec<&str> {
     message.split('\'').skip(1).step_by(2).collect()
 }
 
-fn unknown_key(message: &str, key: &str) -> Option<String> {
+/// A message of the parser in the words of a job file, not of its types.
+fn in_words(message: &str) -> String {
+    let words = [
+        ("expected usize", "expected a whole number, 0 or more"),
+        ("expected u64", "expected a whole number, 0 or more"),
+        ("expected f64", "expected a number"),
+        ("expected a string", "expected a text in quotes"),
+        ("expected a sequence", "expected a list"),
+        ("expected a map", "expected a table"),
+    ];
+    if let Some((head, _)) = message.split_once("expected struct ") {
+        return format!("{head}expected a table");
+    }
+    words.iter().fold(message.to_string(), |text, (from, to)| text.replace(from, to))
+}
+
+/// Problem and fix if the message is about an unknown key.
+fn unknown_key(message: &str, key: &str) -> Option<(String, String)> {
     let rest = message.strip_prefix("unknown field ")?;
     let names = quoted(rest);
     let (wrong, known) = names.split_first()?;
     let near = nearest(wrong, known.iter().copied());
-    let table = key.rsplit_once('.').map_or("the top level".into(), |(t, _)| format!("[{t}]"));
-    Some(format!("did you mean '{near}'? {table} knows: {}", known.join(", ")))
+    let table = match key.rsplit_once('.') {
+        Some(("priors", _)) => "a prior".into(),
+        Some((table, _)) => format!("[{table}]"),
+        None => "the top level".into(),
+    };
+    Some((format!("unknown key '{wrong}'"), format!("did you mean '{near}'? {table} knows: {}", known.join(", "))))
 }
 
 fn missing_or_type(message: &str) -> String {
@@ -286,8 +309,12 @@ fn missing_or_type(message: &str) -> String {
         format!("add the key {name}; `nicho check` on jobs/iris.toml shows a complete job")
     } else if message.contains("duplicate key") {
         "name it once".into()
+    } else if message.starts_with("invalid type") && message.ends_with("table") {
+        "open it as a table, as in [model] and, on the next line, name = \"cml\"".into()
     } else if message.starts_with("invalid type") {
         "write a value of the expected type: numbers without quotes, names and units in quotes".into()
+    } else if message.starts_with("invalid value") {
+        "give a value of the expected kind".into()
     } else {
         "mend the TOML syntax at this place".into()
     }

@@ -84,7 +84,10 @@ impl Job {
         for name in &self.definition.observations.get_ref().exclude {
             if !known.iter().any(|row| row.id == *name.get_ref()) {
                 let near = nearest(name.get_ref(), known.iter().map(|r| r.id.as_str()));
-                let fix = format!("did you mean '{near}'? Only rows whose fit_role is fit can be excluded");
+                let fix = match &self.table {
+                    Some(_) => format!("did you mean '{near}'? Only rows whose fit_role is fit can be excluded"),
+                    None => "name a table, as in file = \"data/iris.csv\"; without one there is nothing to exclude".into(),
+                };
                 let problem = format!("no fitted row is called '{}'", name.get_ref());
                 return Err(self.source.error(name.span(), "observations.exclude", &problem, &fix));
             }
@@ -150,7 +153,8 @@ impl Job {
             let index = find(name, &key)?;
             let (low, high) = table[index].range;
             if !(low..=high).contains(value.get_ref()) {
-                let problem = format!("{} is outside the legal range [{low}, {high}] {}", value.get_ref(), table[index].unit);
+                let unit = table[index].unit_after();
+                let problem = format!("{} is outside the legal range [{low}, {high}]{unit}", value.get_ref());
                 return Err(self.source.error(value.span(), &key, &problem, "move it into the range"));
             }
             base[index] = *value.get_ref();

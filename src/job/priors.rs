@@ -85,8 +85,8 @@ fn check_shape(name: &str, [x, y]: [f64; 2], parameter: &Parameter) -> Result<Ma
         if (low..=high).contains(&value) {
             return Ok(());
         }
-        let problem =
-            format!("{what} {value} is outside the legal range of {} [{low}, {high}] {}", parameter.name, parameter.unit);
+        let (name, unit) = (parameter.name, parameter.unit_after());
+        let problem = format!("{what} {value} is outside the legal range of {name} [{low}, {high}]{unit}");
         Err((problem, "move it into the range".to_string()))
     };
     match name {

@@ -30,6 +30,13 @@ pub struct Parameter {
     pub prior: Proposed,
 }
 
+impl Parameter {
+    /// The unit as it stands after a number, with the space before it; empty for a pure number.
+    pub fn unit_after(&self) -> String {
+        if self.unit == "-" { String::new() } else { format!(" {}", self.unit) }
+    }
+}
+
 /// A prior that a model proposes for one of its parameters; `Display` writes it in the syntax of a job file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Proposed {

@@ -7,21 +7,26 @@
 //! where `s̄` is the mean of the summaries over a few replicate simulations on common random numbers, so that the objective
 //! is a deterministic function, `d` the job's distance, and `c` is 1 for a distance that knows the errors of the observations (half its
 //! square is minus their normal log-likelihood), and the final tolerance otherwise.
-//! CMA-ES minimises it from each start; the second difference of `U` about the end gives the local curvature.
+//! CMA-ES minimises it from each start. The ends are judged on many more replicates than the search could afford, since a
+//! minimum found on frozen noise flatters itself: there the objective, the curvature (second differences of `U`) and the
+//! question whether two ends are one mode (no barrier between them) are decided.
 
 mod cmaes;
+mod objective;
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use argmin::core::{CostFunction, Error as ArgminError, Executor as Driver, State, TerminationReason, TerminationStatus};
+use argmin::core::{Executor as Driver, State, TerminationReason, TerminationStatus};
 
 use crate::density::{cholesky, covariance_towards, whiten};
-use crate::error::Result;
-use crate::exec::{Executor, Outcome, gather};
+use crate::error::{Error, Result};
+use crate::exec::Executor;
 use crate::population::{Generation, Mode, Run};
-use crate::rng::{Key, Purpose};
+use crate::rng::Purpose;
 use crate::sampler::Problem;
 use cmaes::{CmaEs, Search};
+use objective::{Interrupted, Objective};
 
 /// Settings of the refinement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,120 +41,18 @@ pub struct Refine {
 
 /// Word of the tree of randomness below which refinement lives; generations count upwards from 0 and never reach it.
 const BRANCH: u64 = u64::MAX - 1;
-/// Objective where the prior density is zero or the simulation fails: worse than anything, and still a number.
-const IMPOSSIBLE: f64 = 1e12;
 /// Width of the first search, in posterior standard deviations.
 const FIRST: f64 = 0.5;
 /// Width at which the search has converged, in posterior standard deviations.
 const LAST: f64 = 0.03;
-/// Step of the second difference that measures the curvature, in posterior standard deviations.
-const CURVATURE: f64 = 0.7;
-/// Modes nearer than this are one, in posterior standard deviations.
-const SAME: f64 = 1.0;
+/// The ends are judged on this many times the replicates of the search.
+const JUDGE: usize = 4;
+/// Two ends are one mode unless the objective rises by more than this above the higher end between them.
+const BARRIER: f64 = 1.0;
+/// Points between two ends at which a barrier is looked for.
+const BETWEEN: usize = 5;
 /// A cluster with less of the posterior weight gives no start.
 const LEAST_WEIGHT: f64 = 0.02;
-
-/// The objective in whitened coordinates: `u = centre + L x`, with the posterior covariance `L Lᵀ`.
-struct Objective<'a> {
-    problem: &'a Problem,
-    exec: &'a dyn Executor,
-    idle: &'a dyn Fn(u64) -> ControlFlow<()>,
-    /// Simulations of the modes before this one.
-    before: u64,
-    evaluations: &'a std::cell::Cell<u64>,
-    key: Key,
-    replicates: usize,
-    scale: f64,
-    centre: Vec<f64>,
-    factor: Vec<f64>,
-}
-
-impl Objective<'_> {
-    fn coordinates(&self, x: &[f64]) -> Vec<f64> {
-        let d = x.len();
-        (0..d).map(|i| self.centre[i] + (0..=i).map(|j| self.factor[i * d + j] * x[j]).sum::<f64>()).collect()
-    }
-
-    /// Mean summaries at each point, on common random numbers; `None` where a simulation fails.
-    fn means(&self, thetas: &[Vec<f64>]) -> Result<Option<Vec<Option<Vec<f64>>>>> {
-        let (m, r) = (self.problem.model.summaries().len(), self.replicates);
-        let (problem, key) = (self.problem, self.key);
-        let task = |id: u64, row: &mut [f64]| {
-            let (point, replicate) = (id as usize / r, id % r as u64);
-            match problem.simulate(&thetas[point], key.child(replicate), row) {
-                Ok(()) => Outcome::Kept,
-                Err(_) => Outcome::Failed,
-            }
-        };
-        let count = (thetas.len() * r) as u64;
-        let before = self.before + self.evaluations.get();
-        self.evaluations.set(self.evaluations.get() + count);
-        let rows = gather(self.exec, count, m, &task, &mut |done| (self.idle)(before + done))?;
-        let mean = |rows: &[Option<Vec<f64>>]| -> Option<Vec<f64>> {
-            let rows: Vec<&Vec<f64>> = rows.iter().map(Option::as_ref).collect::<Option<_>>()?;
-            Some((0..m).map(|k| rows.iter().map(|row| row[k]).sum::<f64>() / r as f64).collect())
-        };
-        Ok(rows.map(|rows| rows.chunks(r).map(mean).collect()))
-    }
-
-    fn values(&self, xs: &[&Vec<f64>]) -> Result<Option<Vec<f64>>> {
-        let us: Vec<Vec<f64>> = xs.iter().map(|x| self.coordinates(x)).collect();
-        let priors: Vec<f64> = us.iter().map(|u| self.problem.prior.ln_density_at(u)).collect();
-        let thetas: Vec<Vec<f64>> = us.iter().map(|u| self.problem.prior.natural(u)).collect();
-        let value = |mean: &Option<Vec<f64>>, ln_prior: f64| match mean {
-            Some(mean) if ln_prior > f64::NEG_INFINITY => {
-                let d = self.problem.distance.distance(mean) / self.scale;
-                (0.5 * d * d - ln_prior).min(IMPOSSIBLE)
-            }
-            _ => IMPOSSIBLE,
-        };
-        Ok(self.means(&thetas)?.map(|means| means.iter().zip(priors).map(|(m, p)| value(m, p)).collect()))
-    }
-
-    /// Standard deviation along each parameter, natural units, from second differences along the whitened axes.
-    fn curvature(&self, x: &[f64], at: f64) -> Result<Option<Vec<f64>>> {
-        let d = x.len();
-        let mut points = Vec::with_capacity(2 * d);
-        for axis in 0..d {
-            for side in [-CURVATURE, CURVATURE] {
-                let mut point = x.to_vec();
-                point[axis] += side;
-                points.push(point);
-            }
-        }
-        let Some(values) = self.values(&points.iter().collect::<Vec<_>>())? else { return Ok(None) };
-        let second = |axis: usize| (values[2 * axis] - 2.0 * at + values[2 * axis + 1]) / (CURVATURE * CURVATURE);
-        let u = self.coordinates(x);
-        let sd = |i: usize| {
-            let variance: f64 = (0..=i).map(|j| self.factor[i * d + j].powi(2) / second(j).max(0.0)).sum();
-            let marginal = &self.problem.prior.0[i];
-            let half = 0.5e-3;
-            // Delta method: the slope of natural units over the coordinate.
-            let slope = (marginal.natural(u[i] + half) - marginal.natural(u[i] - half)) / (2.0 * half);
-            if variance.is_finite() { variance.sqrt() * slope } else { f64::NAN }
-        };
-        Ok(Some((0..d).map(sd).collect()))
-    }
-}
-
-/// The watcher asked to stop; travels through argmin as an error.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-struct Interrupted;
-
-impl CostFunction for Objective<'_> {
-    type Param = Vec<f64>;
-    type Output = f64;
-
-    fn cost(&self, x: &Vec<f64>) -> Result<f64, ArgminError> {
-        Ok(self.bulk_cost(&[x])?[0])
-    }
-
-    fn bulk_cost<P: std::borrow::Borrow<Vec<f64>>>(&self, xs: &[P]) -> Result<Vec<f64>, ArgminError> {
-        let xs: Vec<&Vec<f64>> = xs.iter().map(std::borrow::Borrow::borrow).collect();
-        self.values(&xs)?.ok_or_else(|| Interrupted.into())
-    }
-}
 
 /// Polishes the modes of the last generation. `idle` is told how many simulations are done; `None` if it broke it off.
 ///
@@ -169,32 +72,35 @@ pub fn refine(
     let twice = covariance_towards(d, &u, &last.weights(), &vec![true; last.len()]);
     let half: Vec<f64> = twice.iter().map(|c| 0.5 * c).collect();
     let diagonal = || (0..d * d).map(|k| if k / d == k % d { half[k].max(1e-18).sqrt() } else { 0.0 }).collect();
-    let factor = cholesky(d, &half).unwrap_or_else(diagonal);
+    let objective = Objective {
+        problem,
+        exec,
+        idle,
+        evaluations: Cell::new(0),
+        key: problem.key.child(BRANCH),
+        replicates: settings.replicates,
+        scale: if problem.distance.scale().is_some() { 1.0 } else { last.tolerance.max(1e-12) },
+        factor: cholesky(d, &half).unwrap_or_else(diagonal),
+    };
+    let points: Vec<Vec<f64>> = u.chunks_exact(d).map(|row| whiten(&objective.factor, row)).collect();
     let mut modes: Vec<(Vec<f64>, Mode)> = Vec::new();
-    let mut before = 0;
-    for (number, (start, weight)) in starts(d, &u, &factor, last, settings.modes).into_iter().enumerate() {
-        let evaluations = std::cell::Cell::new(0);
-        let objective = Objective {
-            problem,
-            exec,
-            idle,
-            before,
-            evaluations: &evaluations,
-            key: problem.key.child(BRANCH),
-            replicates: settings.replicates,
-            scale: if problem.distance.scale().is_some() { 1.0 } else { last.tolerance.max(1e-12) },
-            centre: u[start * d..(start + 1) * d].to_vec(),
-            factor: factor.clone(),
-        };
-        let Some((shift, mut mode)) = polish(settings, &objective, number as u64)? else { return Ok(None) };
+    for (number, (start, weight)) in starts(&points, last, settings.modes).into_iter().enumerate() {
+        let before = objective.evaluations.get();
+        let Some((x, mut mode)) = polish(settings, &objective, &points[start], number as u64)? else { return Ok(None) };
         mode.weight = weight;
-        mode.evaluations = evaluations.get();
-        before += mode.evaluations;
-        let place = whiten(&factor, &objective.coordinates(&shift));
-        let twin = modes.iter_mut().find(|(other, _)| distance(other, &place) < SAME);
+        mode.evaluations = objective.evaluations.get() - before;
+        let Some(twin) = same_mode(&objective, &x, &mode, &modes)? else { return Ok(None) };
         match twin {
-            Some((_, known)) => known.weight += weight,
-            None => modes.push((place, mode)),
+            None => modes.push((x, mode)),
+            Some(k) => {
+                mode.weight += modes[k].1.weight;
+                mode.evaluations += modes[k].1.evaluations;
+                if mode.objective < modes[k].1.objective {
+                    modes[k] = (x, mode);
+                } else {
+                    (modes[k].1.weight, modes[k].1.evaluations) = (mode.weight, mode.evaluations);
+                }
+            }
         }
     }
     let mut modes: Vec<Mode> = modes.into_iter().map(|(_, mode)| mode).collect();
@@ -202,21 +108,34 @@ pub fn refine(
     Ok(Some(modes))
 }
 
-/// Minimises from one start; the end in whitened coordinates about the start, and the mode.
-fn polish(settings: Refine, objective: &Objective<'_>, number: u64) -> Result<Option<(Vec<f64>, Mode)>> {
-    let d = objective.centre.len();
+/// Index of a known mode from which no barrier parts this end; the outer `None` if the watcher broke it off.
+fn same_mode(objective: &Objective<'_>, x: &[f64], mode: &Mode, known: &[(Vec<f64>, Mode)]) -> Result<Option<Option<usize>>> {
+    for (k, (other, its)) in known.iter().enumerate() {
+        let at = |i: usize| (i + 1) as f64 / (BETWEEN + 1) as f64;
+        let path: Vec<Vec<f64>> = (0..BETWEEN).map(|i| x.iter().zip(other).map(|(a, b)| a + at(i) * (b - a)).collect()).collect();
+        let path: Vec<&[f64]> = path.iter().map(Vec::as_slice).collect();
+        let Some(values) = objective.values(&path, objective.replicates * JUDGE)? else { return Ok(None) };
+        let highest = values.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        if highest <= mode.objective.max(its.objective) + BARRIER {
+            return Ok(Some(Some(k)));
+        }
+    }
+    Ok(Some(None))
+}
+
+/// Minimises from one start; the end in whitened coordinates, and the mode.
+fn polish(settings: Refine, objective: &Objective<'_>, start: &[f64], number: u64) -> Result<Option<(Vec<f64>, Mode)>> {
+    let d = start.len();
     let each = ((CmaEs::offspring(d) + 1) * settings.replicates) as u64;
     let rng = objective.key.child(u64::MAX - number).stream(Purpose::Refine);
-    let origin = vec![0.0; d];
-    let Some(start) = objective.values(&[&origin])? else { return Ok(None) };
-    let driver = Driver::new(Borrowed(objective), CmaEs::new(d, FIRST, LAST, rng))
-        .configure(|state: Search| state.param(origin).max_iters((settings.simulations / each).max(1)))
+    let driver = Driver::new(objective, CmaEs::new(d, FIRST, LAST, rng))
+        .configure(|state: Search| state.param(start.to_vec()).max_iters((settings.simulations / each).max(1)))
         .timer(false);
     let result = match driver.run() {
         Ok(result) => result,
         Err(error) if error.is::<Interrupted>() => return Ok(None),
         Err(error) => {
-            return Err(error.downcast::<crate::error::Error>().unwrap_or_else(|other| crate::error::Error::Usage {
+            return Err(error.downcast::<Error>().unwrap_or_else(|other| Error::Usage {
                 problem: format!("the optimiser stopped: {other}"),
                 fix: "report this with the job file".into(),
             }));
@@ -224,16 +143,16 @@ fn polish(settings: Refine, objective: &Objective<'_>, number: u64) -> Result<Op
     };
     let state = result.state();
     let Some(x) = state.get_best_param().cloned() else { return Ok(None) };
-    let value = state.get_best_cost();
-    let theta = objective.problem.prior.natural(&objective.coordinates(&x));
-    let Some(means) = objective.means(std::slice::from_ref(&theta))? else { return Ok(None) };
-    let Some(curvature_sd) = objective.curvature(&x, value)? else { return Ok(None) };
+    let replicates = settings.replicates * JUDGE;
+    let Some(values) = objective.values(&[start, &x], replicates)? else { return Ok(None) };
+    let Some(distances) = objective.distances(&[&x], replicates)? else { return Ok(None) };
+    let Some(curvature_sd) = objective.curvature(&x, values[1], replicates)? else { return Ok(None) };
     let converged = TerminationStatus::Terminated(TerminationReason::SolverConverged);
     let mode = Mode {
-        theta,
-        objective: value,
-        distance: means[0].as_ref().map_or(f64::NAN, |mean| objective.problem.distance.distance(mean)),
-        start: start[0],
+        theta: objective.theta(&x),
+        objective: values[1],
+        distance: distances[0].unwrap_or(f64::NAN),
+        start: values[0],
         weight: 0.0,
         evaluations: 0,
         converged: *state.get_termination_status() == converged,
@@ -242,27 +161,11 @@ fn polish(settings: Refine, objective: &Objective<'_>, number: u64) -> Result<Op
     Ok(Some((x, mode)))
 }
 
-/// argmin owns its problem; this lends it ours.
-struct Borrowed<'a, 'b>(&'a Objective<'b>);
-
-impl CostFunction for Borrowed<'_, '_> {
-    type Param = Vec<f64>;
-    type Output = f64;
-
-    fn cost(&self, x: &Vec<f64>) -> Result<f64, ArgminError> {
-        self.0.cost(x)
-    }
-
-    fn bulk_cost<P: std::borrow::Borrow<Vec<f64>>>(&self, xs: &[P]) -> Result<Vec<f64>, ArgminError> {
-        self.0.bulk_cost(xs)
-    }
-}
-
 /// Clusters of the weighted particles by quick shift (Vedaldi and Soatto 2008): each particle points to the nearest one of
 /// higher density; a particle with none within reach is the peak of a cluster. Returns the peaks and the posterior weight
 /// of their clusters, heaviest first, at most `count`, always at least one.
-fn starts(d: usize, u: &[f64], factor: &[f64], last: &Generation, count: usize) -> Vec<(usize, f64)> {
-    let points: Vec<Vec<f64>> = u.chunks_exact(d).map(|row| whiten(factor, row)).collect();
+fn starts(points: &[Vec<f64>], last: &Generation, count: usize) -> Vec<(usize, f64)> {
+    let d = points.first().map_or(1, Vec::len);
     let weights = last.weights();
     let w = weights.as_slice();
     // Silverman's width for a normal in d dimensions, on the effective number of particles.
@@ -300,4 +203,80 @@ fn starts(d: usize, u: &[f64], factor: &[f64], last: &Generation, count: usize) 
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::density::{Marginal, Prior};
+    use crate::distance::euclidean::Euclidean;
+    use crate::model::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
+    use crate::population::Run;
+    use crate::rng::Key;
+    use crate::sampler::{
+        self, Progress, Watch,
+        smc::{Schedule, Smc},
+    };
+
+    /// `y = shape(x) + 0.05 z` with one parameter `x`.
+    struct Curve(fn(f64) -> f64, [Parameter; 1], [Summary; 1]);
+
+    impl Model for Curve {
+        fn parameters(&self) -> &[Parameter] {
+            &self.1
+        }
+        fn summaries(&self) -> &[Summary] {
+            &self.2
+        }
+        fn simulate(&self, theta: &[f64], key: Key, out: &mut dyn Stages) -> Result<(), Unsimulable> {
+            let y = [self.0(theta[0]) + 0.05 * key.stream(Purpose::Simulate).normal()];
+            let _ = out.stage(&y, &y);
+            Ok(())
+        }
+    }
+
+    struct Quiet;
+    impl Watch for Quiet {
+        fn progress(&mut self, _: &Progress) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+        fn generation(&mut self, _: &Run) {}
+    }
+
+    fn modes_of(shape: fn(f64) -> f64) -> Vec<Mode> {
+        let range = (-10.0, 10.0);
+        let parameter = Parameter { name: "x", unit: "-", meaning: "", default: 0.0, range, source: "", prior: Proposed::Fixed };
+        let model = Curve(shape, [parameter], [Summary { name: "y".into(), unit: "-".into() }]);
+        let problem = Problem {
+            key: Key::root(3),
+            model: Box::new(model),
+            base: vec![0.0],
+            free: vec![0],
+            prior: Prior(vec![Marginal::Uniform { lower: -3.0, upper: 3.0 }]),
+            distance: Box::new(Euclidean::new(vec![1.0], vec![1.0], vec![1.0], 2.0).unwrap()),
+        };
+        let smc = Smc {
+            population: 400,
+            schedule: Schedule::List(vec![1.0, 0.3, 0.1]),
+            tolerance: 0.0,
+            acceptance_rate: 0.0,
+            simulations: 1_000_000,
+            generations: 10,
+            failures: 0.1,
+        };
+        let (exec, mut run) = (crate::exec::open(2), Run::default());
+        sampler::infer(&smc, &problem, &mut run, exec.as_ref(), &mut Quiet, &mut |_| Ok(())).unwrap();
+        let settings = Refine { modes: 4, simulations: 4000, replicates: 4 };
+        refine(settings, &problem, &run, exec.as_ref(), &|_| ControlFlow::Continue(())).unwrap().unwrap()
+    }
+
+    #[test]
+    fn two_modes_are_found_where_there_are_two_and_one_where_there_is_one() {
+        let mut two: Vec<f64> = modes_of(|x| x * x).iter().map(|m| m.theta[0]).collect();
+        two.sort_by(f64::total_cmp);
+        assert!(two.len() == 2 && (two[0] + 1.0).abs() < 0.05 && (two[1] - 1.0).abs() < 0.05, "{two:?}");
+        let one = modes_of(|x| x);
+        assert!(one.len() == 1 && (one[0].theta[0] - 1.0).abs() < 0.05, "{one:?}");
+        assert!(one[0].curvature_sd[0].is_finite() && (one[0].weight - 1.0).abs() < 1e-9);
+    }
 }

@@ -54,11 +54,22 @@ fn section(id: &str, title: &str, body: &str) -> String {
     format!("<section id=\"{id}\">\n<h2>{title}</h2>\n{body}</section>\n")
 }
 
+/// A long text behind a summary of its length.
+fn folded(text: &str) -> String {
+    const LONG: usize = 400;
+    let items = text.split(", ").count();
+    if text.len() < LONG { text.into() } else { format!("<details><summary>{items} values</summary>{text}</details>") }
+}
+
 fn asked(input: &Input<'_>, s: &Summary) -> String {
     let facts = sections::facts(input, s);
     let items: Vec<String> =
-        facts.iter().map(|(term, text)| format!("<dt>{}</dt><dd>{}</dd>", escape(term), escape(text))).collect();
-    section("asked", "What was asked", &format!("<dl class=\"facts\">{}</dl>\n", items.join("\n")))
+        facts.iter().map(|(term, text)| format!("<dt>{}</dt><dd>{}</dd>", escape(term), folded(&escape(text)))).collect();
+    let question: String = sections::question(&input.store.header().job_text)
+        .iter()
+        .map(|paragraph| format!("<p>{}</p>\n", escape(paragraph)))
+        .collect();
+    section("asked", "What was asked", &format!("{question}<dl class=\"facts\">{}</dl>\n", items.join("\n")))
 }
 
 fn verdict(s: &Summary) -> String {

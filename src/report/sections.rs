@@ -20,6 +20,24 @@ pub(super) fn headline(s: &Summary) -> String {
     format!("{text}.")
 }
 
+/// The opening comment of a job file, where it states its question, its data and its cost, a string for each paragraph. A
+/// paragraph begins after an empty line or with a word that ends in a colon.
+pub(super) fn question(job_text: &str) -> Vec<String> {
+    let mut paragraphs: Vec<String> = Vec::new();
+    let mut fresh = true;
+    for line in job_text.lines().map_while(|line| line.strip_prefix('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        fresh |= words.first().is_some_and(|word| word.ends_with(':'));
+        match paragraphs.last_mut() {
+            _ if words.is_empty() => {}
+            Some(last) if !fresh => *last = format!("{last} {}", words.join(" ")),
+            _ => paragraphs.push(words.join(" ")),
+        }
+        fresh = words.is_empty();
+    }
+    paragraphs
+}
+
 /// The job in words.
 pub(super) fn facts(input: &Input<'_>, s: &Summary) -> Vec<(String, String)> {
     let header = input.store.header();

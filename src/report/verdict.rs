@@ -203,7 +203,14 @@ fn skill(t: &Totals) -> Option<Finding> {
             )
         })
         .collect();
-    let level = if known.iter().any(|(_, s)| s.skill < 0.0) { Level::Warning } else { Level::Good };
+    // A sum can be carried by a few rows: a forecast that is better only there is no good one.
+    let level = if known.iter().any(|(_, s)| s.skill < 0.0) {
+        Level::Warning
+    } else if known.iter().any(|(_, s)| s.median < 0.0) {
+        Level::Note
+    } else {
+        Level::Good
+    };
     let text = format!("Summed over held-out rows the error (CRPS) is {}.", phrases.join("; "));
     Some(Finding { level, about: "Skill", text })
 }

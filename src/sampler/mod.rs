@@ -55,14 +55,19 @@ impl Problem {
     /// # Errors
     /// [`Unsimulable`] if the model says so, or if a summary is not finite.
     pub fn simulate(&self, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
-        simulate(self.model.as_ref(), &self.full(theta), key, out)
+        simulate(self.model.as_ref(), &self.full(theta), key, out)?;
+        match out.iter().position(|x| !x.is_finite()) {
+            None => Ok(()),
+            Some(k) => Err(Unsimulable(format!("{} cannot be estimated: no patient is left", self.model.summaries()[k].name))),
+        }
     }
 }
 
-/// Simulates `model` at the full vector `theta` to the end and writes the summaries into `out`.
+/// Simulates `model` at the full vector `theta` to the end and writes the summaries into `out`; NaN where one cannot be
+/// estimated.
 ///
 /// # Errors
-/// [`Unsimulable`] if the model says so, or if a summary is not finite.
+/// [`Unsimulable`] if the model says so.
 pub fn simulate(model: &dyn Model, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
     /// Takes the last stage.
     struct Last<'a>(&'a mut [f64]);
@@ -73,11 +78,7 @@ pub fn simulate(model: &dyn Model, theta: &[f64], key: Key, out: &mut [f64]) -> 
         }
     }
     out.fill(f64::NAN);
-    model.simulate(theta, key, &mut Last(out))?;
-    match out.iter().position(|x| !x.is_finite()) {
-        None => Ok(()),
-        Some(k) => Err(Unsimulable(format!("summary {} is not finite", model.summaries()[k].name))),
-    }
+    model.simulate(theta, key, &mut Last(out))
 }
 
 /// How far a generation has come; shown to the user, never used for a result.
@@ -164,7 +165,7 @@ pub fn infer(
 }
 
 /// Says where in parameter space simulations fail, and why: a line per parameter with the range of the failed points
-/// within the range of all.
+/// beside that of the prior.
 fn describe_failures(problem: &Problem, generation: usize, failed: &[(u64, Vec<f64>)], simulated: u64, budget: f64) -> Error {
     let mut reasons: Vec<(String, usize)> = Vec::new();
     let mut out = vec![0.0; problem.model.summaries().len()];
@@ -180,18 +181,20 @@ fn describe_failures(problem: &Problem, generation: usize, failed: &[(u64, Vec<f
     }
     let reason = reasons.iter().max_by_key(|(_, count)| *count).map_or("the distance is not finite".into(), |(r, _)| r.clone());
     let mut place = String::new();
-    for (k, &index) in problem.free.iter().enumerate() {
-        let parameter = &problem.model.parameters()[index];
-        let mut values: Vec<f64> = failed.iter().map(|(_, theta)| theta[k]).collect();
+    let range = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);
         let at = |q: f64| values[((values.len() - 1) as f64 * q) as usize];
+        format!("{:.4} .. {:.4} .. {:.4}", at(0.05), at(0.5), at(0.95))
+    };
+    let mut rng = problem.key.stream(crate::rng::Purpose::Pilot);
+    for (k, &index) in problem.free.iter().enumerate() {
+        let parameter = &problem.model.parameters()[index];
         place += &format!(
-            "  failed at {} = {:.4} (5 %) .. {:.4} (median) .. {:.4} (95 %) {}\n",
+            "  {}{}: failed at {}, prior {} (5, 50, 95 %)\n",
             parameter.name,
-            at(0.05),
-            at(0.5),
-            at(0.95),
-            parameter.unit
+            parameter.unit_after(),
+            range(failed.iter().map(|(_, theta)| theta[k]).collect()),
+            range((0..1000).map(|_| problem.prior.0[k].draw(&mut rng)).collect()),
         );
     }
     Error::Failures { generation, failed: failed.len() as u64, simulated, budget: 100.0 * budget, reason, place }

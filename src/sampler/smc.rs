@@ -47,8 +47,9 @@ pub struct Smc {
 /// Fall of the tolerance, as a share, below which it counts as stalled.
 const LEAST_FALL: f64 = 1e-6;
 /// Optimal step of a random walk in units of standard deviations over √d (Roberts, Gelman and Gilks 1997, Ann Appl Probab
-/// 7:110). Above three dimensions the kernel is shrunk to it: with the whole covariance the mixture is √3 as wide as its
-/// target in every direction, and for normal shapes the effective sample size falls by a factor 1.34 a dimension.
+/// 7:110). Filippi's covariance, about twice that of the target, is multiplied by `WALK² / d` where that is below 1: the
+/// whole of it proposes ever farther outside the target as dimension grows. Half of this, the optimum for acceptance,
+/// leaves weights with heavy tails: it made posterior variances of 1000 particles in eight dimensions a few per cent low.
 const WALK: f64 = 2.38;
 /// Simulations before the failure budget is looked at.
 const FAILURES_FROM: u64 = 100;
@@ -96,7 +97,7 @@ fn kernel(problem: &Problem, last: &Generation, tolerance: f64) -> Kernel {
         // Too few to give a covariance: aim at all.
         target.fill(true);
     }
-    let scale = (WALK * WALK / (2.0 * d as f64)).min(1.0);
+    let scale = (WALK * WALK / d as f64).min(1.0);
     let covariance: Vec<f64> = covariance_towards(d, &u, &weights, &target).iter().map(|c| scale * c).collect();
     Kernel::new(d, u, &weights, &covariance)
 }

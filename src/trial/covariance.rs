@@ -245,7 +245,7 @@ mod tests {
         };
         let big = cohort(100_000, root.child(0));
         let mut truth = vec![0.0; m];
-        estimator.estimate(&big, &mut truth).unwrap();
+        estimator.estimate(&big, &mut truth);
         let marrow_24 = big.iter().filter(|h| h.found.ccyr & plan.by(24.0) != 0).count() as f64 / 1e5;
         let sizes: Vec<f64> = (0..m)
             .map(|i| match i {
@@ -265,7 +265,7 @@ mod tests {
         let mut squared = 0.0;
         for replicate in 1..=replicates {
             let mut out = vec![0.0; m];
-            estimator.estimate(&cohort(553, root.child(replicate)), &mut out).unwrap();
+            estimator.estimate(&cohort(553, root.child(replicate)), &mut out);
             let d = crate::distance::Distance::distance(&distance, &out);
             squared += d * d / replicates as f64;
             for i in 0..m {

@@ -11,7 +11,7 @@
 //!   the next marrow does not confirm is sampling noise.
 //!
 //! A share of an empty subgroup is 0: no patient showed it. A landmark curve without patients has no such reading;
-//! [`Estimator::estimate`] then answers with the id of the row, and the simulation counts as failed.
+//! the estimate is then NaN: a fit counts the simulation as failed, a prediction leaves the row out.
 
 use crate::error::Result;
 use crate::trial::history::{History, Plan};
@@ -23,7 +23,7 @@ use crate::trial::vocabulary::{Endpoint, Kind, Term, Word};
 #[derive(Clone, Debug)]
 pub struct Estimator {
     plan: Plan,
-    ids: Vec<String>,
+    rows: usize,
     shares: Vec<Share>,
     curves: Vec<Curve>,
     annuals: Vec<Annual>,
@@ -86,8 +86,7 @@ impl Estimator {
     /// # Errors
     /// A row lies after the horizon, or asks for the status at a month without a visit.
     pub fn new(rows: &[&Row], plan: &Plan) -> Result<Estimator> {
-        let ids = rows.iter().map(|row| row.id.clone()).collect();
-        let mut all = Estimator { plan: plan.clone(), ids, shares: Vec::new(), curves: Vec::new(), annuals: Vec::new() };
+        let mut all = Estimator { plan: plan.clone(), rows: rows.len(), shares: Vec::new(), curves: Vec::new(), annuals: Vec::new() };
         for (at, row) in rows.iter().enumerate() {
             all.check(row)?;
             all.add(at, row);
@@ -97,12 +96,12 @@ impl Estimator {
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.rows
     }
 
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.rows == 0
     }
 
     fn check(&self, row: &Row) -> Result<()> {
@@ -174,11 +173,8 @@ impl Estimator {
         }
     }
 
-    /// Writes the estimate of row *i* to `out[i]`, a number in [0, 1] (see the module for empty subgroups).
-    ///
-    /// # Errors
-    /// The id of a landmark row that has no patients.
-    pub fn estimate(&self, histories: &[History], out: &mut [f64]) -> std::result::Result<(), &str> {
+    /// Writes the estimate of row *i* to `out[i]`, a number in [0, 1], or NaN for a curve without patients.
+    pub fn estimate(&self, histories: &[History], out: &mut [f64]) {
         for share in &self.shares {
             out[share.row] = self.share(share, histories);
         }
@@ -187,13 +183,12 @@ impl Estimator {
             if curve.of.is_response() && curve.given.is_empty() {
                 self.response_curve(curve, histories, out);
             } else {
-                self.event_curve(curve, histories, &mut times, out)?;
+                self.event_curve(curve, histories, &mut times, out);
             }
         }
         for annual in &self.annuals {
             self.life_table(annual, histories, out);
         }
-        Ok(())
     }
 
     fn share(&self, share: &Share, histories: &[History]) -> f64 {
@@ -305,13 +300,7 @@ impl Estimator {
     }
 
     /// Kaplan-Meier of an event, or of a response with a condition, by sorted times.
-    fn event_curve(
-        &self,
-        curve: &Curve,
-        histories: &[History],
-        times: &mut Vec<(f64, bool)>,
-        out: &mut [f64],
-    ) -> std::result::Result<(), &str> {
+    fn event_curve(&self, curve: &Curve, histories: &[History], times: &mut Vec<(f64, bool)>, out: &mut [f64]) {
         times.clear();
         let all = histories.iter().filter(|history| meets(&curve.given, history));
         if curve.of.is_response() {
@@ -321,7 +310,8 @@ impl Estimator {
             times.extend(timed.filter(|(time, _)| *time > curve.start || curve.start == 0.0));
         }
         if times.is_empty() {
-            return Err(curve.reads.first().map_or("", |read| &self.ids[read.row]));
+            curve.reads.iter().for_each(|read| out[read.row] = f64::NAN);
+            return;
         }
         // Events before censorings of the same time.
         times.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
@@ -337,7 +327,6 @@ impl Estimator {
             }
             read.put(free, out);
         }
-        Ok(())
     }
 
     fn first_response(&self, curve: &Curve, history: &History) -> Option<(f64, bool)> {
@@ -432,7 +421,7 @@ mod tests {
         let table = Table::parse(&format!("{HEADER}{body}"), Path::new("t.csv")).unwrap();
         let estimator = Estimator::new(&table.fitted(), &plan()).map_err(|e| e.to_string())?;
         let mut out = vec![f64::NAN; estimator.len()];
-        estimator.estimate(histories, &mut out).map_err(str::to_string)?;
+        estimator.estimate(histories, &mut out);
         Ok(out)
     }
 
@@ -543,7 +532,7 @@ mod tests {
         // Loss among those in CCyR and MMR at 12, still on treatment: patients 0, 1, 2; 0 loses at 18, censored otherwise.
         // Not MMR at 12: event at 15 of two.
         close(&all(rows, &cohort).unwrap(), &[0.5, 0.5, 1.0 / 3.0, 1.0 / 6.0, 1.0]);
-        assert_eq!(all("efs,km_survival,mmr@12,24", &cohort[3..4]), Err("r0".to_string()));
+        assert!(all("efs,km_survival,mmr@12,24", &cohort[3..4]).unwrap()[0].is_nan());
         assert_eq!(all("mmr,at,ccyr@3,3", &cohort[3..4]), Ok(vec![0.0]));
     }
 

@@ -81,6 +81,8 @@ pub struct Show<'a> {
     generation: (usize, Instant),
     /// Acceptance rates of the finished generations after the first, for the ETA.
     rates: Vec<f64>,
+    /// Effective sample size of the last finished generation.
+    ess: Option<f64>,
     /// Simulations a second, smoothed.
     speed: f64,
     budget: Budget,
@@ -112,7 +114,7 @@ impl<'a> Show<'a> {
             shown.clone_from(&bar);
         }
         let now = Instant::now();
-        Show { session, bar, line: now, generation: (0, now), rates: vec![], speed: 0.0, budget }
+        Show { session, bar, line: now, generation: (0, now), rates: vec![], ess: None, speed: 0.0, budget }
     }
 
     /// Seconds to the end of the run if the acceptance rate goes on falling as it fell.
@@ -150,9 +152,10 @@ impl<'a> Show<'a> {
             self.speed = progress.simulated as f64 / elapsed;
         }
         let rate = 100.0 * progress.accepted as f64 / progress.simulated.max(1) as f64;
+        let ess = self.ess.map_or("-".into(), |ess| format!("{ess:.0}"));
         let eta = self.eta(progress).map_or("?".into(), clock);
         format!(
-            "generation {} tolerance {:.3} acceptance {rate:.1} % failed {} {:.0} sim/s ETA ~{eta}",
+            "generation {} tolerance {:.3} acceptance {rate:.1} % ESS {ess} failed {} {:.0} sim/s ETA ~{eta}",
             progress.generation, progress.tolerance, progress.failed, self.speed
         )
     }
@@ -206,6 +209,7 @@ impl Watch for Show<'_> {
 
     fn generation(&mut self, run: &Run) {
         let Some(last) = run.last() else { return };
+        self.ess = Some(last.weights().ess());
         if run.generations.len() > 1 {
             self.rates.push(last.acceptance_rate());
         }

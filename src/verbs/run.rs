@@ -151,6 +151,10 @@ fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> 
         }
         return Store::create(path, header);
     }
+    if path.is_dir() {
+        let fix = format!("name a file, as in -o {}", path.join("run.h5").display());
+        return Err(Error::Output { path: path.into(), problem: "is a folder".into(), fix });
+    }
     let there = match Store::open(path) {
         Ok(store) => store,
         Err(error) => {

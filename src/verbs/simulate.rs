@@ -39,10 +39,14 @@ pub fn simulate(file: &Path, settings: &[String], replicate: u64, csv: bool) -> 
         println!("{:<34} {:<9} {:>6} {:>10} {:>10} {:>8}", "row", "role", "month", "simulated", "observed", "se");
     }
     for (row, value) in rows.iter().zip(&out) {
+        // A row without patients has no estimate: empty in CSV, a dash in the table.
+        let known = value.is_finite();
         if csv {
+            let value = if known { value.to_string() } else { String::new() };
             println!("{},{},{},{value},{},{}", row.id, row.role, row.month, row.value, row.se);
         } else {
-            println!("{:<34} {:<9} {:>6} {value:>10.4} {:>10.4} {:>8.4}", row.id, row.role, row.month, row.value, row.se);
+            let value = if known { format!("{value:.4}") } else { "-".into() };
+            println!("{:<34} {:<9} {:>6} {value:>10} {:>10.4} {:>8.4}", row.id, row.role, row.month, row.value, row.se);
         }
     }
     Ok(())
@@ -61,7 +65,7 @@ fn parse(setting: &str, table: &[Parameter]) -> Result<(usize, f64)> {
     let number: f64 =
         value.trim().parse().map_err(|_| complain(format!("--set {setting}: '{value}' is not a number"), example()))?;
     if !(low..=high).contains(&number) {
-        let problem = format!("--set {setting}: outside the legal range [{low}, {high}] {}", table[index].unit);
+        let problem = format!("--set {setting}: outside the legal range [{low}, {high}]{}", table[index].unit_after());
         return Err(complain(problem, "give a value in the range".into()));
     }
     Ok((index, number))

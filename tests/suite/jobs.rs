@@ -144,7 +144,7 @@ fn a_job_with_every_key_and_one_with_none_to_spare_run_to_their_end() {
     for (name, job, output) in [("maximal", MAXIMAL, "elsewhere.h5"), ("minimal", MINIMAL, "minimal.h5")] {
         std::fs::write(folder.path().join(format!("jobs/{name}.toml")), job).unwrap();
         let said = succeed(folder.path(), &["run", &format!("jobs/{name}.toml")]);
-        assert!(said.starts_with(&format!("{output}\n")), "{said}");
+        assert!(said.contains(output), "{said}");
         assert!(folder.path().join(output).is_file());
         assert!(succeed(folder.path(), &["digest", output]).starts_with("inference "));
     }

@@ -66,8 +66,8 @@ fn delayed(job: &Path, population: usize, threads: usize) -> (Run, String) {
     (run, digest)
 }
 
-/// Planted: feeding the sink arrivals as they come, which accepts whoever finishes first, gives other particles on two
-/// threads at once, and other ones each time.
+/// Planted: a sink that is fed arrivals as they come, so that whoever finishes first is accepted. Seen: "coin.toml on 2
+/// threads: another run".
 #[test]
 fn threads_and_their_speed_do_not_matter() {
     for (job, population) in [("jobs/coin.toml", 300), ("jobs/iris-smoke.toml", 40)] {
@@ -82,9 +82,8 @@ fn threads_and_their_speed_do_not_matter() {
     }
 }
 
-/// A trial that takes longer the larger its parameter is must not lose to faster ones. The first acceptances by id are a
-/// function of the seed; what finishes first is not, and would move the mean: with the bug of the test before, by
-/// a third of a posterior standard deviation.
+/// A trial that takes longer where its parameter is large must not lose to faster ones: the first acceptances by id are a
+/// function of the seed, what finishes first is not. Seen to fail on the bug of the test before.
 #[test]
 fn slow_trials_are_not_at_a_disadvantage() {
     struct Slow(Box<dyn Model>);
@@ -170,6 +169,8 @@ fn a_run_is_reproduced_from_its_file_alone() {
 
 /// SIGKILL at random moments, from the first milliseconds to the end of the run, then `--resume`. The moments are random
 /// in earnest (a new seed each time, printed), because the schedule of a machine cannot be fixed anyway.
+///
+/// Planted: generations whose random numbers are counted from the start of the session. Seen: other digests.
 #[test]
 fn a_run_that_is_killed_and_resumed_gives_the_same_answer() {
     let folder = folder();

@@ -86,7 +86,7 @@ impl Model for Cml {
     fn simulate(&self, theta: &[f64], key: Key, out: &mut dyn Stages) -> Result<(), Unsimulable> {
         let histories = self.histories(theta, key)?;
         let mut rows = vec![0.0; self.summaries.len()];
-        self.estimator.estimate(&histories, &mut rows).map_err(|row| Unsimulable(format!("no patient is left for row {row}")))?;
+        self.estimator.estimate(&histories, &mut rows);
         let _ = out.stage(&rows, &rows);
         Ok(())
     }
