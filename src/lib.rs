@@ -26,7 +26,7 @@
 //! }
 //!
 //! let job = Job::load("jobs/coin.toml".as_ref())?;
-//! let (problem, executor) = (job.problem()?, exec::open(2));
+//! let (problem, executor) = (job.problem()?, exec::open(2)?);
 //! let mut run = Run::default();
 //! sampler::infer(&job.sampler(), &problem, &mut run, executor.as_ref(), &mut Quiet, &mut |_| Ok(()))?;
 //!

@@ -8,7 +8,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub mod threads;
 
@@ -55,9 +55,20 @@ pub trait Executor {
 }
 
 /// Opens the executor that the flags ask for: threads of this process, as many as there are CPUs if `threads` is 0.
-pub fn open(threads: usize) -> Box<dyn Executor> {
-    let threads = if threads > 0 { threads } else { std::thread::available_parallelism().map_or(1, |n| n.get()) };
-    Box::new(threads::Threads::new(threads))
+///
+/// # Errors
+/// [`Error::Usage`] for more than 64 threads on each CPU, which would only stop the machine.
+pub fn open(threads: usize) -> Result<Box<dyn Executor>> {
+    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let most = 64 * cpus;
+    if threads > most {
+        let fix = format!("give at most {most}, best {cpus}; 0 is one for each CPU");
+        return Err(Error::Usage { problem: format!("{threads} threads on {cpus} CPUs"), fix });
+    }
+    if threads > cpus {
+        tracing::warn!("{threads} threads on {cpus} CPUs: no faster than {cpus}");
+    }
+    Ok(Box::new(threads::Threads::new(if threads > 0 { threads } else { cpus })))
 }
 
 /// Runs the ids `0..count` and returns their rows in order of id; a row that was not kept is `None`.

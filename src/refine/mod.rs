@@ -264,7 +264,7 @@ mod tests {
             generations: 10,
             failures: 0.1,
         };
-        let (exec, mut run) = (crate::exec::open(2), Run::default());
+        let (exec, mut run) = (crate::exec::open(2).unwrap(), Run::default());
         sampler::infer(&smc, &problem, &mut run, exec.as_ref(), &mut Quiet, &mut |_| Ok(())).unwrap();
         let settings = Refine { modes: 4, simulations: 4000, replicates: 4 };
         refine(settings, &problem, &run, exec.as_ref(), &|_| ControlFlow::Continue(())).unwrap().unwrap()

@@ -86,7 +86,8 @@ impl Estimator {
     /// # Errors
     /// A row lies after the horizon, or asks for the status at a month without a visit.
     pub fn new(rows: &[&Row], plan: &Plan) -> Result<Estimator> {
-        let mut all = Estimator { plan: plan.clone(), rows: rows.len(), shares: Vec::new(), curves: Vec::new(), annuals: Vec::new() };
+        let mut all =
+            Estimator { plan: plan.clone(), rows: rows.len(), shares: Vec::new(), curves: Vec::new(), annuals: Vec::new() };
         for (at, row) in rows.iter().enumerate() {
             all.check(row)?;
             all.add(at, row);

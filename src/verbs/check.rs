@@ -23,7 +23,7 @@ pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> 
     let job = Job::load(file)?;
     let problem = job.problem()?;
     let sampler = job.sampler();
-    let lanes = exec::open(threads).lanes();
+    let lanes = exec::open(threads)?.lanes();
     let table = problem.model.parameters();
     println!("{}: sound", file.display());
     println!(
@@ -73,7 +73,7 @@ pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> 
 
 /// Prints which parameters move the fitted rows over the prior, strongest first.
 fn print_screen(problem: &Problem, threads: usize, draws: usize) -> Result<()> {
-    let exec = exec::open(threads);
+    let exec = exec::open(threads)?;
     let idle = &mut |_| std::ops::ControlFlow::Continue(());
     let of = prior_draws(problem, draws);
     let Some(prior) = predict(problem, problem.model.as_ref(), of, Of::Prior, exec.as_ref(), idle)? else { return Ok(()) };

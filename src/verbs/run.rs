@@ -42,8 +42,8 @@ pub fn run(flags: &RunFlags) -> Result<()> {
     let job = Job::load(&flags.job)?;
     let path = flags.output.clone().unwrap_or_else(|| job.output());
     let header = job.header()?;
+    let executor = exec::open(flags.threads)?;
     let mut store = open_output(&path, &header, flags)?;
-    let executor = exec::open(flags.threads);
     let mut session = Session::new("run", executor.lanes());
     if store.run().stopped.is_some() && complete(&store, &job) {
         println!("{} is finished already ({}); nothing to do", path.display(), describe(store.run()));

@@ -37,7 +37,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
     let mut store = Store::open(file)?;
     let job = embedded(&store)?;
     let problem = job.problem()?;
-    let exec = exec::open(threads);
+    let exec = exec::open(threads)?;
     let session = Session::new("refine", exec.lanes());
     let sampler = job.sampler();
     let settings = job.refine();
@@ -75,7 +75,7 @@ pub fn report_of(file: &Path, folder: Option<&Path>) -> Result<()> {
 pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
     let original = Store::open(file)?;
     let job = embedded(&original)?;
-    let exec = exec::open(threads);
+    let exec = exec::open(threads)?;
     let mut session = Session::new("reproduce", exec.lanes());
     let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
     let mut again = Store::create(&path, &job.header()?)?;
