@@ -216,9 +216,8 @@ need_hdf5() {
 make_venv() {
     have python3 || { say "there is no python3" && return 1; }
     rm -rf "$1"
-    python3 -m venv "$1" >"$setup/log" 2>&1 || {
-        python3 -m pip --version >/dev/null 2>&1 && logged python3 -m venv --clear --without-pip "$1"
-    }
+    python3 -m venv "$1" >"$setup/log" 2>&1 && return
+    logged python3 -m pip --version && logged python3 -m venv --clear --without-pip "$1"
 }
 
 # pip_of FOLDER ARGUMENTS...: pip for that virtual environment.
