@@ -78,7 +78,7 @@ impl Executor for Threads {
                 match std::thread::Builder::new().spawn_scoped(scope, move || work(board, &sender)) {
                     Ok(_) => {}
                     Err(source) if started == 0 => {
-                        let problem = format!("the system starts no thread: {source}");
+                        let problem = format!("the system does not start a thread: {source}");
                         return Err(Error::Usage { problem, fix: "raise the limits of processes and memory".into() });
                     }
                     // No result depends on how many there are.
