@@ -47,7 +47,7 @@ pub trait Executor {
     /// Runs `task` for ids upwards from `first`, with rows of `width` numbers, until the sink breaks.
     ///
     /// # Errors
-    /// [`Error::Panicked`](crate::error::Error::Panicked) if a task panics.
+    /// [`Error::Panicked`] if a task panics.
     fn stream(&self, first: u64, width: usize, task: Task<'_>, sink: &mut dyn Sink) -> Result<()>;
 
     /// How many tasks run at once: a hint for progress and prices. No result may depend on it.
