@@ -83,6 +83,13 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A signal ended a verb that leaves nothing half done.
+    #[error("interrupted; {} is as it was\n  fix: start it again", path.display())]
+    Broken {
+        /// The result file.
+        path: PathBuf,
+    },
+
     /// A value is wrong in a way that has no file: a flag, an argument.
     #[error("{problem}\n  fix: {fix}")]
     Usage {
@@ -145,7 +152,7 @@ impl Error {
             Error::Failures { .. } => 5,
             Error::Io { .. } | Error::Store { .. } => 6,
             Error::Panicked { .. } => 70,
-            Error::Interrupted { .. } => 75,
+            Error::Interrupted { .. } | Error::Broken { .. } => 75,
         }
     }
 }

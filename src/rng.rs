@@ -105,8 +105,13 @@ impl Stream {
         -libm::log(self.uniform())
     }
 
-    /// Binomial number of successes in `n` trials, by inversion; meant for small `n` (metaphases), cost O(n p).
+    /// Binomial number of successes in `n` trials, by inversion; cost O(n p).
     pub fn binomial(&mut self, n: u32, p: f64) -> u32 {
+        /// Trials in one inversion; `(1 - p)^n` must not underflow.
+        const MOST: u32 = 512;
+        if n > MOST {
+            return self.binomial(MOST, p) + self.binomial(n - MOST, p);
+        }
         let u = self.uniform();
         if p <= 0.0 {
             return 0;
@@ -240,6 +245,8 @@ mod tests {
         let mean = |draw: &mut dyn FnMut() -> f64| (0..n).map(|_| draw()).sum::<f64>() / f64::from(n);
         let binomial = mean(&mut || f64::from(rng.binomial(20, 0.3)));
         assert!((binomial - 6.0).abs() < 5.0 * (4.2 / f64::from(n)).sqrt());
+        let large = mean(&mut || f64::from(rng.binomial(3000, 0.5)));
+        assert!((large - 1500.0).abs() < 5.0 * (750.0 / f64::from(n)).sqrt(), "{large}");
         for shape in [0.4, 3.0] {
             let gamma = mean(&mut || rng.gamma(shape));
             assert!((gamma - shape).abs() < 5.0 * (shape / f64::from(n)).sqrt(), "{shape}: {gamma}");

@@ -66,7 +66,7 @@ impl Marginal {
             Marginal::Beta { a, b } => {
                 let x = rng.gamma(a);
                 let y = rng.gamma(b);
-                x / (x + y)
+                (x / (x + y)).clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON)
             }
         }
     }
@@ -85,7 +85,7 @@ impl Marginal {
         match self {
             Marginal::Uniform { .. } | Marginal::Normal { .. } => u,
             Marginal::LogUniform { .. } | Marginal::LogNormal { .. } => libm::exp(u),
-            Marginal::Beta { .. } => 1.0 / (1.0 + libm::exp(-u)),
+            Marginal::Beta { .. } => (1.0 / (1.0 + libm::exp(-u))).clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON),
         }
     }
 

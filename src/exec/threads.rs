@@ -73,9 +73,20 @@ impl Executor for Threads {
         };
         std::thread::scope(|scope| {
             let (sender, receiver) = channel();
-            for _ in 0..self.workers {
+            for started in 0..self.workers {
                 let (board, sender) = (&board, sender.clone());
-                scope.spawn(move || work(board, &sender));
+                match std::thread::Builder::new().spawn_scoped(scope, move || work(board, &sender)) {
+                    Ok(_) => {}
+                    Err(source) if started == 0 => {
+                        let problem = format!("the system does not start a thread: {source}");
+                        return Err(Error::Usage { problem, fix: "raise the limits of processes and memory".into() });
+                    }
+                    // No result depends on how many there are.
+                    Err(_) => {
+                        tracing::warn!("the system starts {started} threads only, of {}", self.workers);
+                        break;
+                    }
+                }
             }
             drop(sender);
             // The flag is set also when the sink panics, so that the scope can end.

@@ -39,7 +39,7 @@ pub struct Definition {
     #[serde(default)]
     pub refine: RefineDef,
     /// What is derived from the posterior, and where it goes.
-    #[serde(default, skip_serializing)]
+    #[serde(default)]
     pub output: OutputDef,
 }
 
@@ -165,6 +165,7 @@ pub struct RefineDef {
 #[serde(deny_unknown_fields, default)]
 pub struct OutputDef {
     /// Result file, relative to the current folder; the flag `-o` comes before it.
+    #[serde(skip_serializing)]
     pub file: Option<PathBuf>,
     /// Equal-weight draws of prior and posterior, each with one predictive simulation.
     pub draws: Spanned<usize>,

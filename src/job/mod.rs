@@ -356,6 +356,12 @@ impl Job {
         within!(stop.tolerance, "stop.tolerance", |t| t >= 0.0, "0 or more");
         within!(stop.acceptance_rate, "stop.acceptance_rate", |r| (0.0..1.0).contains(&r), "0 to below 1");
         within!(stop.simulations, "stop.simulations", |n| n > 0, "1 or more");
+        let least = *sampler.population.get_ref() as u64;
+        if *stop.simulations.get_ref() < least {
+            let problem = format!("{} simulations cannot fill one generation of {least} particles", stop.simulations.get_ref());
+            let fix = "raise stop.simulations, or lower sampler.population";
+            return Err(self.source.error(stop.simulations.span(), "stop.simulations", &problem, fix));
+        }
         within!(stop.generations, "stop.generations", |n| n > 0, "1 or more");
         within!(stop.failures, "stop.failures", |f| (0.0..=1.0).contains(&f), "0 to 1");
         within!(refine.modes, "refine.modes", |n| n <= 100, "0 to 100");

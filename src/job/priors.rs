@@ -109,6 +109,10 @@ fn check_shape(name: &str, [x, y]: [f64; 2], parameter: &Parameter) -> Result<Ma
             Ok(Marginal::LogUniform { lower: x, upper: y })
         }
         "beta" if x <= 0.0 || y <= 0.0 => complain(format!("a = {x}, b = {y}: shapes must be above 0"), "give positive shapes"),
+        "beta" if x < 0.2 || y < 0.2 => {
+            let fix = "give shapes of 0.2 or more, or a uniform prior";
+            complain(format!("a = {x}, b = {y}: draws would round to 0 and 1"), fix)
+        }
         "beta" => inside(x / (x + y), "mean").map(|()| Marginal::Beta { a: x, b: y }),
         _ if y <= 0.0 => {
             let fix = "give an sd above 0, or name the parameter under [model.fixed] instead";

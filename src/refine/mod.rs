@@ -7,7 +7,7 @@
 //! where `s̄` is the mean of the summaries over a few replicate simulations on common random numbers, so that the objective
 //! is a deterministic function, `d` the job's distance, and `c` is 1 for a distance that knows the errors of the observations (half its
 //! square is minus their normal log-likelihood), and the final tolerance otherwise.
-//! CMA-ES minimises it from each start. The ends are judged on many more replicates than the search could afford, since a
+//! CMA-ES minimises it from each start. The ends are judged on more and other replicates than the search used, since a
 //! minimum found on frozen noise flatters itself: there the objective, the curvature (second differences of `U`) and the
 //! question whether two ends are one mode (no barrier between them) are decided.
 
@@ -114,7 +114,7 @@ fn same_mode(objective: &Objective<'_>, x: &[f64], mode: &Mode, known: &[(Vec<f6
         let at = |i: usize| (i + 1) as f64 / (BETWEEN + 1) as f64;
         let path: Vec<Vec<f64>> = (0..BETWEEN).map(|i| x.iter().zip(other).map(|(a, b)| a + at(i) * (b - a)).collect()).collect();
         let path: Vec<&[f64]> = path.iter().map(Vec::as_slice).collect();
-        let Some(values) = objective.values(&path, objective.replicates * JUDGE)? else { return Ok(None) };
+        let Some(values) = objective.values(&path, objective.judges(JUDGE))? else { return Ok(None) };
         let highest = values.into_iter().fold(f64::NEG_INFINITY, f64::max);
         if highest <= mode.objective.max(its.objective) + BARRIER {
             return Ok(Some(Some(k)));
@@ -143,7 +143,7 @@ fn polish(settings: Refine, objective: &Objective<'_>, start: &[f64], number: u6
     };
     let state = result.state();
     let Some(x) = state.get_best_param().cloned() else { return Ok(None) };
-    let replicates = settings.replicates * JUDGE;
+    let replicates = objective.judges(JUDGE);
     let Some(values) = objective.values(&[start, &x], replicates)? else { return Ok(None) };
     let Some(distances) = objective.distances(&[&x], replicates)? else { return Ok(None) };
     let Some(curvature_sd) = objective.curvature(&x, values[1], replicates)? else { return Ok(None) };

@@ -33,12 +33,24 @@ pub(super) struct Objective<'a> {
     pub factor: Vec<f64>,
 }
 
+/// Which replicates are averaged: `count` of them, from number `first`.
+#[derive(Clone, Copy)]
+pub(super) struct Replicates {
+    pub first: u64,
+    pub count: usize,
+}
+
 /// The watcher asked to stop; travels through argmin as an error.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub(super) struct Interrupted;
 
 impl Objective<'_> {
+    /// The replicates that judge what the search has found: others than it was fitted to.
+    pub fn judges(&self, times: usize) -> Replicates {
+        Replicates { first: self.replicates as u64, count: self.replicates * times }
+    }
+
     /// The point in natural units.
     pub fn theta(&self, x: &[f64]) -> Vec<f64> {
         self.problem.prior.natural(&self.coordinates(x))
@@ -49,14 +61,18 @@ impl Objective<'_> {
         (0..d).map(|i| (0..=i).map(|j| self.factor[i * d + j] * x[j]).sum()).collect()
     }
 
-    /// Distance of the mean summaries at each point over `replicates` simulations on common random numbers; `None` where
+    /// Distance of the mean summaries at each point over replicate simulations on common random numbers; `None` where
     /// one fails. The whole is `None` if the watcher broke it off.
-    pub fn distances(&self, xs: &[&[f64]], replicates: usize) -> Result<Option<Vec<Option<f64>>>> {
+    pub fn distances(
+        &self,
+        xs: &[&[f64]],
+        Replicates { first, count: replicates }: Replicates,
+    ) -> Result<Option<Vec<Option<f64>>>> {
         let (problem, key, m) = (self.problem, self.key, self.problem.model.summaries().len());
         let thetas: Vec<Vec<f64>> = xs.iter().map(|x| self.theta(x)).collect();
         let task = |id: u64, row: &mut [f64]| {
             let (point, replicate) = (id as usize / replicates, id % replicates as u64);
-            match problem.simulate(&thetas[point], key.child(replicate), row) {
+            match problem.simulate(&thetas[point], key.child(first + replicate), row) {
                 Ok(()) => Outcome::Kept,
                 Err(_) => Outcome::Failed,
             }
@@ -74,7 +90,7 @@ impl Objective<'_> {
     }
 
     /// The objective at each point; `None` if the watcher broke it off.
-    pub fn values(&self, xs: &[&[f64]], replicates: usize) -> Result<Option<Vec<f64>>> {
+    pub fn values(&self, xs: &[&[f64]], replicates: Replicates) -> Result<Option<Vec<f64>>> {
         let value = |x: &[f64], distance: Option<f64>| {
             let ln_prior = self.problem.prior.ln_density_at(&self.coordinates(x));
             match distance {
@@ -88,7 +104,7 @@ impl Objective<'_> {
 
     /// Standard deviation along each parameter, natural units, from second differences along the whitened axes about `x`,
     /// where the objective is `at`. NaN where the objective does not rise on both sides.
-    pub fn curvature(&self, x: &[f64], at: f64, replicates: usize) -> Result<Option<Vec<f64>>> {
+    pub fn curvature(&self, x: &[f64], at: f64, replicates: Replicates) -> Result<Option<Vec<f64>>> {
         let d = x.len();
         let beside = |axis: usize, step: f64| {
             let mut point = x.to_vec();
@@ -123,6 +139,6 @@ impl CostFunction for &Objective<'_> {
 
     fn bulk_cost<P: std::borrow::Borrow<Vec<f64>>>(&self, xs: &[P]) -> Result<Vec<f64>, ArgminError> {
         let xs: Vec<&[f64]> = xs.iter().map(|x| x.borrow().as_slice()).collect();
-        self.values(&xs, self.replicates)?.ok_or_else(|| Interrupted.into())
+        self.values(&xs, Replicates { first: 0, count: self.replicates })?.ok_or_else(|| Interrupted.into())
     }
 }

@@ -54,6 +54,8 @@ pub struct Summary {
     pub name: String,
     /// Parameters, in the order of the run.
     pub parameters: Vec<ParameterLine>,
+    /// Simulations of the run, those of an unfinished last generation included.
+    pub simulated: u64,
     /// Whether [`ParameterLine::mode`] is a refined mode.
     pub refined: bool,
     /// Rows of the data, in the order of the run.
@@ -102,6 +104,7 @@ impl Summary {
         let rows = lines(input);
         let floor = crate::report::rows::Band::of(input.noise_floor.iter().copied());
         let mut summary = Summary {
+            simulated: input.store.run().simulated(),
             name: header.job_name.clone(),
             parameters: parameters(input, last, &modes),
             refined: !modes.is_empty(),

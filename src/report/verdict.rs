@@ -74,8 +74,7 @@ fn ended(s: &Summary) -> Finding {
         Some(Stop::Generations) => (Level::Note, "The run ended because it reached the number of generations asked for"),
         Some(Stop::Stalled) => (Level::Note, "The run ended because the tolerance no longer fell"),
     };
-    let simulated = s.generations.iter().map(|g| g.simulated).sum();
-    let text = format!("{why}, after {} and {} simulations.", plural(s.generations.len(), "generation"), count(simulated));
+    let text = format!("{why}, after {} and {} simulations.", plural(s.generations.len(), "generation"), count(s.simulated));
     Finding { level, about: "End", text }
 }
 

@@ -51,6 +51,8 @@ const LEAST_FALL: f64 = 1e-6;
 /// whole of it proposes ever farther outside the target as dimension grows. Half of this, the optimum for acceptance,
 /// leaves weights with heavy tails: it made posterior variances of 1000 particles in eight dimensions a few per cent low.
 const WALK: f64 = 2.38;
+/// Draws of a proposal until one lies in the prior's support; more means that something is wrong, not bad luck.
+const REDRAWS: u32 = 1_000_000;
 /// Simulations before the failure budget is looked at.
 const FAILURES_FROM: u64 = 100;
 
@@ -150,19 +152,24 @@ fn trial(
     let mut rng = key.stream(Purpose::Propose);
     let (theta, rest) = row.split_at_mut(layout.d);
     let (judged, summaries) = rest.split_at_mut(2);
-    let proposed = proposal.map(|kernel| {
-        loop {
-            kernel.draw(&mut rng, theta);
-            if problem.prior.ln_density_at(theta) > f64::NEG_INFINITY {
-                let u = theta.to_vec();
-                theta.copy_from_slice(&problem.prior.natural(&u));
-                break (kernel, u);
-            }
+    let proposed = match proposal {
+        None => {
+            problem.prior.draw(&mut rng, theta);
+            None
         }
-    });
-    if proposed.is_none() {
-        problem.prior.draw(&mut rng, theta);
-    }
+        Some(kernel) => {
+            let inside = (0..REDRAWS).any(|_| {
+                kernel.draw(&mut rng, theta);
+                problem.prior.ln_density_at(theta) > f64::NEG_INFINITY
+            });
+            if !inside {
+                return Outcome::Failed;
+            }
+            let u = theta.to_vec();
+            theta.copy_from_slice(&problem.prior.natural(&u));
+            Some((kernel, u))
+        }
+    };
     if problem.simulate(theta, key, summaries).is_err() {
         return Outcome::Failed;
     }

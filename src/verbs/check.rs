@@ -25,8 +25,8 @@ pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> 
     let sampler = job.sampler();
     let lanes = exec::open(threads)?.lanes();
     let table = problem.model.parameters();
-    println!("{}: sound", file.display());
-    println!(
+    line!("{}: sound", file.display());
+    line!(
         "  model          {}, {} parameters, {} of them inferred",
         job.definition.model.name.get_ref(),
         table.len(),
@@ -34,9 +34,9 @@ pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> 
     );
     let rows = job.header()?.rows;
     let held = rows.iter().filter(|row| row.role != "fit").count();
-    println!("  observations   {} rows fitted, {held} held out", rows.len() - held);
-    println!("  sampler        ABC-SMC, {} particles a generation", sampler.population);
-    println!(
+    line!("  observations   {} rows fitted, {held} held out", rows.len() - held);
+    line!("  sampler        ABC-SMC, {} particles a generation", sampler.population);
+    line!(
         "  stops at       tolerance {}, acceptance rate {} %, {} simulations, {} generations",
         sampler.tolerance,
         100.0 * sampler.acceptance_rate,
@@ -44,13 +44,13 @@ pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> 
         sampler.generations
     );
     if parameters {
-        println!("\n  {:<24} {:>12} {:<8} {:<10} meaning", "parameter", "value", "unit", "");
+        line!("\n  {:<24} {:>12} {:<8} {:<10} meaning", "parameter", "value", "unit", "");
         for (index, parameter) in table.iter().enumerate() {
             let free = problem.free.contains(&index);
             let (value, kind) = (problem.base[index], if free { "inferred" } else { "fixed" });
-            println!("  {:<24} {value:>12} {:<8} {kind:<10} {}", parameter.name, parameter.unit, parameter.meaning);
+            line!("  {:<24} {value:>12} {:<8} {kind:<10} {}", parameter.name, parameter.unit, parameter.meaning);
         }
-        println!();
+        line!();
     }
     let draws = prior_draws(&problem, 64);
     let mut out = vec![0.0; problem.model.summaries().len()];
@@ -63,11 +63,11 @@ pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> 
         }
     }
     let each = begun.elapsed().as_secs_f64() / f64::from(timed);
-    println!("  simulation     {:.2} ms each on one core ({timed} timed at draws of the prior, {failed} failed)", 1e3 * each);
+    line!("  simulation     {:.2} ms each on one core ({timed} timed at draws of the prior, {failed} failed)", 1e3 * each);
     let most = sampler.simulations as f64 * each;
-    println!("  at most        {} of core time, {} on {lanes} threads", clock(most), clock(most / lanes as f64));
+    line!("  at most        {} of core time, {} on {lanes} threads", clock(most), clock(most / lanes as f64));
     let predictive = job.definition.output.draws.get_ref();
-    println!("  afterwards     {predictive} predictive simulations each of prior and posterior, {} modes", job.refine().modes);
+    line!("  afterwards     {predictive} predictive simulations each of prior and posterior, {} modes", job.refine().modes);
     if screened > 0 { print_screen(&problem, threads, screened) } else { Ok(()) }
 }
 
@@ -81,15 +81,15 @@ fn print_screen(problem: &Problem, threads: usize, draws: usize) -> Result<()> {
     let mut scores: Vec<(f64, usize)> =
         shares.rows().into_iter().enumerate().map(|(k, row)| (row.mean().unwrap_or(0.0), k)).collect();
     scores.sort_by(|a, b| b.0.total_cmp(&a.0));
-    println!("\n  Share of the rank variance of the fitted rows that each parameter explains, {draws} draws of the prior");
-    println!("  {:<24} {:>6}  most moved rows", "parameter", "mean");
+    line!("\n  Share of the rank variance of the fitted rows that each parameter explains, {draws} draws of the prior");
+    line!("  {:<24} {:>6}  most moved rows", "parameter", "mean");
     for (score, k) in scores {
         let mut rows: Vec<(f64, usize)> = shares.row(k).iter().copied().enumerate().map(|(m, x)| (x, m)).collect();
         rows.sort_by(|a, b| b.0.total_cmp(&a.0));
         let name = |(x, m): &(f64, usize)| format!("{} {:.0} %", problem.model.summaries()[*m].name, 100.0 * x);
         let most: Vec<String> = rows.iter().take(3).map(name).collect();
         let parameter = &problem.model.parameters()[problem.free[k]];
-        println!("  {:<24} {:>4.1} %  {}", parameter.name, 100.0 * score, most.join(", "));
+        line!("  {:<24} {:>4.1} %  {}", parameter.name, 100.0 * score, most.join(", "));
     }
     Ok(())
 }

@@ -1,5 +1,16 @@
 //! One function per verb of the command line. Each takes its flags and returns when the verb is done.
 
+/// Prints a text to standard output.
+macro_rules! text {
+    ($($argument:tt)*) => { $crate::verbs::put(format_args!($($argument)*)) };
+}
+
+/// Prints a line to standard output.
+macro_rules! line {
+    () => { $crate::verbs::put(format_args!("\n")) };
+    ($($argument:tt)*) => { $crate::verbs::put(format_args!("{}\n", format_args!($($argument)*))) };
+}
+
 mod check;
 mod progress;
 mod run;
@@ -12,3 +23,12 @@ pub use progress::{LogFormat, init_logs};
 pub use run::{RunFlags, run};
 pub use simulate::simulate;
 pub use stored::{digest, refine, report_of, reproduce};
+
+/// Writes to standard output. A reader that has gone (`nicho digest FILE | head -1`) ends the process quietly: whatever a
+/// verb prints, it has stored before.
+fn put(text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    if std::io::stdout().write_fmt(text).is_err() {
+        std::process::exit(0);
+    }
+}

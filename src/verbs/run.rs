@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::progress::{Budget, Show};
 use super::session::Session;
-use super::stored::print_result;
+use super::stored::{print_result, report_folder};
 use crate::error::{Error, Result};
 use crate::exec::{self, Executor};
 use crate::job::Job;
@@ -46,8 +46,9 @@ pub fn run(flags: &RunFlags) -> Result<()> {
     let mut store = open_output(&path, &header, flags)?;
     let mut session = Session::new("run", executor.lanes());
     if store.run().stopped.is_some() && complete(&store, &job) {
-        println!("{} is finished already ({}); nothing to do", path.display(), describe(store.run()));
-        return print_result(&store, &job, false);
+        line!("{} is finished already ({}); nothing to do", path.display(), describe(store.run()));
+        let reported = report_folder(&path).join("report.html").exists();
+        return print_result(&store, &job, !reported);
     }
     work(&job, &mut store, executor.as_ref(), &mut session)?;
     print_result(&store, &job, true)

@@ -34,19 +34,19 @@ pub fn simulate(file: &Path, settings: &[String], replicate: u64, csv: bool) -> 
     })?;
     let rows = job.header()?.rows;
     if csv {
-        println!("row,role,month,simulated,observed,se");
+        line!("row,role,month,simulated,observed,se");
     } else {
-        println!("{:<34} {:<9} {:>6} {:>10} {:>10} {:>8}", "row", "role", "month", "simulated", "observed", "se");
+        line!("{:<34} {:<9} {:>6} {:>10} {:>10} {:>8}", "row", "role", "month", "simulated", "observed", "se");
     }
     for (row, value) in rows.iter().zip(&out) {
         // A row without patients has no estimate: empty in CSV, a dash in the table.
         let known = value.is_finite();
         if csv {
             let value = if known { value.to_string() } else { String::new() };
-            println!("{},{},{},{value},{},{}", row.id, row.role, row.month, row.value, row.se);
+            line!("{},{},{},{value},{},{}", row.id, row.role, row.month, row.value, row.se);
         } else {
             let value = if known { format!("{value:.4}") } else { "-".into() };
-            println!("{:<34} {:<9} {:>6} {value:>10} {:>10.4} {:>8.4}", row.id, row.role, row.month, row.value, row.se);
+            line!("{:<34} {:<9} {:>6} {value:>10} {:>10.4} {:>8.4}", row.id, row.role, row.month, row.value, row.se);
         }
     }
     Ok(())

@@ -24,7 +24,7 @@ fn embedded(store: &Store) -> Result<Job> {
 /// Those of [`Store::open`].
 pub fn digest(file: &Path) -> Result<()> {
     for (name, hex) in Store::open(file)?.digests() {
-        println!("{name} {hex}");
+        line!("{name} {hex}");
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
     let total = settings.simulations * settings.modes as u64;
     let idle = |done| show.borrow_mut().work("posterior modes", done, total);
     let Some(modes) = crate::refine::refine(settings, &problem, store.run(), exec.as_ref(), &idle)? else {
-        return Err(Error::Interrupted { path: file.into() });
+        return Err(Error::Broken { path: file.into() });
     };
     drop(show);
     store.put_modes(&modes)?;
@@ -54,7 +54,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
     print_result(&store, &job, false)
 }
 
-/// Writes the report of a result file into `folder`, by default `<file>-report` beside it.
+/// Writes the report of a result file into `folder`, by default `<name>.report` beside it.
 ///
 /// # Errors
 /// Those of the store; [`Error::Io`] if the folder cannot be written.
@@ -63,7 +63,7 @@ pub fn report_of(file: &Path, folder: Option<&Path>) -> Result<()> {
     let job = embedded(&store)?;
     let folder = folder.map_or_else(|| report_folder(file), Path::to_path_buf);
     for path in with_input(&store, &job, |input| report::write(input, &folder))? {
-        println!("{}", path.display());
+        line!("{}", path.display());
     }
     Ok(())
 }
@@ -74,6 +74,10 @@ pub fn report_of(file: &Path, folder: Option<&Path>) -> Result<()> {
 /// [`Error::Different`] if a digest differs; those of the sampler and the store.
 pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
     let original = Store::open(file)?;
+    if original.run().stopped.is_none() {
+        let problem = "the run in it is unfinished: there is nothing to compare with yet".into();
+        return Err(Error::Output { path: file.into(), problem, fix: "finish it first: nicho run JOB --resume".into() });
+    }
     let job = embedded(&original)?;
     let exec = exec::open(threads)?;
     let mut session = Session::new("reproduce", exec.lanes());
@@ -81,12 +85,16 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
     let mut again = Store::create(&path, &job.header()?)?;
     let worked = work(&job, &mut again, exec.as_ref(), &mut session);
     let _ = std::fs::remove_file(&path);
-    worked?;
+    // The file of the repetition is gone: what an interrupt leaves is the original.
+    worked.map_err(|error| match error {
+        Error::Interrupted { .. } => Error::Broken { path: file.into() },
+        other => other,
+    })?;
     let mut differing = Vec::new();
     let repeated = again.digests();
     for (name, hex) in original.digests() {
         let same = repeated.iter().any(|(other, digest)| *other == name && *digest == hex);
-        println!("{name} {hex} {}", if same { "reproduced" } else { "DIFFERS" });
+        line!("{name} {hex} {}", if same { "reproduced" } else { "DIFFERS" });
         if !same {
             differing.push(name);
         }
@@ -94,7 +102,8 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
     if differing.is_empty() { Ok(()) } else { Err(Error::Different { path: file.into(), groups: differing.join(", ") }) }
 }
 
-fn report_folder(file: &Path) -> PathBuf {
+/// Where the report of a result file goes by default.
+pub fn report_folder(file: &Path) -> PathBuf {
     file.with_extension("report")
 }
 
@@ -111,13 +120,13 @@ fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Re
 /// Those of the report.
 pub fn print_result(store: &Store, job: &Job, write: bool) -> Result<()> {
     with_input(store, job, |input| {
-        print!("{}", report::tables(input)?);
+        text!("{}", report::tables(input)?);
         if write {
             let folder = report_folder(store.path());
             let written = report::write(input, &folder)?;
-            println!("\nResult  {}", store.path().display());
-            println!("Report  {}", written.first().unwrap_or(&folder).display());
-            println!("        {} files in {}", written.len(), folder.display());
+            line!("\nResult  {}", store.path().display());
+            line!("Report  {}", written.first().unwrap_or(&folder).display());
+            line!("        {} files in {}", written.len(), folder.display());
         }
         Ok(())
     })

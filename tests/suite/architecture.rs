@@ -39,7 +39,7 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("strsim", &["trial"]),
     ("thiserror", &["error", "refine"]),
     ("toml", &["job"]),
-    ("tracing", &["verbs"]),
+    ("tracing", &["exec", "verbs"]),
     ("tracing_subscriber", &["verbs"]),
 ];
 
