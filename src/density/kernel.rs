@@ -18,8 +18,8 @@ pub struct Kernel {
 
 impl Kernel {
     /// From centres (row after row, `dimension` numbers each), their weights and the covariance (row-major). The
-    /// covariance is shrunk towards its diagonal until it is positive definite; a direction without spread gets a spread
-    /// of 10⁻⁹ of the coordinate's size.
+    /// covariance is shrunk towards its diagonal until it is positive definite; a coordinate without spread gets a
+    /// standard deviation of 10⁻⁹.
     pub fn new(dimension: usize, centres: Vec<f64>, weights: &Weights, covariance: &[f64]) -> Self {
         let factor = safe_cholesky(dimension, covariance);
         let whitened = centres.chunks_exact(dimension).flat_map(|row| whiten(&factor, row)).collect();

@@ -7,8 +7,7 @@ use pulp::{Simd, WithSimd};
 use super::pair::{self, Pair, Work};
 use super::{Cause, Failure, Field, Lanes, MOST_LANES, Mask, Next, Problems, Task, Tolerance};
 
-/// The pair in use. Of this and the pair 3(2) of Bogacki and Shampine 1989 it is the cheaper one where the error of 10-year
-/// courses has to stay below 0.005 in log10 for every patient; for looser targets the other costs up to 10 % less.
+/// The pair in use. A pair of lower order would need a tighter tolerance to keep every patient's error small.
 type Method = pair::DormandPrince;
 
 /// Fraction of the step that the error estimate would allow.
