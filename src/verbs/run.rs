@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tracing::info;
 
 use super::progress::{Budget, Show};
-use super::session::Session;
+use super::session::{Place, Session};
 use super::stored::{print_result, report_folder};
 use crate::error::{Error, Result};
 use crate::exec::{self, Executor};
@@ -44,7 +44,7 @@ pub fn run(flags: &RunFlags) -> Result<()> {
     let header = job.header()?;
     let executor = exec::open(flags.threads)?;
     let mut store = open_output(&path, &header, flags)?;
-    let mut session = Session::new("run", executor.lanes());
+    let mut session = Session::new("run", Place::threads(executor.lanes()));
     if store.run().stopped.is_some() && complete(&store, &job) {
         line!("{} is finished already ({}); nothing to do", path.display(), describe(store.run()));
         let reported = report_folder(&path).join("report.html").exists();

@@ -8,18 +8,38 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
+/// Where a session runs, as its executor knows it.
+pub struct Place {
+    /// Processes that share the work; 1 without MPI.
+    pub ranks: usize,
+    /// Worker threads of a rank.
+    pub threads: usize,
+    /// The host of each rank, in order of rank.
+    pub hosts: Vec<String>,
+    /// Name and version of the MPI library that runs; `None` without it.
+    pub mpi: Option<String>,
+}
+
+impl Place {
+    /// Threads of this process alone.
+    pub fn threads(threads: usize) -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Place { ranks: 1, threads, hosts: vec![host.trim().into()], mpi: None }
+    }
+}
+
 /// One session of a verb that works: when it began, and whether a signal has asked it to end.
 pub struct Session {
     begun: Instant,
     started: u64,
     verb: &'static str,
-    threads: usize,
+    place: Place,
     asked: Arc<AtomicBool>,
 }
 
 impl Session {
     /// Starts the clock and listens to Ctrl-C, SIGTERM and SIGUSR1; a second Ctrl-C ends the process at once.
-    pub fn new(verb: &'static str, threads: usize) -> Self {
+    pub fn new(verb: &'static str, place: Place) -> Self {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGUSR1] {
             // A handler that cannot be set leaves the default: the process ends and the last generation stands.
@@ -27,7 +47,7 @@ impl Session {
             let _ = signal_hook::flag::register(signal, asked.clone());
         }
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-        Session { begun: Instant::now(), started, verb, threads, asked }
+        Session { begun: Instant::now(), started, verb, place, asked }
     }
 
     /// `Break` once a signal has come.
@@ -42,21 +62,49 @@ impl Session {
 
     /// The record of this session.
     pub fn record(&self) -> Value {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let cpu = read("/proc/cpuinfo");
+        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
+        let slurm = |name: &str| std::env::var(format!("SLURM_{name}")).ok();
         json!({
             "verb": self.verb,
             "version": env!("CARGO_PKG_VERSION"),
+            "commit": env!("NICHO_COMMIT"),
+            "lock_sha256": env!("NICHO_LOCK_SHA256"),
+            "compiler": env!("NICHO_COMPILER"),
+            "features": env!("NICHO_FEATURES"),
             "started_unix": self.started,
             "seconds": (self.seconds() * 10.0).round() / 10.0,
-            "threads": self.threads,
-            "ranks": 1,
-            "host": read("/proc/sys/kernel/hostname").trim(),
+            "ranks": self.place.ranks,
+            "threads": self.place.threads,
+            "hosts": runs(&self.place.hosts),
             "cpu": cpu.trim_start_matches([' ', '\t', ':']),
             "simd": format!("{:?}", crate::integrate::Width::available().last().copied().unwrap_or_default()),
             "system": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            "slurm_job": std::env::var("SLURM_JOB_ID").ok(),
+            "mpi": self.place.mpi,
+            "mpi_compiler": Some(env!("NICHO_MPI_COMPILER")).filter(|compiler| !compiler.is_empty()),
+            "slurm_job": slurm("JOB_ID"),
+            "slurm_restarts": slurm("RESTART_COUNT"),
+            "slurm_partition": slurm("JOB_PARTITION"),
+            "slurm_nodes": slurm("JOB_NUM_NODES"),
+            "slurm_nodelist": slurm("JOB_NODELIST"),
+            "slurm_tasks": slurm("NTASKS"),
         })
+    }
+}
+
+/// A list with its repetitions counted, as in `n1*4, n2*3`: a thousand ranks sit on few hosts.
+fn runs(names: &[String]) -> String {
+    let run = |run: &[String]| if run.len() == 1 { run[0].clone() } else { format!("{}*{}", run[0], run.len()) };
+    names.chunk_by(|a, b| a == b).map(run).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn hosts_are_listed_by_runs() {
+        let hosts = |text: &str| super::runs(&text.split(' ').map(String::from).collect::<Vec<_>>());
+        assert_eq!(hosts("a"), "a");
+        assert_eq!(hosts("a a a b a a"), "a*3, b, a*2");
+        assert_eq!(super::runs(&[]), "");
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::progress::{Budget, Show};
 use super::run::work;
-use super::session::Session;
+use super::session::{Place, Session};
 use crate::error::{Error, Result};
 use crate::exec;
 use crate::job::Job;
@@ -38,7 +38,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
     let job = embedded(&store)?;
     let problem = job.problem()?;
     let exec = exec::open(threads)?;
-    let session = Session::new("refine", exec.lanes());
+    let session = Session::new("refine", Place::threads(exec.lanes()));
     let sampler = job.sampler();
     let settings = job.refine();
     let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
@@ -80,7 +80,7 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
     }
     let job = embedded(&original)?;
     let exec = exec::open(threads)?;
-    let mut session = Session::new("reproduce", exec.lanes());
+    let mut session = Session::new("reproduce", Place::threads(exec.lanes()));
     let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
     let mut again = Store::create(&path, &job.header()?)?;
     let worked = work(&job, &mut again, exec.as_ref(), &mut session);

@@ -19,7 +19,7 @@ const LEVELS: [&[&str]; 9] = [
 ];
 
 /// Foreign crates and the modules (or folders of one) that may name them; an empty list is any module.
-const HOMES: [(&str, &[&str]); 21] = [
+const HOMES: [(&str, &[&str]); 22] = [
     ("argmin", &["refine"]),
     ("argmin_math", &["refine"]),
     ("clap", &["main", "verbs"]),
@@ -29,6 +29,7 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("indicatif", &["verbs"]),
     ("kuva", &["report"]),
     ("libm", &[]),
+    ("mpi", &["exec/mpi"]),
     ("ndarray", &[]),
     ("pulp", &["integrate", "model/cml"]),
     ("rand_xoshiro", &["rng"]),
