@@ -113,8 +113,15 @@ pub enum Error {
     Panicked {
         /// Id of the task.
         id: u64,
-        /// Panic message.
+        /// Panic message, and where in parameter space.
         message: String,
+    },
+
+    /// Rank 0 has failed and said why; the other ranks leave with its exit code.
+    #[error("rank 0 has said why")]
+    Elsewhere {
+        /// The exit code.
+        code: u8,
     },
 }
 
@@ -153,6 +160,7 @@ impl Error {
             Error::Io { .. } | Error::Store { .. } => 6,
             Error::Panicked { .. } => 70,
             Error::Interrupted { .. } | Error::Broken { .. } => 75,
+            Error::Elsewhere { code } => *code,
         }
     }
 }
