@@ -190,6 +190,11 @@ pub fn open(threads: usize) -> Result<Box<dyn Executor>> {
     Ok(Box::new(threads::Threads::new(affordable(threads, cpus, 1)?)))
 }
 
+/// The name of this machine.
+pub fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".into(), |name| name.trim().to_string())
+}
+
 /// CPUs that this process may use.
 fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())

@@ -28,8 +28,7 @@ use mpi::topology::{Communicator, SimpleCommunicator};
 use super::crew::{Board, Crew, Done, in_task};
 use super::lead::{End, Lead, Others, lead, patience};
 use super::schedule::Cost;
-use super::threads::host;
-use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, cpus};
+use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, cpus, host};
 use crate::error::{Error, Result};
 
 /// To a rank: stream, first id, one after the last id.

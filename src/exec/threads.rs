@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::crew::{Board, Crew, Done};
 use super::lead::{End, Lead, Others, lead};
 use super::schedule::Cost;
-use super::{Executor, Place, Sink, Work};
+use super::{Executor, Place, Sink, Work, host};
 use crate::error::Result;
 
 /// An executor over a fixed number of threads.
@@ -67,11 +67,6 @@ impl Executor for Threads {
     fn place(&self) -> Place {
         Place { ranks: 1, threads: vec![self.workers], hosts: vec![host()], mpi: String::new() }
     }
-}
-
-/// The name of this machine.
-pub(super) fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".into(), |name| name.trim().to_string())
 }
 
 #[cfg(test)]
