@@ -79,7 +79,7 @@ impl<F: Fn(u64, &mut [f64]) -> Outcome + Sync> Work for F {
     }
 }
 
-/// What is done with results, on rank 0, on one thread.
+/// What is done with results, on one thread. Only the sink of rank 0 is shown any.
 pub trait Sink {
     /// The next result in order of id, without gaps. The row is empty if the outcome is [`Outcome::Rejected`]. `Break`
     /// ends the stream; no later id is shown.
@@ -90,7 +90,8 @@ pub trait Sink {
         None
     }
 
-    /// Called several times a second, for progress and interrupts. `Break` ends the stream at an arbitrary place.
+    /// Called several times a second, for progress and interrupts, on every rank. `Break` ends the stream at an arbitrary
+    /// place.
     fn idle(&mut self) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
@@ -210,8 +211,8 @@ fn affordable(threads: usize, cpus: usize, ranks: usize) -> Result<usize> {
     }
     let threads = if threads > 0 { threads } else { each };
     if threads * ranks > cpus && rank() == 0 {
-        let of = if ranks > 1 { format!(" of each of {ranks} ranks") } else { String::new() };
-        tracing::warn!("{threads} threads{of} on {cpus} CPUs: no faster than {each}");
+        let of = if ranks > 1 { format!(" in each of {ranks} ranks") } else { String::new() };
+        tracing::warn!("{threads} thread(s){of} on {cpus} CPUs: no faster than {each}");
     }
     Ok(threads)
 }

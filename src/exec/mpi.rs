@@ -26,7 +26,7 @@ use mpi::request::{Request, scope};
 use mpi::topology::{Communicator, SimpleCommunicator};
 
 use super::crew::{Board, Crew, Done, in_task};
-use super::lead::{End, Lead, Others, lead, patience};
+use super::lead::{End, IDLE, Lead, Others, lead, patience};
 use super::schedule::Cost;
 use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, cpus, host};
 use crate::error::{Error, Result};
@@ -37,6 +37,8 @@ const WORK: i32 = 1;
 const DONE: i32 = 2;
 /// To all: stream, how it ended.
 const STOP: i32 = 3;
+/// To rank 0: stream; this rank was asked to end, and asks the others.
+const ASK: i32 = 4;
 
 /// Ends of a stream, as they travel. A larger number is the exit code of an error, and this.
 const FULL: u64 = 0;
@@ -132,7 +134,7 @@ impl Mpi {
     }
 
     /// Works for rank 0 until it says that the stream has ended, and how.
-    fn serve(&self, crew: &Crew<'_>, width: usize) -> u64 {
+    fn serve(&self, crew: &Crew<'_>, sink: &mut dyn Sink) -> u64 {
         let stream = self.stream.get();
         let mut given = 0usize;
         let mut seconds = 0.0f64;
@@ -142,7 +144,15 @@ impl Mpi {
             given += 1;
             crew.give(range);
         }
+        let (mut idle, mut asked) = (Instant::now(), false);
         loop {
+            if !asked && idle.elapsed() >= IDLE {
+                idle = Instant::now();
+                asked = sink.idle().is_break();
+                if asked {
+                    self.root().send_with_tag(&words(&[stream])[..], ASK);
+                }
+            }
             let hungry = given < crew.threads;
             let mut wait = if hungry { Duration::from_micros(100) } else { patience(seconds, crew.threads) };
             while let Some(done) = crew.next(wait) {
@@ -164,7 +174,6 @@ impl Mpi {
                     _ => {}
                 }
             }
-            let _ = width;
         }
     }
 
@@ -206,7 +215,7 @@ impl Executor for Mpi {
                 });
                 result
             } else {
-                let end = self.serve(&crew, width);
+                let end = self.serve(&crew, &mut *sink);
                 self.pass_on(end);
                 match end {
                     FULL => Ok(End::Full),
@@ -307,8 +316,10 @@ impl Others for Ranks<'_> {
         self.mpi.world.process_at_rank(rank as i32).send_with_tag(&bytes[..], WORK);
     }
 
-    fn poll(&mut self, visit: &mut dyn FnMut(usize, Done)) {
+    fn poll(&mut self, visit: &mut dyn FnMut(usize, Done)) -> bool {
+        let mut asked = false;
         while let Some((tag, rank, stream, rest)) = self.mpi.receive() {
+            asked |= tag == ASK;
             // Results of a stream that has ended were computed in vain.
             if tag != DONE || stream != self.mpi.stream.get() {
                 continue;
@@ -318,6 +329,7 @@ impl Others for Ranks<'_> {
             let panic = (!rest.is_empty()).then(|| String::from_utf8_lossy(rest).into_owned());
             visit(rank, Done { chunk, panic });
         }
+        asked
     }
 }
 
