@@ -28,7 +28,7 @@ use mpi::topology::{Communicator, SimpleCommunicator};
 use super::crew::{Board, Crew, Done, in_task};
 use super::lead::{End, IDLE, Lead, Others, lead, patience};
 use super::schedule::Cost;
-use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, cpus, host};
+use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, host};
 use crate::error::{Error, Result};
 
 /// To a rank: stream, first id, one after the last id.
@@ -86,7 +86,7 @@ impl Mpi {
         }
         abort_on_panic();
         let beside = world.split_shared(rank as i32).size() as usize;
-        let mine = affordable(threads, usable_cpus(beside), beside);
+        let mine = affordable(threads, beside);
         // A rank that cannot go on takes the others with it, before they wait for it.
         let (mut worst, code) = (0, mine.as_ref().map_or_else(Error::exit_code, |_| 0));
         world.all_reduce_into(&code, &mut worst, SystemOperation::max());
@@ -364,13 +364,6 @@ fn rest_until_done<'a, D: ?Sized, S: mpi::request::Scope<'a>>(mut request: Reque
         sleep(nap);
         nap = (2 * nap).min(NAP);
     }
-}
-
-/// CPUs that `beside` ranks on this host share: what this rank may use, unless it is bound to a part of its own.
-fn usable_cpus(beside: usize) -> usize {
-    let mine = cpus();
-    let online = std::fs::read_to_string("/proc/cpuinfo").map_or(0, |text| text.lines().filter(|l| l.starts_with("processor")).count());
-    if mine < online { mine * beside } else { mine }
 }
 
 /// A panic would unwind into `MPI_Finalize`, where it waits for ranks that wait for it. In a task it is caught; anywhere else
