@@ -113,8 +113,28 @@ pub enum Error {
     Panicked {
         /// Id of the task.
         id: u64,
-        /// Panic message.
+        /// Panic message, and where in parameter space.
         message: String,
+    },
+
+    /// Something is wrong on one rank, and not on rank 0.
+    #[error("rank {rank} on {host}: {message}")]
+    Rank {
+        /// The rank.
+        rank: usize,
+        /// Its host.
+        host: String,
+        /// What it says.
+        message: String,
+        /// The exit code of that.
+        code: u8,
+    },
+
+    /// Rank 0 has failed and said why; the other ranks leave with its exit code.
+    #[error("rank 0 has said why")]
+    Elsewhere {
+        /// The exit code.
+        code: u8,
     },
 }
 
@@ -153,6 +173,7 @@ impl Error {
             Error::Io { .. } | Error::Store { .. } => 6,
             Error::Panicked { .. } => 70,
             Error::Interrupted { .. } | Error::Broken { .. } => 75,
+            Error::Rank { code, .. } | Error::Elsewhere { code } => *code,
         }
     }
 }

@@ -49,7 +49,10 @@ enum Verb {
         /// Result file (HDF5); by default the job's own, or <name>.h5 in the current folder.
         #[arg(short, long)]
         output: Option<PathBuf>,
-        /// Worker threads; 0 is one for each CPU. The result does not depend on it.
+        /// Another seed than the job's.
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+        /// Worker threads (of each rank, if started by mpirun or srun); 0 is one for each CPU. The result does not depend on it.
         #[arg(long, default_value_t = 0)]
         threads: usize,
         /// Go on with the run that is in the result file.
@@ -129,8 +132,8 @@ fn main() -> ExitCode {
     let verbosity = if logs.quiet { -1 } else { i8::try_from(logs.verbose).unwrap_or(2) };
     verbs::init_logs(verbosity, logs.log_format);
     let result = match verb {
-        Verb::Run { job, output, threads, resume, overwrite } => {
-            verbs::run(&RunFlags { job, output, threads, resume, overwrite })
+        Verb::Run { job, output, seed, threads, resume, overwrite } => {
+            verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite })
         }
         Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
         Verb::Simulate { job, set, replicate, csv } => verbs::simulate(&job, &set, replicate, csv),
@@ -142,7 +145,10 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // What is wrong everywhere is said once.
+            if nicho::exec::rank() == 0 {
+                eprintln!("error: {error}");
+            }
             ExitCode::from(error.exit_code())
         }
     }

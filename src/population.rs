@@ -120,6 +120,46 @@ impl Generation {
     pub fn weights(&self) -> Weights {
         Weights::from_ln(&self.ln_weight)
     }
+
+    /// All but the summaries, as numbers: what another rank needs to propose the next generation. Counts travel as bits.
+    pub fn words(&self) -> Vec<f64> {
+        let (n, d) = self.theta.dim();
+        let counts = [n as u64, d as u64, self.simulated, self.failed].map(f64::from_bits);
+        let mut words = vec![self.tolerance];
+        words.extend(counts);
+        words.extend(&self.theta);
+        words.extend(&self.distance);
+        words.extend(&self.ln_weight);
+        words.extend(self.trial.iter().map(|id| f64::from_bits(*id)));
+        words
+    }
+
+    /// The inverse of [`Generation::words`], with no summaries; `None` if these are not such words.
+    pub fn from_words(words: &[f64]) -> Option<Generation> {
+        let (head, rest) = words.split_at_checked(5)?;
+        let [n, d, simulated, failed] = [1, 2, 3, 4].map(|k| head[k].to_bits());
+        let (n, d) = (usize::try_from(n).ok()?, usize::try_from(d).ok()?);
+        if rest.len() != n.checked_mul(d.checked_add(3)?)? {
+            return None;
+        }
+        let (theta, rest) = rest.split_at(n * d);
+        Some(Generation {
+            tolerance: head[0],
+            theta: Array2::from_shape_vec((n, d), theta.to_vec()).ok()?,
+            distance: rest[..n].to_vec(),
+            ln_weight: rest[n..2 * n].to_vec(),
+            summaries: Array2::zeros((n, 0)),
+            trial: rest[2 * n..].iter().map(|word| word.to_bits()).collect(),
+            simulated,
+            failed,
+        })
+    }
+
+    /// Drops the particles and keeps the counts.
+    fn forget(&mut self) {
+        (self.theta, self.summaries) = (Array2::zeros((0, 0)), Array2::zeros((0, 0)));
+        (self.distance, self.ln_weight, self.trial) = (Vec::new(), Vec::new(), Vec::new());
+    }
 }
 
 /// Why an inference ended. Every reason is a function of job and seed.
@@ -136,6 +176,11 @@ pub enum Stop {
     Generations,
     /// The tolerance no longer falls.
     Stalled,
+}
+
+impl Stop {
+    /// Every reason.
+    pub const ALL: [Stop; 5] = [Stop::Tolerance, Stop::AcceptanceRate, Stop::Simulations, Stop::Generations, Stop::Stalled];
 }
 
 /// An inference as far as it has come.
@@ -158,6 +203,44 @@ impl Run {
     /// The last finished generation.
     pub fn last(&self) -> Option<&Generation> {
         self.generations.last()
+    }
+
+    /// Drops the particles of all generations but the last, which alone shapes the next: ranks without a file need no more.
+    pub fn forget(&mut self) {
+        if let Some((_, before)) = self.generations.split_last_mut() {
+            before.iter_mut().for_each(Generation::forget);
+        }
+    }
+
+    /// What another rank needs to go on with this run, as numbers.
+    pub fn words(&self) -> Vec<f64> {
+        let stopped = Stop::ALL.iter().position(|stop| Some(*stop) == self.stopped).map_or(u64::MAX, |k| k as u64);
+        let mut words = [stopped, self.spent, self.generations.len() as u64].map(f64::from_bits).to_vec();
+        let (last, before) = self.generations.split_last().map_or((None, [].as_slice()), |(last, before)| (Some(last), before));
+        for generation in before {
+            words.push(generation.tolerance);
+            words.extend([generation.simulated, generation.failed].map(f64::from_bits));
+        }
+        words.extend(last.map(Generation::words).unwrap_or_default());
+        words
+    }
+
+    /// The inverse of [`Run::words`], with particles in the last generation only; `None` if these are not such words.
+    pub fn from_words(words: &[f64]) -> Option<Run> {
+        let (head, mut rest) = words.split_at_checked(3)?;
+        let [stopped, spent, count] = [0, 1, 2].map(|k| head[k].to_bits());
+        let mut run = Run { generations: Vec::new(), stopped: Stop::ALL.get(stopped as usize).copied(), spent };
+        for _ in 1..count {
+            let (counts, more) = rest.split_at_checked(3)?;
+            rest = more;
+            let mut generation = Generation::from_words(&[counts[0], 0.0, 0.0, counts[1], counts[2]])?;
+            generation.forget();
+            run.generations.push(generation);
+        }
+        if count > 0 {
+            run.generations.push(Generation::from_words(rest)?);
+        }
+        Some(run)
     }
 }
 
@@ -222,6 +305,31 @@ mod tests {
             let count = picked.iter().filter(|&&p| p == i).count() as i64;
             assert!((count - expected).abs() <= 1);
         }
+    }
+
+    #[test]
+    fn a_run_as_words_lacks_only_what_shapes_nothing() {
+        let generation = |n: usize, tolerance: f64| Generation {
+            tolerance,
+            theta: Array2::from_shape_fn((n, 2), |(i, k)| i as f64 - 0.1 * k as f64),
+            distance: (0..n).map(|i| 0.5 * i as f64).collect(),
+            ln_weight: vec![-1.0; n],
+            trial: (0..n as u64).map(|i| u64::MAX - n as u64 + i).collect(),
+            summaries: Array2::ones((n, 3)),
+            simulated: 1 << 60,
+            failed: 7,
+        };
+        for (count, stopped) in [(0, None), (1, Some(Stop::Stalled)), (3, None)] {
+            let generations = (0..count).map(|k| generation(4 + k, f64::INFINITY)).collect();
+            let mut run = Run { generations, stopped, spent: 9 };
+            let back = Run::from_words(&run.words()).unwrap();
+            run.forget();
+            if let Some(last) = run.generations.last_mut() {
+                last.summaries = Array2::zeros((last.trial.len(), 0));
+            }
+            assert_eq!(back, run);
+        }
+        assert_eq!(Run::from_words(&[0.0]), None);
     }
 
     #[test]

@@ -1,77 +1,222 @@
-//! Where work runs. An executor knows ids and rows of numbers, nothing of inference.
+//! Where work runs. An executor knows ids, rows of numbers and seconds, nothing of inference.
 //!
-//! It evaluates a [`Task`], a pure function of an id, for ascending ids until the [`Sink`] has seen enough. The sink sees
-//! arrivals as they come (for a journal, for progress) and the completed *prefix in order of id* (for acceptance and
+//! It evaluates a [`Work`], a pure function of an id, for ascending ids until the [`Sink`] has seen enough. The sink sees
+//! chunks as they arrive (for a journal, for progress) and the completed *prefix in order of id* (for acceptance and
 //! budgets). Only the prefix may shape a result; that is why neither the number of workers nor their speed can.
 //!
-//! An executor over MPI ranks goes beside [`threads`], as `mpi.rs`, and takes its arm in [`open`].
+//! ```text
+//!                     ┌ schedule: which ids next, how many at once ┐
+//! rank 0   sink ◀── lead ──▶ crew of threads                        │ pure policy; benches replay it for 10,000 ranks
+//!                     ▲▼     └──────────────────────────────────────┘
+//!                    MPI     ids out, kept rows back, as bytes of fixed layout
+//!                     ▲▼
+//! rank k            serve ──▶ crew of threads
+//! ```
+//! Every rank runs the same program on the same job and calls the same methods in the same order: [`Executor::stream`] and
+//! [`Executor::once`] are collective. Only rank 0 has a sink that is fed, and files. One thread of each rank, its first,
+//! calls MPI; it has no simulation to do, so that nobody waits for an answer behind a long one.
 
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
+mod chunk;
+mod cost;
+mod crew;
+mod launch;
+mod lead;
+#[cfg(feature = "mpi")]
+mod mpi;
+pub mod schedule;
 pub mod threads;
+
+pub use chunk::Chunk;
+pub use launch::Launch;
 
 /// What became of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Outcome {
     /// The row is wanted.
-    Kept,
+    Kept = 1,
     /// It is not, and does not travel.
-    Rejected,
+    Rejected = 0,
     /// The point could not be simulated; the row says where it was.
-    Failed,
+    Failed = 2,
 }
 
-/// A pure function of its id: fills one row and says what became of it.
-pub type Task<'a> = &'a (dyn Fn(u64, &mut [f64]) -> Outcome + Sync);
+/// Says to a task that nobody needs its result any more.
+#[derive(Debug, Default)]
+pub struct Enough(AtomicBool);
 
-/// What is done with results. Runs on one thread.
+impl Enough {
+    /// Whether the task may return at once, with any outcome: it will be thrown away.
+    pub fn is_said(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn say(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A pure function of an id. Closures are such functions.
+pub trait Work: Sync {
+    /// Fills one row and says what became of it. A long task may look at `enough` now and then.
+    fn run(&self, id: u64, row: &mut [f64], enough: &Enough) -> Outcome;
+
+    /// Appends the numbers that the run time of this id may depend on, equally many for every id, and at a cost far below
+    /// that of running it. The executor learns from them which ids take long, and starts those earlier. By default there
+    /// are none.
+    fn features(&self, _id: u64, _out: &mut Vec<f64>) {}
+}
+
+impl<F: Fn(u64, &mut [f64]) -> Outcome + Sync> Work for F {
+    fn run(&self, id: u64, row: &mut [f64], _: &Enough) -> Outcome {
+        self(id, row)
+    }
+}
+
+/// What is done with results, on rank 0, on one thread.
 pub trait Sink {
     /// The next result in order of id, without gaps. The row is empty if the outcome is [`Outcome::Rejected`]. `Break`
     /// ends the stream; no later id is shown.
     fn next(&mut self, id: u64, outcome: Outcome, row: &[f64]) -> ControlFlow<()>;
 
-    /// A result as it arrives, in any order. It must not shape a result.
-    fn arrived(&mut self, _id: u64, _outcome: Outcome, _row: &[f64]) {}
+    /// How many more ids, from the last one shown, the stream will likely need. A hint for the schedule.
+    fn remaining(&self) -> Option<u64> {
+        None
+    }
 
-    /// Called at least five times a second, for progress and interrupts. `Break` ends the stream at an arbitrary place.
+    /// Called several times a second, for progress and interrupts. `Break` ends the stream at an arbitrary place.
     fn idle(&mut self) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
+
+    /// Results that are known from an earlier session, disjoint, in any order: they are shown to `next`, not computed.
+    fn known(&mut self) -> Vec<Chunk> {
+        Vec::new()
+    }
+
+    /// Results as they arrive, in any order. It must not shape a result.
+    fn arrived(&mut self, _chunk: &Chunk) {}
+
+    /// The stream was broken off by `idle`, and seconds later a simulation still runs, on some rank. A sink that can lose
+    /// nothing says with which exit code the process may end; else the stream waits for the simulation. Called on every rank.
+    fn abandon(&mut self) -> Option<u8> {
+        None
+    }
 }
 
-/// A place where work runs.
+/// A place where work runs. Deliberately not `Sync`: nothing collective is called inside a task.
 pub trait Executor {
-    /// Runs `task` for ids upwards from `first`, with rows of `width` numbers, until the sink breaks.
+    /// Runs `work` for ids upwards from `first`, with rows of `width` numbers, until the sink breaks. Collective; the sink
+    /// of rank 0 is fed.
     ///
     /// # Errors
-    /// [`Error::Panicked`] if a task panics.
-    fn stream(&self, first: u64, width: usize, task: Task<'_>, sink: &mut dyn Sink) -> Result<()>;
+    /// [`Error::Panicked`] if a task panics whose id the prefix reaches. On every rank, as all errors of this trait.
+    fn stream(&self, first: u64, width: usize, work: &dyn Work, sink: &mut dyn Sink) -> Result<()>;
 
-    /// How many tasks run at once: a hint for progress and prices. No result may depend on it.
+    /// Runs `action` on rank 0 and returns what it returned on every rank. Collective.
+    ///
+    /// # Errors
+    /// What `action` returned; on other ranks [`Error::Elsewhere`] with the same exit code.
+    fn once(&self, action: &mut dyn FnMut() -> Result<Vec<f64>>) -> Result<Vec<f64>>;
+
+    /// What each rank says, in order of rank, on rank 0; empty on the others. Collective.
+    ///
+    /// # Errors
+    /// None of its own.
+    fn hear(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![mine.to_vec()])
+    }
+
+    /// How many tasks run at once, over all ranks: a hint for progress and prices. No result may depend on it.
     fn lanes(&self) -> usize;
+
+    /// What runs here, for the record.
+    fn place(&self) -> Place;
+
+    /// Ends the process's part in the work with the result of it all. Where other ranks may wait for this one in vain, it
+    /// ends them too.
+    ///
+    /// # Errors
+    /// Those of `result`.
+    fn close(self: Box<Self>, result: Result<()>) -> Result<()> {
+        result
+    }
 }
 
-/// Opens the executor that the flags ask for: threads of this process, as many as there are CPUs if `threads` is 0.
+/// Where work runs, for the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Number of ranks.
+    pub ranks: usize,
+    /// Simulation threads of each rank.
+    pub threads: Vec<usize>,
+    /// Host of each rank.
+    pub hosts: Vec<String>,
+    /// The MPI library in its own words; empty without MPI.
+    pub mpi: String,
+}
+
+/// The rank of this process, once there is more than one.
+static RANK: OnceLock<usize> = OnceLock::new();
+
+/// The rank of this process; 0 if it runs alone.
+pub fn rank() -> usize {
+    RANK.get().copied().unwrap_or(0)
+}
+
+/// Opens the executor that flags and launcher ask for: `threads` of this process, or of each rank where `mpirun` or `srun`
+/// started several. With `threads` 0 there are as many as CPUs for each rank.
 ///
 /// # Errors
-/// [`Error::Usage`] for more than 64 threads on each CPU, which would only stop the machine.
+/// [`Error::Usage`] for more than 64 threads on each CPU, which would only stop the machine; if a launcher started several
+/// processes and they cannot be ranks of one run.
 pub fn open(threads: usize) -> Result<Box<dyn Executor>> {
-    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let most = 64 * cpus;
-    if threads > most {
-        let fix = format!("give at most {most}, best {cpus}; 0 is one for each CPU");
-        return Err(Error::Usage { problem: format!("{threads} threads on {cpus} CPUs"), fix });
+    let launch = Launch::detect();
+    #[cfg(feature = "mpi")]
+    if launch.is_some() {
+        return Ok(Box::new(mpi::Mpi::open(threads, launch)?));
     }
-    if threads > cpus {
-        tracing::warn!("{threads} threads on {cpus} CPUs: no faster than {cpus}");
+    if let Some(launch) = launch.filter(|l| l.size != Some(1)) {
+        let _ = RANK.set(launch.rank);
+        return Err(launch.without_mpi());
     }
-    Ok(Box::new(threads::Threads::new(if threads > 0 { threads } else { cpus })))
+    let cpus = cpus();
+    Ok(Box::new(threads::Threads::new(affordable(threads, cpus, 1)?)))
 }
 
-/// Runs the ids `0..count` and returns their rows in order of id; a row that was not kept is `None`.
+/// The name of this machine.
+pub fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".into(), |name| name.trim().to_string())
+}
+
+/// CPUs that this process may use.
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}
+
+/// The number of threads that each of `ranks` processes on `cpus` shared CPUs gets.
+fn affordable(threads: usize, cpus: usize, ranks: usize) -> Result<usize> {
+    let each = (cpus / ranks).max(1);
+    let most = 64 * each;
+    if threads > most {
+        let fix = format!("give at most {most}, best {each}; 0 is one for each CPU");
+        return Err(Error::Usage { problem: format!("{threads} threads on {each} CPUs"), fix });
+    }
+    let threads = if threads > 0 { threads } else { each };
+    if threads * ranks > cpus && rank() == 0 {
+        let of = if ranks > 1 { format!(" of each of {ranks} ranks") } else { String::new() };
+        tracing::warn!("{threads} threads{of} on {cpus} CPUs: no faster than {each}");
+    }
+    Ok(threads)
+}
+
+/// Runs the ids `0..count` and returns their rows in order of id, on every rank; a row that was not kept is `None`.
 ///
 /// # Errors
 /// Those of [`Executor::stream`]; [`None`] in place of the rows if `idle` broke it off.
@@ -79,28 +224,49 @@ pub fn gather(
     exec: &dyn Executor,
     count: u64,
     width: usize,
-    task: Task<'_>,
+    work: &dyn Work,
     idle: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Option<Vec<Option<Vec<f64>>>>> {
     struct Gather<'a> {
-        rows: Vec<Option<Vec<f64>>>,
+        /// Row after row, each with a 1 before it if it was kept and a 0 if not.
+        rows: Vec<f64>,
+        width: usize,
+        seen: u64,
         count: u64,
         idle: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
     }
     impl Sink for Gather<'_> {
         fn next(&mut self, id: u64, outcome: Outcome, row: &[f64]) -> ControlFlow<()> {
-            self.rows.push((outcome == Outcome::Kept).then(|| row.to_vec()));
-            if id + 1 == self.count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let kept = outcome == Outcome::Kept;
+            self.rows.push(f64::from(u8::from(kept)));
+            let end = self.rows.len() + self.width;
+            self.rows.extend(row.iter().filter(|_| kept));
+            self.rows.resize(end, 0.0);
+            self.seen = id + 1;
+            if self.seen == self.count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+        fn remaining(&self) -> Option<u64> {
+            Some(self.count - self.seen)
         }
         fn idle(&mut self) -> ControlFlow<()> {
-            (self.idle)(self.rows.len() as u64)
+            (self.idle)(self.seen)
         }
     }
     if count == 0 {
         return Ok(Some(Vec::new()));
     }
-    let mut sink = Gather { rows: Vec::with_capacity(count as usize), count, idle };
-    // Ids beyond the last one may be started before the sink has seen it; they cost nothing.
-    exec.stream(0, width, &|id, row| if id < count { task(id, row) } else { Outcome::Rejected }, &mut sink)?;
-    Ok((sink.rows.len() as u64 == count).then_some(sink.rows))
+    /// Ids beyond the last one may be started before the sink has seen it; they cost nothing.
+    struct Upto<'a>(&'a dyn Work, u64);
+    impl Work for Upto<'_> {
+        fn run(&self, id: u64, row: &mut [f64], enough: &Enough) -> Outcome {
+            if id < self.1 { self.0.run(id, row, enough) } else { Outcome::Rejected }
+        }
+    }
+    let mut sink = Gather { rows: Vec::new(), width, seen: 0, count, idle };
+    exec.stream(0, width, &Upto(work, count), &mut sink)?;
+    let rows = exec.once(&mut || Ok(if sink.seen == count { std::mem::take(&mut sink.rows) } else { Vec::new() }))?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(rows.chunks_exact(width + 1).map(|row| (row[0] == 1.0).then(|| row[1..].to_vec())).collect()))
 }

@@ -19,7 +19,7 @@ pub struct Definition {
     /// Name of the run; the default output is `<name>.h5`.
     pub name: Spanned<String>,
     /// Seed: with the job it fixes every number of the result.
-    pub seed: u64,
+    pub seed: Spanned<u64>,
     /// The simulator.
     pub model: ModelDef,
     /// Prior of each inferred parameter.

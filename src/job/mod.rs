@@ -46,6 +46,17 @@ impl Job {
         Self::build(Source::read(file)?, None)
     }
 
+    /// The same job with another seed, as if the file said so.
+    ///
+    /// # Errors
+    /// Those of [`Job::load`].
+    pub fn with_seed(mut self, seed: u64) -> Result<Self> {
+        let place = self.definition.seed.span();
+        self.source.text.replace_range(place, &seed.to_string());
+        let observations = self.table.as_ref().map(|table| table.text().to_string());
+        Self::build(self.source, observations)
+    }
+
     /// Takes job and observations from their texts, as a result file embeds them. `name` stands in for the file name in
     /// errors.
     ///
@@ -274,7 +285,7 @@ impl Job {
         let model = self.fit_model()?;
         let distance = self.distance(model.as_ref())?;
         Ok(Problem {
-            key: Key::root(self.definition.seed),
+            key: Key::root(*self.definition.seed.get_ref()),
             distance,
             base: self.base.clone(),
             free: self.inferred.iter().map(|(index, _)| *index).collect(),

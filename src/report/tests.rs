@@ -124,7 +124,8 @@ fn trial_store(folder: &Path, table: &Table) -> Store {
         curvature_sd: vec![0.004, 2e-11, 0.1, 0.5, f64::NAN],
     };
     store.put_modes(&[mode(3.0, false), mode(2.0, true)]).unwrap();
-    store.provenance(&json!({"version": "0.1.0", "threads": 2, "wall_seconds": 61.5})).unwrap();
+    store.record(&json!({"version": "0.1.0", "threads": 2, "wall_seconds": 61.5}));
+    store.write().unwrap();
     store
 }
 

@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use crate::density::Prior;
 use crate::distance::Distance;
 use crate::error::{Error, Result};
-use crate::exec::Executor;
+use crate::exec::{self, Executor};
 use crate::model::{Model, Stages, Unsimulable};
 use crate::population::{Generation, Run, Stop};
 use crate::rng::Key;
@@ -106,6 +106,11 @@ pub trait Watch {
     fn progress(&mut self, progress: &Progress) -> ControlFlow<()>;
     /// After a generation is finished *and saved*.
     fn generation(&mut self, run: &Run);
+    /// The run was interrupted seconds ago, and a simulation still does not end. A watcher that has nothing to lose says
+    /// with which exit code the process may end; else the run waits.
+    fn abandon(&mut self) -> Option<u8> {
+        None
+    }
 }
 
 /// What a step of a sampler came to.
@@ -134,7 +139,7 @@ pub trait Sampler {
 }
 
 /// Runs an inference to its end. `save` makes each state durable before the next generation starts. Returns `false` if the
-/// watcher interrupted it.
+/// watcher interrupted it. Collective; on ranks above 0 only the last generation has particles, and no summaries.
 ///
 /// # Errors
 /// Those of the sampler and of `save`.
@@ -150,6 +155,9 @@ pub fn infer(
         match sampler.step(run, problem, exec, watch)? {
             Step::Generation(generation) => {
                 run.generations.push(*generation);
+                if exec::rank() > 0 {
+                    run.forget();
+                }
                 save(run)?;
                 watch.generation(run);
             }

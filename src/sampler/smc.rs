@@ -127,14 +127,39 @@ impl Sampler for Smc {
         let layout = Layout { d: problem.prior.dimension(), m: problem.model.summaries().len() };
         let proposal = run.last().map(|last| kernel(problem, last, tolerance));
         let task = |id: u64, row: &mut [f64]| trial(problem, proposal.as_ref(), tolerance, generation, id, row, layout);
-        let mut sink = Collect::new(self, run.simulated(), generation, tolerance, layout, watch);
+        let mut sink = Collect::new(self, run, tolerance, layout, watch);
         exec.stream(0, layout.width(), &task, &mut sink)?;
-        match sink.end {
-            End::Full => Ok(Step::Generation(Box::new(sink.finish()))),
-            End::Rule(reason) => Ok(Step::Stop { reason, spent: sink.progress.simulated }),
-            End::Failures => Err(describe_failures(problem, generation, &sink.failed, sink.progress.simulated, self.failures)),
-            End::Open => Ok(Step::Interrupted),
-        }
+        // What became of it, and what the other ranks need to propose next.
+        let mut made = None;
+        let words = exec.once(&mut || {
+            let end = match sink.end {
+                End::Open => vec![],
+                End::Rule(reason) => vec![reason as u64],
+                End::Full => vec![u64::MAX],
+                End::Failures => {
+                    let simulated = sink.progress.simulated;
+                    return Err(describe_failures(problem, generation, &sink.failed, simulated, self.failures));
+                }
+            };
+            let mut words: Vec<f64> = end.into_iter().chain([sink.progress.simulated]).map(f64::from_bits).collect();
+            if sink.end == End::Full {
+                let generation = sink.finish();
+                words.extend(generation.words());
+                made = Some(generation);
+            }
+            Ok(words)
+        })?;
+        Ok(match &words[..] {
+            [end, _, particles @ ..] if end.to_bits() == u64::MAX => match made.or_else(|| Generation::from_words(particles)) {
+                Some(generation) => Step::Generation(Box::new(generation)),
+                None => Step::Interrupted,
+            },
+            [reason, spent] => match Stop::ALL.get(reason.to_bits() as usize) {
+                Some(reason) => Step::Stop { reason: *reason, spent: spent.to_bits() },
+                None => Step::Interrupted,
+            },
+            _ => Step::Interrupted,
+        })
     }
 }
 
@@ -185,6 +210,7 @@ fn trial(
     }
 }
 
+#[derive(Clone, Copy, PartialEq)]
 enum End {
     Open,
     Full,
@@ -197,6 +223,8 @@ struct Collect<'a> {
     settings: &'a Smc,
     layout: Layout,
     progress: Progress,
+    /// Acceptance rate of the generation before, a first guess of this one's.
+    rate: f64,
     trial: Vec<u64>,
     rows: Vec<f64>,
     failed: Vec<(u64, Vec<f64>)>,
@@ -205,10 +233,11 @@ struct Collect<'a> {
 }
 
 impl<'a> Collect<'a> {
-    fn new(settings: &'a Smc, before: u64, generation: usize, tolerance: f64, layout: Layout, watch: &'a mut dyn Watch) -> Self {
-        let population = settings.population;
-        let progress = Progress { generation, tolerance, accepted: 0, population, simulated: 0, failed: 0, total: before };
-        Collect { settings, layout, progress, trial: vec![], rows: vec![], failed: vec![], end: End::Open, watch }
+    fn new(settings: &'a Smc, run: &Run, tolerance: f64, layout: Layout, watch: &'a mut dyn Watch) -> Self {
+        let (population, generation, total) = (settings.population, run.generations.len(), run.simulated());
+        let progress = Progress { generation, tolerance, accepted: 0, population, simulated: 0, failed: 0, total };
+        let rate = run.last().map_or(1.0, Generation::acceptance_rate);
+        Collect { settings, layout, progress, rate, trial: vec![], rows: vec![], failed: vec![], end: End::Open, watch }
     }
 
     /// The rule that the counters meet, if any. Depends on nothing but the ids seen so far.
@@ -227,7 +256,7 @@ impl<'a> Collect<'a> {
         hopeless.then_some(End::Rule(Stop::AcceptanceRate))
     }
 
-    fn finish(self) -> Generation {
+    fn finish(&mut self) -> Generation {
         let Layout { d, m } = self.layout;
         let n = self.trial.len();
         let row = |i: usize| &self.rows[i * self.layout.width()..(i + 1) * self.layout.width()];
@@ -237,7 +266,7 @@ impl<'a> Collect<'a> {
             distance: (0..n).map(|i| row(i)[d]).collect(),
             ln_weight: (0..n).map(|i| row(i)[d + 1]).collect(),
             summaries: Array2::from_shape_fn((n, m), |(i, k)| row(i)[d + 2 + k]),
-            trial: self.trial,
+            trial: std::mem::take(&mut self.trial),
             simulated: self.progress.simulated,
             failed: self.progress.failed,
         }
@@ -269,7 +298,20 @@ impl Sink for Collect<'_> {
         }
     }
 
+    fn remaining(&self) -> Option<u64> {
+        /// How many trials the first guess is worth.
+        const GUESS: f64 = 10.0;
+        let Progress { accepted, population, simulated, total, .. } = self.progress;
+        let rate = (accepted as f64 + GUESS * self.rate) / (simulated as f64 + GUESS);
+        let more = ((population - accepted) as f64 / rate.max(1e-9)).ceil() as u64;
+        Some(more.min(self.settings.simulations.saturating_sub(total)).max(1))
+    }
+
     fn idle(&mut self) -> ControlFlow<()> {
         self.watch.progress(&self.progress)
+    }
+
+    fn abandon(&mut self) -> Option<u8> {
+        self.watch.abandon()
     }
 }

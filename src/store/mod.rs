@@ -38,6 +38,7 @@ use crate::population::{Generation, Mode, Predictive, Run, Stop};
 
 mod digest;
 mod durable;
+pub mod journal;
 mod netcdf;
 mod read;
 mod write;
@@ -247,21 +248,22 @@ impl Store {
         self.change(|contents| contents.modes = Some(modes.to_vec()))
     }
 
-    /// Stores the record of this session: the first call adds one, each later call of the same `Store` replaces it, so
-    /// that a session that is killed leaves the record of its start.
+    /// Takes the record of this session, which the next change writes: the first call adds one, each later call of the same
+    /// `Store` replaces it, so that a session that is killed leaves the record of its last change.
+    pub fn record(&mut self, record: &serde_json::Value) {
+        if self.recorded {
+            self.contents.sessions.pop();
+        }
+        self.contents.sessions.push(record.to_string());
+        self.recorded = true;
+    }
+
+    /// Writes the file as it is, with the record of this session.
     ///
     /// # Errors
     /// `Io` as for [`Store::create`].
-    pub fn provenance(&mut self, record: &serde_json::Value) -> Result<()> {
-        let recorded = self.recorded;
-        self.change(|contents| {
-            if recorded {
-                contents.sessions.pop();
-            }
-            contents.sessions.push(record.to_string());
-        })?;
-        self.recorded = true;
-        Ok(())
+    pub fn write(&mut self) -> Result<()> {
+        self.change(|_| {})
     }
 
     /// Name and lower-case hex SHA-256: first `inference`, then each derived group that there is.

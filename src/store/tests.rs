@@ -97,7 +97,8 @@ fn modes(header: &Header) -> Vec<Mode> {
 fn full(path: &Path, particles: usize, draws: usize) -> Store {
     let header = header(4, 5);
     let mut store = Store::create(path, &header).unwrap();
-    store.provenance(&json!({"threads": 2, "started": "now"})).unwrap();
+    store.record(&json!({"threads": 2, "started": "now"}));
+    store.write().unwrap();
     for index in 0..3 {
         store.append(generation(index, particles, &header)).unwrap();
     }
@@ -105,7 +106,8 @@ fn full(path: &Path, particles: usize, draws: usize) -> Store {
     store.put_prior(&predictive(draws, &header, Vec::new())).unwrap();
     store.put_posterior(&posterior(draws, &store, &header)).unwrap();
     store.put_modes(&modes(&header)).unwrap();
-    store.provenance(&json!({"threads": 2, "started": "now", "wall_seconds": 1.5})).unwrap();
+    store.record(&json!({"threads": 2, "started": "now", "wall_seconds": 1.5}));
+    store.write().unwrap();
     store
 }
 
@@ -168,7 +170,8 @@ fn the_digest_is_of_the_inference_and_of_nothing_else() {
     let renamed =
         Header { job_name: "other".into(), job_text: "other".into(), observations_text: String::new(), ..header.clone() };
     let mut two = Store::create(folder.path().join("b.h5"), &renamed).unwrap();
-    two.provenance(&json!({"threads": 64})).unwrap();
+    two.record(&json!({"threads": 64}));
+    two.write().unwrap();
     two.append(Generation { failed: 1000, ..generation(0, 50, &header) }).unwrap();
     two.finish(Stop::Generations, 5).unwrap();
     assert_eq!(two.digests(), before);

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::progress::clock;
+use super::shared::{agree, on_ranks};
 use crate::error::Result;
-use crate::exec;
+use crate::exec::Executor;
 use crate::job::Job;
 use crate::predict::{Of, predict, prior_draws};
 use crate::sampler::{Problem, trial_key};
@@ -20,10 +21,14 @@ const TIMING: Duration = Duration::from_secs(2);
 /// # Errors
 /// Whatever is wrong with the job.
 pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> Result<()> {
-    let job = Job::load(file)?;
+    on_ranks(threads, |exec| check_on(exec, file, parameters, screened))
+}
+
+fn check_on(exec: &dyn Executor, file: &Path, parameters: bool, screened: usize) -> Result<()> {
+    let job = agree(exec, Job::load(file))?;
     let problem = job.problem()?;
     let sampler = job.sampler();
-    let lanes = exec::open(threads)?.lanes();
+    let lanes = exec.lanes();
     let table = problem.model.parameters();
     line!("{}: sound", file.display());
     line!(
@@ -68,15 +73,14 @@ pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> 
     line!("  at most        {} of core time, {} on {lanes} threads", clock(most), clock(most / lanes as f64));
     let predictive = job.definition.output.draws.get_ref();
     line!("  afterwards     {predictive} predictive simulations each of prior and posterior, {} modes", job.refine().modes);
-    if screened > 0 { print_screen(&problem, threads, screened) } else { Ok(()) }
+    if screened > 0 { print_screen(&problem, exec, screened) } else { Ok(()) }
 }
 
 /// Prints which parameters move the fitted rows over the prior, strongest first.
-fn print_screen(problem: &Problem, threads: usize, draws: usize) -> Result<()> {
-    let exec = exec::open(threads)?;
+fn print_screen(problem: &Problem, exec: &dyn Executor, draws: usize) -> Result<()> {
     let idle = &mut |_| std::ops::ControlFlow::Continue(());
     let of = prior_draws(problem, draws);
-    let Some(prior) = predict(problem, problem.model.as_ref(), of, Of::Prior, exec.as_ref(), idle)? else { return Ok(()) };
+    let Some(prior) = predict(problem, problem.model.as_ref(), of, Of::Prior, exec, idle)? else { return Ok(()) };
     let shares = screen(&prior.draws.theta, &prior.values);
     let mut scores: Vec<(f64, usize)> =
         shares.rows().into_iter().enumerate().map(|(k, row)| (row.mean().unwrap_or(0.0), k)).collect();

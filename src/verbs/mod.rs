@@ -12,9 +12,11 @@ macro_rules! line {
 }
 
 mod check;
+mod describe;
 mod progress;
 mod run;
 mod session;
+mod shared;
 mod simulate;
 mod stored;
 
@@ -24,10 +26,13 @@ pub use run::{RunFlags, run};
 pub use simulate::simulate;
 pub use stored::{digest, refine, report_of, reproduce};
 
-/// Writes to standard output. A reader that has gone (`nicho digest FILE | head -1`) ends the process quietly: whatever a
+/// Writes to standard output, on rank 0. A reader that has gone (`nicho digest FILE | head -1`) ends the process quietly: whatever a
 /// verb prints, it has stored before.
 fn put(text: std::fmt::Arguments<'_>) {
     use std::io::Write;
+    if crate::exec::rank() > 0 {
+        return;
+    }
     if std::io::stdout().write_fmt(text).is_err() {
         std::process::exit(0);
     }

@@ -10,7 +10,7 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::session::Session;
+use super::session::{INTERRUPTED, Session};
 use crate::population::Run;
 use crate::sampler::{Progress, Watch};
 
@@ -205,6 +205,17 @@ impl Watch for Show<'_> {
             None => {}
         }
         self.session.go_on()
+    }
+
+    fn abandon(&mut self) -> Option<u8> {
+        if crate::exec::rank() == 0 {
+            // The bar would stand above the shell's next line.
+            if let Some(bar) = &self.bar {
+                bar.finish_and_clear();
+            }
+            eprintln!("error: interrupted; what is finished is stored, a simulation that did not end is not\n  fix: the same command with --resume goes on from there");
+        }
+        Some(INTERRUPTED)
     }
 
     fn generation(&mut self, run: &Run) {

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 
 use tracing::info;
 
+use super::describe::{describe, differences};
 use super::progress::{Budget, Show};
-use super::session::{Place, Session};
+use super::session::Session;
+use super::shared::{Shared, agree, on_ranks};
 use super::stored::{print_result, report_folder};
 use crate::error::{Error, Result};
-use crate::exec::{self, Executor};
+use crate::exec::Executor;
 use crate::job::Job;
 use crate::population::Run;
 use crate::predict::{Of, noise_floor, posterior_draws, predict, prior_draws};
 use crate::refine::refine;
-use crate::sampler::{Problem, infer};
+use crate::sampler::{Problem, Sampler, infer};
 use crate::store::{Header, Store};
 
 /// Flags of `nicho run`.
@@ -23,7 +25,9 @@ pub struct RunFlags {
     pub job: PathBuf,
     /// Result file; the job's own, or `<name>.h5`, if absent.
     pub output: Option<PathBuf>,
-    /// Threads; all CPUs if 0.
+    /// Another seed than the job's.
+    pub seed: Option<u64>,
+    /// Threads of each rank; all CPUs if 0.
     pub threads: usize,
     /// Go on with what is there.
     pub resume: bool,
@@ -39,26 +43,44 @@ const PAIRS: usize = 100;
 /// # Errors
 /// Everything that [`Error`] lists.
 pub fn run(flags: &RunFlags) -> Result<()> {
-    let job = Job::load(&flags.job)?;
+    on_ranks(flags.threads, |exec| run_on(exec, flags))
+}
+
+fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
+    let job = Job::load(&flags.job).and_then(|job| match flags.seed {
+        Some(seed) => job.with_seed(seed),
+        None => Ok(job),
+    });
+    let job = agree(exec, job)?;
     let path = flags.output.clone().unwrap_or_else(|| job.output());
     let header = job.header()?;
-    let executor = exec::open(flags.threads)?;
-    let mut store = open_output(&path, &header, flags)?;
-    let mut session = Session::new("run", Place::threads(executor.lanes()));
-    if store.run().stopped.is_some() && complete(&store, &job) {
-        line!("{} is finished already ({}); nothing to do", path.display(), describe(store.run()));
+    let session = Session::new("run", exec.place());
+    let mut shared = Shared::open(exec, |journaled| {
+        let mut store = open_output(&path, &header, flags)?;
+        if !complete(&store, &job) {
+            journaled.open(&store, flags.resume)?;
+            store.record(&session.record());
+        }
+        Ok(store)
+    })?;
+    let Shared { run, have, .. } = &shared;
+    if run.stopped.is_some() && have.prior && have.posterior && have.noise_floor && (have.modes || job.refine().modes == 0) {
+        line!("{} is finished already ({}); nothing to do", path.display(), describe(run));
         let reported = report_folder(&path).join("report.html").exists();
-        return print_result(&store, &job, !reported);
+        return shared.at_file(|store| print_result(store, &job, !reported));
     }
-    work(&job, &mut store, executor.as_ref(), &mut session)?;
-    print_result(&store, &job, true)
+    work(&job, &mut shared, &session)?;
+    shared.at_file(|store| {
+        shared.exec.remove()?;
+        print_result(store, &job, true)
+    })
 }
 
 /// Brings a stored run to its end: the inference, then whatever of the derived groups is missing.
 ///
 /// # Errors
 /// Those of the sampler, the store and the executor; [`Error::Interrupted`] after a signal.
-pub fn work(job: &Job, store: &mut Store, exec: &dyn Executor, session: &mut Session) -> Result<()> {
+pub fn work(job: &Job, shared: &mut Shared<'_>, session: &Session) -> Result<()> {
     let problem = job.problem()?;
     let sampler = job.sampler();
     let budget = Budget {
@@ -68,60 +90,83 @@ pub fn work(job: &Job, store: &mut Store, exec: &dyn Executor, session: &mut Ses
         generations: sampler.generations,
     };
     let mut show = Show::new(session, budget);
-    let interrupted = |store: &Store| Error::Interrupted { path: store.path().to_path_buf() };
     let begin =
-        if store.run().generations.is_empty() { "starting".into() } else { format!("going on from {}", describe(store.run())) };
-    info!(job = job.definition.name.get_ref(), seed = job.definition.seed, threads = exec.lanes(), "{begin}");
-    let mut run = store.run().clone();
-    let mut save = |run: &Run| -> Result<()> {
-        store.provenance(&session.record())?;
-        match (run.stopped, run.last()) {
-            (Some(reason), _) => store.finish(reason, run.spent),
-            (None, Some(last)) => store.append(last.clone()),
-            (None, None) => Ok(()),
-        }
-    };
-    if !infer(&sampler, &problem, &mut run, exec, &mut show, &mut save)? {
-        return Err(interrupted(store));
-    }
-    let derived = derive(job, &problem, store, exec, &mut show)?;
+        if shared.run.generations.is_empty() { "starting".into() } else { format!("going on from {}", describe(&shared.run)) };
+    let place = shared.exec.place();
+    info!(
+        job = job.definition.name.get_ref(),
+        seed = job.definition.seed.get_ref(),
+        ranks = place.ranks,
+        threads = shared.exec.lanes(),
+        "{begin}"
+    );
+    let done = infer_and_derive(job, &problem, &sampler, shared, session, &mut show)?;
     drop(show);
-    if !derived {
-        return Err(interrupted(store));
+    if !done {
+        return Err(Error::Interrupted { path: shared.path() });
     }
-    store.provenance(&session.record())
+    shared.change(|store| {
+        store.record(&session.record());
+        store.write()
+    })
+}
+
+/// `false` if a signal broke it off.
+fn infer_and_derive(
+    job: &Job,
+    problem: &Problem,
+    sampler: &dyn Sampler,
+    shared: &mut Shared<'_>,
+    session: &Session,
+    show: &mut Show<'_>,
+) -> Result<bool> {
+    let mut run = std::mem::take(&mut shared.run);
+    let save = &mut |run: &Run| {
+        shared.change(|store| {
+            store.record(&session.record());
+            match (run.stopped, run.last()) {
+                (Some(reason), _) => store.finish(reason, run.spent),
+                (None, Some(last)) => store.append(last.clone()),
+                (None, None) => Ok(()),
+            }
+        })
+    };
+    let ended = infer(sampler, problem, &mut run, &shared.exec, show, save);
+    shared.run = run;
+    if !ended? { Ok(false) } else { derive(job, problem, shared, show) }
 }
 
 /// Makes the derived groups that are missing; `false` if a signal broke it off.
-fn derive(job: &Job, problem: &Problem, store: &mut Store, exec: &dyn Executor, show: &mut Show<'_>) -> Result<bool> {
+fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>) -> Result<bool> {
     let draws = *job.definition.output.draws.get_ref();
     let forecast = job.forecast_model()?;
     let model = forecast.as_ref().unwrap_or(&problem.model).as_ref();
-    let Some(last) = store.run().last().cloned() else { return Ok(true) };
-    if store.prior().is_none() {
+    let (exec, have) = (&shared.exec, shared.have);
+    let Some(last) = shared.run.last() else { return Ok(true) };
+    if !have.prior {
         let of = prior_draws(problem, draws);
         let idle = &mut |done| show.work("prior predictive", done, draws as u64);
         let Some(prior) = predict(problem, model, of, Of::Prior, exec, idle)? else { return Ok(false) };
-        store.put_prior(&prior)?;
+        shared.change(|store| store.put_prior(&prior))?;
     }
-    if store.posterior().is_none() {
-        let of = posterior_draws(problem, &last, draws);
+    if !have.posterior {
+        let of = posterior_draws(problem, last, draws);
         let idle = &mut |done| show.work("posterior predictive", done, draws as u64);
         let Some(posterior) = predict(problem, model, of, Of::Posterior, exec, idle)? else { return Ok(false) };
-        store.put_posterior(&posterior)?;
+        shared.change(|store| store.put_posterior(&posterior))?;
     }
-    if store.noise_floor().is_none() {
-        let of = posterior_draws(problem, &last, draws);
+    if !have.noise_floor {
+        let of = posterior_draws(problem, last, draws);
         let idle = &mut |done| show.work("noise floor of the distance", done, PAIRS as u64);
         let Some(floor) = noise_floor(problem, &of, PAIRS, exec, idle)? else { return Ok(false) };
-        store.put_noise_floor(&floor)?;
+        shared.change(|store| store.put_noise_floor(&floor))?;
     }
-    if store.modes().is_none() && job.refine().modes > 0 {
+    if !have.modes && job.refine().modes > 0 {
         let budget = job.refine().simulations * job.refine().modes as u64;
         let show = std::cell::RefCell::new(show);
         let idle = |done| show.borrow_mut().work("posterior modes", done, budget);
-        let Some(modes) = refine(job.refine(), problem, store.run(), exec, &idle)? else { return Ok(false) };
-        store.put_modes(&modes)?;
+        let Some(modes) = refine(job.refine(), problem, &shared.run, exec, &idle)? else { return Ok(false) };
+        shared.change(|store| store.put_modes(&modes))?;
     }
     Ok(true)
 }
@@ -129,19 +174,6 @@ fn derive(job: &Job, problem: &Problem, store: &mut Store, exec: &dyn Executor, 
 fn complete(store: &Store, job: &Job) -> bool {
     let refined = store.modes().is_some() || job.refine().modes == 0;
     store.prior().is_some() && store.posterior().is_some() && store.noise_floor().is_some() && refined
-}
-
-/// A run in a few words.
-pub fn describe(run: &Run) -> String {
-    let generations = run.generations.len();
-    match (run.stopped, generations) {
-        (_, 0) => "no generation yet".into(),
-        (None, n) => format!("{n} generations, {} simulations so far", run.simulated()),
-        (Some(stop), n) => {
-            let reason = serde_json::to_string(&stop).unwrap_or_default().replace(['"', '_'], " ");
-            format!("{n} generations, {} simulations, stopped by {}", run.simulated(), reason.trim())
-        }
-    }
 }
 
 /// Decides what becomes of a file that is already at the output path.
@@ -167,7 +199,10 @@ fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> 
             });
         }
     };
-    let changed = differences(there.header(), header);
+    let mut changed = differences(&there.header().job_canonical, &header.job_canonical);
+    if there.header().observations_sha256 != header.observations_sha256 {
+        changed.push("    observations: the content of the table differs".into());
+    }
     if flags.overwrite {
         return Store::create(path, header);
     }
@@ -189,25 +224,3 @@ fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> 
     })
 }
 
-/// What differs between the job in a file and this one, a line each.
-fn differences(there: &Header, here: &Header) -> Vec<String> {
-    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
-    let mut lines = Vec::new();
-    compare("", &parse(&there.job_canonical), &parse(&here.job_canonical), &mut lines);
-    if there.observations_sha256 != here.observations_sha256 {
-        lines.push("    observations: the content of the table differs".into());
-    }
-    lines
-}
-
-fn compare(key: &str, a: &serde_json::Value, b: &serde_json::Value, lines: &mut Vec<String>) {
-    if let (Some(x), Some(y)) = (a.as_object(), b.as_object()) {
-        let keys: std::collections::BTreeSet<&String> = x.keys().chain(y.keys()).collect();
-        for name in keys {
-            let dotted = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-            compare(&dotted, &a[name], &b[name], lines);
-        }
-    } else if a != b {
-        lines.push(format!("    {key}: {a} there, {b} here"));
-    }
-}

@@ -3,29 +3,31 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
-/// Where a session runs, as its executor knows it.
-pub struct Place {
-    /// Processes that share the work; 1 without MPI.
-    pub ranks: usize,
-    /// Worker threads of a rank.
-    pub threads: usize,
-    /// The host of each rank, in order of rank.
-    pub hosts: Vec<String>,
-    /// Name and version of the MPI library that runs; `None` without it.
-    pub mpi: Option<String>,
-}
+use crate::exec::Place;
 
-impl Place {
-    /// Threads of this process alone.
-    pub fn threads(threads: usize) -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        Place { ranks: 1, threads, hosts: vec![host.trim().into()], mpi: None }
-    }
+/// Exit code of what was interrupted and can go on.
+pub const INTERRUPTED: u8 = 75;
+/// Time after a signal at which the process ends, whatever keeps it: a rank that is gone, a file system that hangs.
+const LAST_CALL: Duration = Duration::from_secs(12);
+
+/// Ends the process some time after it was asked to end and did not. Nothing is lost: results are in the journal.
+fn leave_in_time(asked: Arc<AtomicBool>) {
+    let watch = move || {
+        while !asked.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        std::thread::sleep(LAST_CALL);
+        eprintln!("error: interrupted {} s ago, and something does not end; what is finished stands", LAST_CALL.as_secs());
+        eprintln!("  fix: the same command with --resume goes on from there");
+        std::process::exit(INTERRUPTED.into());
+    };
+    // Without this thread the process may take longer to end.
+    let _ = std::thread::Builder::new().name("last call".into()).spawn(watch);
 }
 
 /// One session of a verb that works: when it began, and whether a signal has asked it to end.
@@ -41,11 +43,12 @@ impl Session {
     /// Starts the clock and listens to Ctrl-C, SIGTERM and SIGUSR1; a second Ctrl-C ends the process at once.
     pub fn new(verb: &'static str, place: Place) -> Self {
         let asked = Arc::new(AtomicBool::new(false));
+        // A handler that cannot be set leaves the default: the process ends, and file and journal stand.
+        let _ = signal_hook::flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), asked.clone());
         for signal in [SIGINT, SIGTERM, SIGUSR1] {
-            // A handler that cannot be set leaves the default: the process ends and the last generation stands.
-            let _ = signal_hook::flag::register_conditional_shutdown(signal, 75, asked.clone());
             let _ = signal_hook::flag::register(signal, asked.clone());
         }
+        leave_in_time(asked.clone());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
         Session { begun: Instant::now(), started, verb, place, asked }
     }
@@ -75,12 +78,12 @@ impl Session {
             "started_unix": self.started,
             "seconds": (self.seconds() * 10.0).round() / 10.0,
             "ranks": self.place.ranks,
-            "threads": self.place.threads,
+            "threads": self.place.threads.first(),
             "hosts": runs(&self.place.hosts),
             "cpu": cpu.trim_start_matches([' ', '\t', ':']),
             "simd": format!("{:?}", crate::integrate::Width::available().last().copied().unwrap_or_default()),
             "system": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            "mpi": self.place.mpi,
+            "mpi": Some(&self.place.mpi).filter(|mpi| !mpi.is_empty()),
             "mpi_compiler": Some(env!("NICHO_MPI_COMPILER")).filter(|compiler| !compiler.is_empty()),
             "slurm_job": slurm("JOB_ID"),
             "slurm_restarts": slurm("RESTART_COUNT"),

@@ -27,7 +27,7 @@ pub fn simulate(file: &Path, settings: &[String], replicate: u64, csv: bool) -> 
     let forecast = job.forecast_model()?;
     let model = forecast.as_ref().unwrap_or(&problem.model).as_ref();
     let mut out = vec![0.0; model.summaries().len()];
-    let key = Key::root(job.definition.seed).child(u64::MAX - 3).child(replicate);
+    let key = Key::root(*job.definition.seed.get_ref()).child(u64::MAX - 3).child(replicate);
     simulate_model(model, &theta, key, &mut out).map_err(|reason| Error::Usage {
         problem: format!("this point cannot be simulated: {}", reason.0),
         fix: "choose other values with --set".into(),

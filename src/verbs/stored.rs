@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::progress::{Budget, Show};
 use super::run::work;
-use super::session::{Place, Session};
+use super::session::Session;
+use super::shared::{Shared, agree, on_ranks};
 use crate::error::{Error, Result};
-use crate::exec;
 use crate::job::Job;
 use crate::report::{self, Input};
 use crate::store::Store;
@@ -34,24 +34,27 @@ pub fn digest(file: &Path) -> Result<()> {
 /// # Errors
 /// Those of the store and of the refinement.
 pub fn refine(file: &Path, threads: usize) -> Result<()> {
-    let mut store = Store::open(file)?;
-    let job = embedded(&store)?;
-    let problem = job.problem()?;
-    let exec = exec::open(threads)?;
-    let session = Session::new("refine", Place::threads(exec.lanes()));
-    let sampler = job.sampler();
-    let settings = job.refine();
-    let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
-    let show = std::cell::RefCell::new(Show::new(&session, budget));
-    let total = settings.simulations * settings.modes as u64;
-    let idle = |done| show.borrow_mut().work("posterior modes", done, total);
-    let Some(modes) = crate::refine::refine(settings, &problem, store.run(), exec.as_ref(), &idle)? else {
-        return Err(Error::Broken { path: file.into() });
-    };
-    drop(show);
-    store.put_modes(&modes)?;
-    store.provenance(&session.record())?;
-    print_result(&store, &job, false)
+    on_ranks(threads, |exec| {
+        let job = agree(exec, Store::open(file).and_then(|store| embedded(&store)))?;
+        let shared = Shared::open(exec, |_| Store::open(file))?;
+        let problem = job.problem()?;
+        let session = Session::new("refine", exec.place());
+        let sampler = job.sampler();
+        let settings = job.refine();
+        let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
+        let show = std::cell::RefCell::new(Show::new(&session, budget));
+        let total = settings.simulations * settings.modes as u64;
+        let idle = |done| show.borrow_mut().work("posterior modes", done, total);
+        let Some(modes) = crate::refine::refine(settings, &problem, &shared.run, exec, &idle)? else {
+            return Err(Error::Broken { path: file.into() });
+        };
+        drop(show);
+        shared.change(|store| {
+            store.record(&session.record());
+            store.put_modes(&modes)
+        })?;
+        shared.at_file(|store| print_result(store, &job, false))
+    })
 }
 
 /// Writes the report of a result file into `folder`, by default `<name>.report` beside it.
@@ -73,23 +76,32 @@ pub fn report_of(file: &Path, folder: Option<&Path>) -> Result<()> {
 /// # Errors
 /// [`Error::Different`] if a digest differs; those of the sampler and the store.
 pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
-    let original = Store::open(file)?;
-    if original.run().stopped.is_none() {
-        let problem = "the run in it is unfinished: there is nothing to compare with yet".into();
-        return Err(Error::Output { path: file.into(), problem, fix: "finish it first: nicho run JOB --resume".into() });
-    }
-    let job = embedded(&original)?;
-    let exec = exec::open(threads)?;
-    let mut session = Session::new("reproduce", Place::threads(exec.lanes()));
-    let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
-    let mut again = Store::create(&path, &job.header()?)?;
-    let worked = work(&job, &mut again, exec.as_ref(), &mut session);
-    let _ = std::fs::remove_file(&path);
-    // The file of the repetition is gone: what an interrupt leaves is the original.
-    worked.map_err(|error| match error {
-        Error::Interrupted { .. } => Error::Broken { path: file.into() },
-        other => other,
-    })?;
+    on_ranks(threads, |exec| {
+        // Every rank reads the file: the job in it is what they agree on.
+        let mut original = None;
+        let job = Store::open(file).and_then(|store| embedded(original.insert(store)));
+        let (job, Some(original)) = (agree(exec, job)?, original) else { return Ok(()) };
+        if original.run().stopped.is_none() {
+            let problem = "the run in it is unfinished: there is nothing to compare with yet".into();
+            return Err(Error::Output { path: file.into(), problem, fix: "finish it first: nicho run JOB --resume".into() });
+        }
+        let session = Session::new("reproduce", exec.place());
+        let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
+        let header = job.header()?;
+        let mut shared = Shared::open(exec, |_| Store::create(&path, &header))?;
+        let worked = work(&job, &mut shared, &session);
+        let _ = std::fs::remove_file(&path);
+        // The file of the repetition is gone: what an interrupt leaves is the original.
+        worked.map_err(|error| match error {
+            Error::Interrupted { .. } => Error::Broken { path: file.into() },
+            other => other,
+        })?;
+        shared.at_file(|again| compare(file, &original, again))
+    })
+}
+
+/// Prints which digests of a repetition are those of the original.
+fn compare(file: &Path, original: &Store, again: &Store) -> Result<()> {
     let mut differing = Vec::new();
     let repeated = again.digests();
     for (name, hex) in original.digests() {

@@ -1,0 +1,152 @@
+//! The leading rank: hands out ids, puts results in order, feeds the sink.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::crew::{Crew, Done};
+use super::schedule::{Cost, Schedule};
+use super::{Chunk, Sink, Work};
+use crate::error::{Error, Result};
+
+/// Longest time between two calls of [`Sink::idle`].
+const IDLE: Duration = Duration::from_millis(100);
+/// Seconds of a chunk below which each thread gets a second one in advance, so that it need not wait for an answer.
+const SHORT: f64 = 20e-3;
+
+/// The other ranks, as the leading one sees them. Rank 0 is itself.
+pub(super) trait Others {
+    /// Simulation threads of each rank, rank 0 included.
+    fn threads(&self) -> &[usize];
+    /// Sends a chunk of ids to a rank above 0.
+    fn give(&mut self, rank: usize, range: Range<u64>);
+    /// Takes what has come from the other ranks.
+    fn poll(&mut self, visit: &mut dyn FnMut(usize, Done));
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The sink has what it wants.
+    Full,
+    /// The sink broke it off while it was idle.
+    Broken,
+}
+
+/// What the leading rank works with.
+pub(super) struct Lead<'a> {
+    pub first: u64,
+    pub width: usize,
+    pub work: &'a dyn Work,
+    pub crew: &'a Crew<'a>,
+    pub cost: &'a mut Cost,
+    pub sink: &'a mut dyn Sink,
+}
+
+/// Leads a stream to its end.
+///
+/// # Errors
+/// [`Error::Panicked`] when the prefix reaches the id of a panic.
+pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
+    let Lead { first, width, work, crew, cost, sink } = lead;
+    let known: Vec<Chunk> = sink.known().into_iter().filter(|chunk| chunk.first >= first).collect();
+    let features = |id: u64, out: &mut Vec<f64>| work.features(id, out);
+    let lanes = others.threads().iter().sum();
+    let ranges = known.iter().map(|chunk| chunk.first..chunk.first + chunk.len());
+    let mut schedule = Schedule::new(first, lanes, ranges, &features, cost);
+    schedule.prefix(first, sink.remaining());
+    let mut waiting: BTreeMap<u64, Chunk> = known.into_iter().map(|chunk| (chunk.first, chunk)).collect();
+    let mut panics: BTreeMap<u64, String> = BTreeMap::new();
+    let mut hands = Hands::new(others.threads());
+    let mut next = first;
+    let mut idle = Instant::now();
+    let mut arrivals: Vec<(usize, Done)> = Vec::new();
+    loop {
+        while let Some(chunk) = waiting.remove(&next) {
+            for (id, outcome, row) in chunk.iter(width) {
+                if sink.next(id, outcome, row).is_break() {
+                    return Ok(End::Full);
+                }
+            }
+            next += chunk.len();
+            schedule.prefix(next, sink.remaining());
+        }
+        if let Some(message) = panics.remove(&next) {
+            return Err(Error::Panicked { id: next, message });
+        }
+        hands.fill(&mut schedule, |rank, range| if rank == 0 { crew.give(range) } else { others.give(rank, range) });
+        if idle.elapsed() >= IDLE {
+            idle = Instant::now();
+            if sink.idle().is_break() {
+                return Ok(End::Broken);
+            }
+        }
+        // The first wait ends with the first result of this rank's own threads; the others are looked at now and then.
+        let patience = if others.threads().len() == 1 { IDLE } else { patience(schedule.chunk_seconds(), lanes) };
+        arrivals.extend(crew.next(patience).map(|done| (0, done)));
+        while let Some(done) = crew.next(Duration::ZERO) {
+            arrivals.push((0, done));
+        }
+        others.poll(&mut |rank, done| arrivals.push((rank, done)));
+        for (rank, done) in arrivals.drain(..) {
+            hands.free(rank);
+            let Done { chunk, panic } = done;
+            panics.extend(panic.map(|message| (chunk.first + chunk.len(), message)));
+            if !chunk.is_empty() {
+                sink.arrived(&chunk);
+                schedule.done(chunk.first, chunk.len(), chunk.seconds);
+                waiting.insert(chunk.first, chunk);
+            }
+        }
+    }
+}
+
+/// How long a rank may sleep between two looks at its messages: about a hundredth of the time between two results.
+pub(super) fn patience(chunk_seconds: f64, lanes: usize) -> Duration {
+    Duration::from_secs_f64((chunk_seconds / lanes as f64).clamp(20e-6, 1e-3))
+}
+
+/// Who has work, and who wants some.
+struct Hands {
+    threads: Vec<usize>,
+    busy: Vec<usize>,
+    /// Ranks that may want work, each once.
+    wanting: VecDeque<usize>,
+    listed: Vec<bool>,
+}
+
+impl Hands {
+    fn new(threads: &[usize]) -> Self {
+        let ranks = threads.len();
+        Hands { threads: threads.to_vec(), busy: vec![0; ranks], wanting: (0..ranks).collect(), listed: vec![true; ranks] }
+    }
+
+    /// A chunk has come back from a rank.
+    fn free(&mut self, rank: usize) {
+        self.busy[rank] = self.busy[rank].saturating_sub(1);
+        if !self.listed[rank] {
+            self.listed[rank] = true;
+            self.wanting.push_back(rank);
+        }
+    }
+
+    /// Gives one chunk after the other to the ranks in turn, as long as there is work and somebody wants it.
+    fn fill(&mut self, schedule: &mut Schedule<'_>, mut give: impl FnMut(usize, Range<u64>)) {
+        // Before anything is known about run times, one chunk for each thread finds out.
+        let short = schedule.mean().is_some() && schedule.chunk_seconds() < SHORT;
+        while let Some(rank) = self.wanting.pop_front() {
+            let most = if short { 2 * self.threads[rank] } else { self.threads[rank] };
+            if self.busy[rank] >= most {
+                self.listed[rank] = false;
+                continue;
+            }
+            let Some(range) = schedule.take() else {
+                self.wanting.push_front(rank);
+                return;
+            };
+            self.busy[rank] += 1;
+            give(rank, range);
+            self.wanting.push_back(rank);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A run as every rank sees it: rank 0 has the file, the others what they need to take part.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use super::describe::differences;
+use crate::error::{Error, Result};
+use crate::exec::{self, Executor};
+use crate::job::Job;
+use crate::population::Run;
+use crate::store::Store;
+use crate::store::journal::Journaled;
+
+/// Runs a verb on the executor that flags and launcher ask for; all ranks end together.
+///
+/// # Errors
+/// Those of the verb, and of [`exec::open`].
+pub fn on_ranks(threads: usize, verb: impl FnOnce(&dyn Executor) -> Result<()>) -> Result<()> {
+    let exec = exec::open(threads)?;
+    let result = verb(exec.as_ref());
+    exec.close(result)
+}
+
+/// The job that this rank has read, once it is sure that every rank has read the same.
+///
+/// # Errors
+/// What this rank's reading came to; [`Error::Rank`] where another rank's came to something else.
+pub fn agree(exec: &dyn Executor, job: Result<Job>) -> Result<Job> {
+    // Zero, and the job as parsed; or the exit code, and the error.
+    let said = match &job {
+        Ok(job) => {
+            let observations = job.table.as_ref().map(|table| table.sha256()).unwrap_or_default();
+            format!("\0{}\n{observations}", job.canonical())
+        }
+        Err(error) => format!("{}{error}", char::from(error.exit_code())),
+    };
+    let hosts = exec.hear(exec::host().as_bytes())?;
+    let heard = exec.hear(said.as_bytes())?;
+    let mut job = Some(job);
+    exec.once(&mut || {
+        if let Some(Err(error)) = job.take_if(|job| job.is_err()) {
+            return Err(error);
+        }
+        let Some(rank) = heard.iter().position(|said| *said != heard[0]) else { return Ok(Vec::new()) };
+        let (code, message) = match heard[rank].as_slice() {
+            [0, there @ ..] => (3, another_job(&text(there), &text(&heard[0][1..]))),
+            [code, message @ ..] => (*code, text(message)),
+            [] => (3, "has read nothing".into()),
+        };
+        Err(Error::Rank { rank, host: text(&hosts[rank]), message, code })
+    })?;
+    job.unwrap_or(Err(Error::Elsewhere { code: 3 }))
+}
+
+fn another_job(there: &str, here: &str) -> String {
+    let (there, here) = (there.split_once('\n').unwrap_or_default(), here.split_once('\n').unwrap_or_default());
+    let mut differ = differences(there.0, here.0);
+    if there.1 != here.1 {
+        differ.push("    observations: the content of the table differs".into());
+    }
+    let fix = "put job file and observations where every node sees the same, and do not edit them while a run starts";
+    format!("has read another job than rank 0 (here):\n{}\n  fix: {fix}", differ.join("\n"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A run that all ranks work on.
+pub struct Shared<'a> {
+    /// Where it runs; what arrives is journalled.
+    pub exec: Journaled<'a>,
+    /// The file, on rank 0.
+    store: RefCell<Option<Store>>,
+    /// The run as this rank needs it.
+    pub run: Run,
+    /// What of it is stored already.
+    pub have: Have,
+}
+
+/// Which derived groups a file has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Have {
+    /// Draws of the prior and their simulations.
+    pub prior: bool,
+    /// Draws of the posterior and their simulations.
+    pub posterior: bool,
+    /// Distances between replicates.
+    pub noise_floor: bool,
+    /// Posterior modes.
+    pub modes: bool,
+}
+
+impl<'a> Shared<'a> {
+    /// Opens a run: `open` is called on rank 0, and may open the journal.
+    ///
+    /// # Errors
+    /// Those of `open`, on every rank.
+    pub fn open(exec: &'a dyn Executor, open: impl FnOnce(&Journaled<'a>) -> Result<Store>) -> Result<Self> {
+        let exec = Journaled::passing(exec);
+        let (mut open, mut store) = (Some(open), None);
+        let words = exec.once(&mut || {
+            let Some(open) = open.take() else { return Ok(Vec::new()) };
+            let opened = open(&exec)?;
+            let have = [
+                opened.prior().is_some(),
+                opened.posterior().is_some(),
+                opened.noise_floor().is_some(),
+                opened.modes().is_some(),
+            ];
+            let words = have.into_iter().map(|have| f64::from(u8::from(have))).chain(opened.run().words()).collect();
+            store = Some(opened);
+            Ok(words)
+        })?;
+        let (have, run) = words.split_at_checked(4).unwrap_or_default();
+        let has = |k: usize| have.get(k) == Some(&1.0);
+        let have = Have { prior: has(0), posterior: has(1), noise_floor: has(2), modes: has(3) };
+        let run = store.as_ref().map(|store| store.run().clone()).or_else(|| Run::from_words(run)).unwrap_or_default();
+        Ok(Shared { exec, store: RefCell::new(store), run, have })
+    }
+
+    /// Changes the file, on rank 0. What led to this state is in it then, and no longer in the journal.
+    ///
+    /// # Errors
+    /// Those of `change`, on every rank.
+    pub fn change(&self, change: impl FnOnce(&mut Store) -> Result<()>) -> Result<()> {
+        let mut change = Some(change);
+        self.exec.once(&mut || {
+            if let (Some(store), Some(change)) = (self.store.borrow_mut().as_mut(), change.take()) {
+                change(store)?;
+                self.exec.restart(store)?;
+            }
+            Ok(Vec::new())
+        })?;
+        self.exec.follow();
+        Ok(())
+    }
+
+    /// Does something with the file, on rank 0.
+    ///
+    /// # Errors
+    /// Those of `action`, on every rank.
+    pub fn at_file(&self, action: impl Fn(&Store) -> Result<()>) -> Result<()> {
+        self.exec.once(&mut || self.store.borrow().as_ref().map_or(Ok(()), &action).map(|()| Vec::new()))?;
+        Ok(())
+    }
+
+    /// Where the file is; empty on ranks above 0.
+    pub fn path(&self) -> PathBuf {
+        self.store.borrow().as_ref().map(|store| store.path().to_path_buf()).unwrap_or_default()
+    }
+}
