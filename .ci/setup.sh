@@ -1,7 +1,8 @@
 # Sourced by jobs/run and tests/run: finds what nicho is built with, gets what is missing, and says so.
 #
 # Sets root (the folder of the project), target (build products), features (for cargo's --features), and, after
-# need_python, NICHO_PYTHON. Everything that it makes is in target/setup; removing that folder makes it choose again.
+# need_python, NICHO_PYTHON; after need_mpi, MPICC and NICHO_MPIRUN. Everything that it makes is in target/setup; removing
+# that folder makes it choose again.
 # shellcheck shell=bash disable=SC2034 # what it sets is used by the scripts that source it
 
 set -euo pipefail
@@ -63,6 +64,20 @@ packages() {
         apk:python) echo python3 py3-pip ;;
         pacman:python) echo python ;;
         *:python) echo python3 ;;
+        apt-get:openmpi) echo openmpi-bin libopenmpi-dev ;;
+        apt-get:mpich) echo mpich libmpich-dev ;;
+        dnf:openmpi | yum:openmpi | dnf:mpich | yum:mpich) echo "$1-devel" ;;
+        zypper:openmpi) echo openmpi4-devel ;;
+        zypper:mpich) echo mpich-devel ;;
+        apk:openmpi | apk:mpich) echo "$1 $1-dev" ;;
+        brew:openmpi) echo open-mpi ;;
+        apt-get:libclang) echo libclang1 ;;
+        dnf:libclang | yum:libclang) echo clang-libs ;;
+        zypper:libclang) echo libclang13 ;;
+        apk:libclang) echo clang-libclang ;;
+        pacman:libclang) echo clang ;;
+        brew:libclang) echo llvm ;;
+        apt-get:slurm) echo slurmctld slurmd slurm-client munge ;;
         dnf:shellcheck | yum:shellcheck | zypper:shellcheck) echo ShellCheck ;;
         *) echo "$1" ;;
     esac
@@ -245,4 +260,116 @@ need_python() {
         cp "$wanted" "$venv/requirements.txt"
     fi
     export NICHO_PYTHON=$venv/bin/python
+}
+
+# --- MPI ------------------------------------------------------------------------------------------------------------
+
+# mpi_version MPICC: which MPI this compiler wrapper is of, its kind first, as in "openmpi Open MPI 4.1.4"; fails if none.
+mpi_version() {
+    local said
+    have "$1" || return 1
+    if said=$("$1" --showme:version 2>/dev/null); then
+        said=${said#*: }
+        echo "openmpi ${said% (*}"
+    else
+        # MPICH and its kin: "mpicc for MPICH version 4.0.2", and behind it what the C compiler says.
+        said=$("$1" -v 2>/dev/null) || return 1
+        said=${said%%$'\n'*}
+        [[ $said == *' for '* ]] && echo "mpich ${said#* for }"
+    fi
+}
+
+# find_mpi KIND: the first MPI of that kind (any, if it is empty) with compiler wrapper and mpirun; sets found (as mpi_version
+# says it), mpicc and mpirun. MPICC of the environment comes first, then what a module or the system calls mpicc.
+find_mpi() {
+    local wrapper
+    for wrapper in ${MPICC:-} mpicc mpicc.openmpi mpicc.mpich; do
+        found=$(mpi_version "$wrapper") || continue
+        [[ -z $1 || $found == "$1 "* ]] || continue
+        mpicc=$(command -v "$wrapper")
+        mpirun=${mpicc%mpicc*}mpirun${mpicc##*mpicc}
+        if have "$mpirun"; then return 0; fi
+    done
+    return 1
+}
+
+have_libclang() {
+    [[ -n ${LIBCLANG_PATH:-} || $(PATH=$PATH:/sbin ldconfig -p 2>/dev/null) =~ libclang(-[0-9]+)?\.so ]] ||
+        compgen -G '/usr/lib*/llvm*/lib*/libclang[-.]*' >/dev/null
+}
+
+# libclang, by which the crate mpi-sys reads the headers of MPI. From pip where a cluster has an MPI and no libclang.
+need_libclang() {
+    local venv=$setup/libclang
+    if ! have_libclang && ! { get libclang "it reads the headers of MPI" && have_libclang; }; then
+        if ! compgen -G "$venv/lib/python*/site-packages/clang/native/libclang*" >/dev/null; then
+            say "getting libclang by pip into $venv: it reads the headers of MPI"
+            make_venv "$venv" && pip_of "$venv" install -q libclang || return 1
+        fi
+        LIBCLANG_PATH=$(echo "$venv"/lib/python*/site-packages/clang/native)
+        export LIBCLANG_PATH
+    fi
+    # It may come without its own stddef.h; then that of the C compiler does.
+    BINDGEN_EXTRA_CLANG_ARGS="${BINDGEN_EXTRA_CLANG_ARGS:-} -idirafter $(cc -print-file-name=include)"
+    export BINDGEN_EXTRA_CLANG_ARGS
+}
+
+# MPI, for ranks on several machines: of the kind that NICHO_MPI names (openmpi, mpich; none for none), else the one that is
+# here, else Open MPI once installed. Fails, having said why, if it cannot be had.
+need_mpi() {
+    local kind=${NICHO_MPI:-} found mpicc mpirun
+    case $kind in
+        none) say "MPI: none, as NICHO_MPI asks" && return 1 ;;
+        openmpi | mpich | '') ;;
+        *) die "NICHO_MPI=$kind: it may be openmpi, mpich or none" ;;
+    esac
+    if ! find_mpi "$kind" && ! { get "${kind:-openmpi}" "ranks on several machines talk through it" && find_mpi "$kind"; }; then
+        say "MPI: there is no ${kind:-MPI} here (no mpicc with its mpirun; on a cluster, load its module), and none that I may install"
+        return 1
+    fi
+    need_libclang || { say "MPI: ${found#* } is here, but no libclang to read its headers, and none that I may install" && return 1; }
+    say "MPI: ${found#* }, by $mpicc"
+    features=${features:+$features,}mpi
+    export MPICC=$mpicc NICHO_MPIRUN=$mpirun
+    # mpi-sys is not built again by itself when MPICC is another.
+    if [[ $(cat "$setup/mpi" 2>/dev/null) != "$found, $mpicc" ]]; then
+        logged cargo clean -p mpi-sys --manifest-path "$root/Cargo.toml" --target-dir "$target"
+        logged cargo clean -p mpi-sys --manifest-path "$root/Cargo.toml" --target-dir "$target" --release
+        printf '%s' "$found, $mpicc" >"$setup/mpi"
+    fi
+}
+
+# After need_mpi, the other kind of MPI; sets second, second_mpicc and second_mpirun. Fails if it cannot be had.
+need_second_mpi() {
+    local found mpicc mpirun
+    second=mpich
+    [[ $(mpi_version "$MPICC") != mpich* ]] || second=openmpi
+    find_mpi $second || { get $second "the tests run on both kinds of MPI" && find_mpi $second; } || return 1
+    second_mpicc=$mpicc second_mpirun=$mpirun
+    say "MPI: ${found#* } as well, by $mpicc"
+}
+
+# --- Slurm ----------------------------------------------------------------------------------------------------------
+
+have_slurm() {
+    local name
+    for name in slurmctld slurmd munged srun; do
+        PATH=$PATH:/usr/sbin:/sbin have $name || return 1
+    done
+}
+
+# The daemons and commands of Slurm, for a cluster of the tests' own; fails if they cannot be had.
+need_slurm() {
+    local policy=/usr/sbin/policy-rc.d
+    have_slurm && return
+    [[ $manager == apt-get ]] || return 1
+    # Debian starts the services that it installs, unless this file says no.
+    if [[ -e $policy ]]; then
+        get slurm "the tests bring up a cluster of their own"
+    else
+        printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null && $as_root chmod 755 $policy
+        get slurm "the tests bring up a cluster of their own" || true
+        $as_root rm -f $policy
+    fi
+    have_slurm
 }
