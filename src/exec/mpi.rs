@@ -6,7 +6,7 @@
 //!
 //! Only the first thread of a rank calls MPI, and never in a call that blocks while others work: it looks, and sleeps for
 //! about a hundredth of the time between two results. Small messages are sent by standard sends, which every library
-//! buffers; results may wait for rank 0, which never waits for anybody.
+//! buffers; large results may wait until rank 0 takes them, which it does whenever it waits.
 //!
 //! **Trouble.** What fails on rank 0 in [`Executor::once`] or [`Executor::stream`] is known to every rank in the same call. A
 //! panic outside of a task, and an error that only some ranks see, end all of them by `MPI_Abort`.
@@ -177,19 +177,33 @@ impl Mpi {
         }
     }
 
+    /// Waits for a request without burning a core.
+    ///
+    /// Rank 0 takes what still comes from streams that have ended: a rank may be in the middle of sending it, and would be
+    /// missed in what is waited for here.
+    fn rest_until_done<'a, D: ?Sized, S: mpi::request::Scope<'a>>(&self, mut request: Request<'a, D, S>) {
+        let mut nap = Duration::from_micros(20);
+        while let Err(waiting) = request.test() {
+            request = waiting;
+            while self.rank == 0 && self.receive().is_some() {}
+            sleep(nap);
+            nap = (2 * nap).min(NAP);
+        }
+    }
+
     /// Whether any rank says so. Collective; nobody spins.
     fn any(&self, mine: bool) -> bool {
         let (mine, mut all) = (u8::from(mine), 0u8);
         scope(|scope| {
             let request = self.world.immediate_all_reduce_into(scope, &mine, &mut all, SystemOperation::max());
-            rest_until_done(request);
+            self.rest_until_done(request);
         });
         all > 0
     }
 
     /// Sends bits of rank 0 to all. Collective; nobody spins.
     fn broadcast(&self, values: &mut [f64]) {
-        scope(|scope| rest_until_done(self.root().immediate_broadcast_into(scope, values)));
+        scope(|scope| self.rest_until_done(self.root().immediate_broadcast_into(scope, values)));
     }
 }
 
@@ -285,6 +299,7 @@ impl Executor for Mpi {
         let mut nap = Duration::from_micros(20);
         while let Err(waiting) = barrier.test() {
             barrier = waiting;
+            while self.rank == 0 && self.receive().is_some() {}
             if let Err(error) = &result
                 && begun.elapsed() > FAREWELL
             {
@@ -354,16 +369,6 @@ fn word(bytes: &[u8], index: usize) -> Option<u64> {
 fn children(rank: usize, ranks: usize) -> impl Iterator<Item = usize> {
     let first = if rank == 0 { 0 } else { rank.ilog2() + 1 };
     (first..usize::BITS).map(move |k| rank + (1usize << k)).take_while(move |child| *child < ranks)
-}
-
-/// Waits for a request without burning a core.
-fn rest_until_done<'a, D: ?Sized, S: mpi::request::Scope<'a>>(mut request: Request<'a, D, S>) {
-    let mut nap = Duration::from_micros(20);
-    while let Err(waiting) = request.test() {
-        request = waiting;
-        sleep(nap);
-        nap = (2 * nap).min(NAP);
-    }
 }
 
 /// A panic would unwind into `MPI_Finalize`, where it waits for ranks that wait for it. In a task it is caught; anywhere else
