@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use nicho::verbs::{self, LogFormat, RunFlags};
+use nicho::error::Result;
+use nicho::verbs::{self, LogFlags, LogFormat, RunFlags};
 
 /// Calibrates the bone-marrow niche and BCR-ABL signaling model of chronic myeloid leukaemia to trial data by approximate
 /// Bayesian computation.
@@ -28,12 +29,17 @@ struct Logs {
     /// Form of the log lines on standard error.
     #[arg(long, value_enum, default_value_t, global = true)]
     log_format: LogFormat,
+    /// Write the log lines of each rank into a file of this folder, those of ranks above 0 too.
+    #[arg(long, value_name = "FOLDER", global = true)]
+    log_dir: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "Examples:
   nicho check jobs/iris.toml                 is the job sound, and what will it cost?
   nicho run jobs/iris.toml -o iris.h5        infer, predict, refine, report
   nicho run jobs/iris.toml -o iris.h5 --resume
+  mpirun -n 8 nicho run jobs/iris.toml -o iris.h5 --threads 1      (built with --features mpi)
+  sbatch slurm/run.sbatch jobs/iris.toml -o iris.h5
   nicho digest iris.h5
 
 Exit codes: 0 done; 1 not reproduced; 2 flags; 3 job file or observations; 4 output file in the way; 5 too many
@@ -130,18 +136,11 @@ enum Verb {
 fn main() -> ExitCode {
     let Cli { verb, logs } = Cli::parse();
     let verbosity = if logs.quiet { -1 } else { i8::try_from(logs.verbose).unwrap_or(2) };
-    verbs::init_logs(verbosity, logs.log_format);
-    let result = match verb {
-        Verb::Run { job, output, seed, threads, resume, overwrite } => {
-            verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite })
-        }
-        Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
-        Verb::Simulate { job, set, replicate, csv } => verbs::simulate(&job, &set, replicate, csv),
-        Verb::Refine { file, threads } => verbs::refine(&file, threads),
-        Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
-        Verb::Digest { file } => verbs::digest(&file),
-        Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
-    };
+    let result = verbs::init_logs(&LogFlags { verbosity, format: logs.log_format, folder: logs.log_dir }).and_then(|span| {
+        let result = work(verb);
+        drop(span);
+        result
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -151,5 +150,19 @@ fn main() -> ExitCode {
             }
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+fn work(verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Run { job, output, seed, threads, resume, overwrite } => {
+            verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite })
+        }
+        Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
+        Verb::Simulate { job, set, replicate, csv } => verbs::simulate(&job, &set, replicate, csv),
+        Verb::Refine { file, threads } => verbs::refine(&file, threads),
+        Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
+        Verb::Digest { file } => verbs::digest(&file),
+        Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
     }
 }

@@ -104,8 +104,8 @@ impl<'a> Crew<'a> {
         let (sender, results) = channel();
         let mut started = 0;
         while started < threads {
-            let sender = sender.clone();
-            match Builder::new().spawn_scoped(scope, move || work(board, &sender)) {
+            let (sender, span) = (sender.clone(), tracing::Span::current());
+            match Builder::new().spawn_scoped(scope, move || span.in_scope(|| work(board, &sender))) {
                 Ok(_) => started += 1,
                 Err(source) if started == 0 => {
                     let problem = format!("the system does not start a thread: {source}");
@@ -167,6 +167,7 @@ fn run(board: &Board<'_>, range: Range<u64>, row: &mut [f64]) -> Option<Done> {
         }
         match outcome {
             Ok(outcome) => {
+                tracing::trace!(trial = id, ?outcome, "done");
                 chunk.outcomes.push(outcome);
                 if outcome != super::Outcome::Rejected {
                     chunk.rows.extend_from_slice(row);

@@ -10,7 +10,7 @@ use super::{Chunk, Sink, Work};
 use crate::error::{Error, Result};
 
 /// Longest time between two calls of [`Sink::idle`].
-const IDLE: Duration = Duration::from_millis(100);
+pub(super) const IDLE: Duration = Duration::from_millis(100);
 /// Seconds of a chunk below which each thread gets a second one in advance, so that it need not wait for an answer.
 const SHORT: f64 = 20e-3;
 
@@ -20,8 +20,8 @@ pub(super) trait Others {
     fn threads(&self) -> &[usize];
     /// Sends a chunk of ids to a rank above 0.
     fn give(&mut self, rank: usize, range: Range<u64>);
-    /// Takes what has come from the other ranks.
-    fn poll(&mut self, visit: &mut dyn FnMut(usize, Done));
+    /// Takes what has come from the other ranks; whether one of them was asked to end, by a signal say.
+    fn poll(&mut self, visit: &mut dyn FnMut(usize, Done)) -> bool;
 }
 
 /// How a stream ended.
@@ -87,7 +87,9 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
         while let Some(done) = crew.next(Duration::ZERO) {
             arrivals.push((0, done));
         }
-        others.poll(&mut |rank, done| arrivals.push((rank, done)));
+        if others.poll(&mut |rank, done| arrivals.push((rank, done))) {
+            return Ok(End::Broken);
+        }
         for (rank, done) in arrivals.drain(..) {
             hands.free(rank);
             let Done { chunk, panic } = done;

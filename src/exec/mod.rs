@@ -79,7 +79,7 @@ impl<F: Fn(u64, &mut [f64]) -> Outcome + Sync> Work for F {
     }
 }
 
-/// What is done with results, on rank 0, on one thread.
+/// What is done with results, on one thread. Only the sink of rank 0 is shown any.
 pub trait Sink {
     /// The next result in order of id, without gaps. The row is empty if the outcome is [`Outcome::Rejected`]. `Break`
     /// ends the stream; no later id is shown.
@@ -90,7 +90,8 @@ pub trait Sink {
         None
     }
 
-    /// Called several times a second, for progress and interrupts. `Break` ends the stream at an arbitrary place.
+    /// Called several times a second, for progress and interrupts, on every rank. `Break` ends the stream at an arbitrary
+    /// place.
     fn idle(&mut self) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
@@ -186,8 +187,7 @@ pub fn open(threads: usize) -> Result<Box<dyn Executor>> {
         let _ = RANK.set(launch.rank);
         return Err(launch.without_mpi());
     }
-    let cpus = cpus();
-    Ok(Box::new(threads::Threads::new(affordable(threads, cpus, 1)?)))
+    Ok(Box::new(threads::Threads::new(affordable(threads, 1)?)))
 }
 
 /// The name of this machine.
@@ -195,25 +195,29 @@ pub fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".into(), |name| name.trim().to_string())
 }
 
-/// CPUs that this process may use.
-fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get())
+/// CPUs of one rank, where so many ranks share this machine: what the queue gave it; else those that it is bound to; else its
+/// share of all.
+fn cpus(ranks: usize) -> usize {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
+    let mine = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let all = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let all = all.lines().filter(|line| line.starts_with("processor")).count();
+    number("SLURM_CPUS_PER_TASK").unwrap_or(if mine < all { mine } else { mine / ranks }).clamp(1, mine)
 }
 
-/// The number of threads that each of `ranks` processes on `cpus` shared CPUs gets.
-fn affordable(threads: usize, cpus: usize, ranks: usize) -> Result<usize> {
-    let each = (cpus / ranks).max(1);
+/// The number of threads for a rank where so many ranks share this machine.
+fn affordable(threads: usize, ranks: usize) -> Result<usize> {
+    let each = cpus(ranks);
     let most = 64 * each;
     if threads > most {
         let fix = format!("give at most {most}, best {each}; 0 is one for each CPU");
         return Err(Error::Usage { problem: format!("{threads} threads on {each} CPUs"), fix });
     }
-    let threads = if threads > 0 { threads } else { each };
-    if threads * ranks > cpus && rank() == 0 {
-        let of = if ranks > 1 { format!(" of each of {ranks} ranks") } else { String::new() };
-        tracing::warn!("{threads} threads{of} on {cpus} CPUs: no faster than {each}");
+    if threads > each && rank() == 0 {
+        let rank = if ranks > 1 { " of this rank" } else { "" };
+        tracing::warn!("{threads} threads on {each} CPUs{rank}: no faster than {each}");
     }
-    Ok(threads)
+    Ok(if threads > 0 { threads } else { each })
 }
 
 /// Runs the ids `0..count` and returns their rows in order of id, on every rank; a row that was not kept is `None`.

@@ -6,7 +6,7 @@
 //!
 //! Only the first thread of a rank calls MPI, and never in a call that blocks while others work: it looks, and sleeps for
 //! about a hundredth of the time between two results. Small messages are sent by standard sends, which every library
-//! buffers; results may wait for rank 0, which never waits for anybody.
+//! buffers; large results may wait until rank 0 takes them, which it does whenever it waits.
 //!
 //! **Trouble.** What fails on rank 0 in [`Executor::once`] or [`Executor::stream`] is known to every rank in the same call. A
 //! panic outside of a task, and an error that only some ranks see, end all of them by `MPI_Abort`.
@@ -26,9 +26,9 @@ use mpi::request::{Request, scope};
 use mpi::topology::{Communicator, SimpleCommunicator};
 
 use super::crew::{Board, Crew, Done, in_task};
-use super::lead::{End, Lead, Others, lead, patience};
+use super::lead::{End, IDLE, Lead, Others, lead, patience};
 use super::schedule::Cost;
-use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, cpus, host};
+use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, host};
 use crate::error::{Error, Result};
 
 /// To a rank: stream, first id, one after the last id.
@@ -37,6 +37,8 @@ const WORK: i32 = 1;
 const DONE: i32 = 2;
 /// To all: stream, how it ended.
 const STOP: i32 = 3;
+/// To rank 0: stream; this rank was asked to end, and asks the others.
+const ASK: i32 = 4;
 
 /// Ends of a stream, as they travel. A larger number is the exit code of an error, and this.
 const FULL: u64 = 0;
@@ -84,7 +86,7 @@ impl Mpi {
         }
         abort_on_panic();
         let beside = world.split_shared(rank as i32).size() as usize;
-        let mine = affordable(threads, usable_cpus(beside), beside);
+        let mine = affordable(threads, beside);
         // A rank that cannot go on takes the others with it, before they wait for it.
         let (mut worst, code) = (0, mine.as_ref().map_or_else(Error::exit_code, |_| 0));
         world.all_reduce_into(&code, &mut worst, SystemOperation::max());
@@ -132,7 +134,7 @@ impl Mpi {
     }
 
     /// Works for rank 0 until it says that the stream has ended, and how.
-    fn serve(&self, crew: &Crew<'_>, width: usize) -> u64 {
+    fn serve(&self, crew: &Crew<'_>, sink: &mut dyn Sink) -> u64 {
         let stream = self.stream.get();
         let mut given = 0usize;
         let mut seconds = 0.0f64;
@@ -142,7 +144,15 @@ impl Mpi {
             given += 1;
             crew.give(range);
         }
+        let (mut idle, mut asked) = (Instant::now(), false);
         loop {
+            if !asked && idle.elapsed() >= IDLE {
+                idle = Instant::now();
+                asked = sink.idle().is_break();
+                if asked {
+                    self.root().send_with_tag(&words(&[stream])[..], ASK);
+                }
+            }
             let hungry = given < crew.threads;
             let mut wait = if hungry { Duration::from_micros(100) } else { patience(seconds, crew.threads) };
             while let Some(done) = crew.next(wait) {
@@ -164,7 +174,20 @@ impl Mpi {
                     _ => {}
                 }
             }
-            let _ = width;
+        }
+    }
+
+    /// Waits for a request without burning a core.
+    ///
+    /// Rank 0 takes what still comes from streams that have ended: a rank may be in the middle of sending it, and would be
+    /// missed in what is waited for here.
+    fn rest_until_done<'a, D: ?Sized, S: mpi::request::Scope<'a>>(&self, mut request: Request<'a, D, S>) {
+        let mut nap = Duration::from_micros(20);
+        while let Err(waiting) = request.test() {
+            request = waiting;
+            while self.rank == 0 && self.receive().is_some() {}
+            sleep(nap);
+            nap = (2 * nap).min(NAP);
         }
     }
 
@@ -173,14 +196,14 @@ impl Mpi {
         let (mine, mut all) = (u8::from(mine), 0u8);
         scope(|scope| {
             let request = self.world.immediate_all_reduce_into(scope, &mine, &mut all, SystemOperation::max());
-            rest_until_done(request);
+            self.rest_until_done(request);
         });
         all > 0
     }
 
     /// Sends bits of rank 0 to all. Collective; nobody spins.
     fn broadcast(&self, values: &mut [f64]) {
-        scope(|scope| rest_until_done(self.root().immediate_broadcast_into(scope, values)));
+        scope(|scope| self.rest_until_done(self.root().immediate_broadcast_into(scope, values)));
     }
 }
 
@@ -206,7 +229,7 @@ impl Executor for Mpi {
                 });
                 result
             } else {
-                let end = self.serve(&crew, width);
+                let end = self.serve(&crew, &mut *sink);
                 self.pass_on(end);
                 match end {
                     FULL => Ok(End::Full),
@@ -276,6 +299,7 @@ impl Executor for Mpi {
         let mut nap = Duration::from_micros(20);
         while let Err(waiting) = barrier.test() {
             barrier = waiting;
+            while self.rank == 0 && self.receive().is_some() {}
             if let Err(error) = &result
                 && begun.elapsed() > FAREWELL
             {
@@ -307,8 +331,10 @@ impl Others for Ranks<'_> {
         self.mpi.world.process_at_rank(rank as i32).send_with_tag(&bytes[..], WORK);
     }
 
-    fn poll(&mut self, visit: &mut dyn FnMut(usize, Done)) {
+    fn poll(&mut self, visit: &mut dyn FnMut(usize, Done)) -> bool {
+        let mut asked = false;
         while let Some((tag, rank, stream, rest)) = self.mpi.receive() {
+            asked |= tag == ASK;
             // Results of a stream that has ended were computed in vain.
             if tag != DONE || stream != self.mpi.stream.get() {
                 continue;
@@ -318,6 +344,7 @@ impl Others for Ranks<'_> {
             let panic = (!rest.is_empty()).then(|| String::from_utf8_lossy(rest).into_owned());
             visit(rank, Done { chunk, panic });
         }
+        asked
     }
 }
 
@@ -342,23 +369,6 @@ fn word(bytes: &[u8], index: usize) -> Option<u64> {
 fn children(rank: usize, ranks: usize) -> impl Iterator<Item = usize> {
     let first = if rank == 0 { 0 } else { rank.ilog2() + 1 };
     (first..usize::BITS).map(move |k| rank + (1usize << k)).take_while(move |child| *child < ranks)
-}
-
-/// Waits for a request without burning a core.
-fn rest_until_done<'a, D: ?Sized, S: mpi::request::Scope<'a>>(mut request: Request<'a, D, S>) {
-    let mut nap = Duration::from_micros(20);
-    while let Err(waiting) = request.test() {
-        request = waiting;
-        sleep(nap);
-        nap = (2 * nap).min(NAP);
-    }
-}
-
-/// CPUs that `beside` ranks on this host share: what this rank may use, unless it is bound to a part of its own.
-fn usable_cpus(beside: usize) -> usize {
-    let mine = cpus();
-    let online = std::fs::read_to_string("/proc/cpuinfo").map_or(0, |text| text.lines().filter(|l| l.starts_with("processor")).count());
-    if mine < online { mine * beside } else { mine }
 }
 
 /// A panic would unwind into `MPI_Finalize`, where it waits for ranks that wait for it. In a task it is caught; anywhere else

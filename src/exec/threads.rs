@@ -32,7 +32,9 @@ impl Others for Alone {
         &self.0
     }
     fn give(&mut self, _: usize, _: Range<u64>) {}
-    fn poll(&mut self, _: &mut dyn FnMut(usize, Done)) {}
+    fn poll(&mut self, _: &mut dyn FnMut(usize, Done)) -> bool {
+        false
+    }
 }
 
 impl Executor for Threads {

@@ -23,7 +23,7 @@ use crate::density::{cholesky, covariance_towards, whiten};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::population::{Generation, Mode, Run};
-use crate::rng::Purpose;
+use crate::rng::{Key, Purpose};
 use crate::sampler::Problem;
 use cmaes::{CmaEs, Search};
 use objective::{Interrupted, Objective};
@@ -51,6 +51,8 @@ const JUDGE: usize = 4;
 const BARRIER: f64 = 1.0;
 /// Points between two ends at which a barrier is looked for.
 const BETWEEN: usize = 5;
+/// Particles that are clustered, at most.
+const CLUSTERED: usize = 4000;
 /// A cluster with less of the posterior weight gives no start.
 const LEAST_WEIGHT: f64 = 0.02;
 
@@ -84,7 +86,7 @@ pub fn refine(
     };
     let points: Vec<Vec<f64>> = u.chunks_exact(d).map(|row| whiten(&objective.factor, row)).collect();
     let mut modes: Vec<(Vec<f64>, Mode)> = Vec::new();
-    for (number, (start, weight)) in starts(&points, last, settings.modes).into_iter().enumerate() {
+    for (number, (start, weight)) in starts(&points, last, settings.modes, problem.key.child(BRANCH)).into_iter().enumerate() {
         let before = objective.evaluations.get();
         let Some((x, mut mode)) = polish(settings, &objective, &points[start], number as u64)? else { return Ok(None) };
         mode.weight = weight;
@@ -163,16 +165,23 @@ fn polish(settings: Refine, objective: &Objective<'_>, start: &[f64], number: u6
 
 /// Clusters of the weighted particles by quick shift (Vedaldi and Soatto 2008): each particle points to the nearest one of
 /// higher density; a particle with none within reach is the peak of a cluster. Returns the peaks and the posterior weight
-/// of their clusters, heaviest first, at most `count`, always at least one.
-fn starts(points: &[Vec<f64>], last: &Generation, count: usize) -> Vec<(usize, f64)> {
+/// of their clusters, heaviest first, at most `count`, always at least one. The cost is quadratic, so that a sample stands
+/// for a large generation.
+fn starts(points: &[Vec<f64>], last: &Generation, count: usize, key: Key) -> Vec<(usize, f64)> {
     let d = points.first().map_or(1, Vec::len);
     let weights = last.weights();
-    let w = weights.as_slice();
+    let chosen: Vec<(usize, f64)> = if points.len() <= CLUSTERED {
+        weights.as_slice().iter().copied().enumerate().collect()
+    } else {
+        let drawn = weights.resample(CLUSTERED, &mut key.stream(Purpose::Resample));
+        drawn.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as f64 / CLUSTERED as f64)).collect()
+    };
+    let (w, points): (Vec<f64>, Vec<&Vec<f64>>) = chosen.iter().map(|(index, weight)| (*weight, &points[*index])).unzip();
     // Silverman's width for a normal in d dimensions, on the effective number of particles.
-    let width = libm::pow(4.0 / ((d as f64 + 2.0) * weights.ess().max(1.0)), 1.0 / (d as f64 + 4.0));
+    let width = libm::pow(4.0 / ((d as f64 + 2.0) * weights.ess().min(CLUSTERED as f64).max(1.0)), 1.0 / (d as f64 + 4.0));
     let density: Vec<f64> = points
         .iter()
-        .map(|p| points.iter().zip(w).map(|(q, w)| w * libm::exp(-0.5 * (distance(p, q) / width).powi(2))).sum())
+        .map(|p| points.iter().zip(&w).map(|(q, w)| w * libm::exp(-0.5 * (distance(p, q) / width).powi(2))).sum())
         .collect();
     // Half the typical distance between two draws of one normal: farther peaks are different clusters.
     let reach = (d as f64).sqrt().max(1.0);
@@ -181,7 +190,7 @@ fn starts(points: &[Vec<f64>], last: &Generation, count: usize) -> Vec<(usize, f
         .map(|i| {
             let nearest = (0..points.len())
                 .filter(|&j| higher(i, j))
-                .map(|j| (distance(&points[i], &points[j]), j))
+                .map(|j| (distance(points[i], points[j]), j))
                 .min_by(|a, b| a.0.total_cmp(&b.0));
             nearest.filter(|(far, _)| *far < reach).map_or(i, |(_, j)| j)
         })
@@ -198,7 +207,7 @@ fn starts(points: &[Vec<f64>], last: &Generation, count: usize) -> Vec<(usize, f
     peaks.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let heavy = peaks.iter().filter(|(_, w)| *w >= LEAST_WEIGHT).count();
     peaks.truncate(heavy.clamp(1, count.max(1)));
-    peaks
+    peaks.into_iter().map(|(place, weight)| (chosen[place].0, weight)).collect()
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {

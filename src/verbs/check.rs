@@ -9,11 +9,17 @@ use crate::error::Result;
 use crate::exec::Executor;
 use crate::job::Job;
 use crate::predict::{Of, predict, prior_draws};
+use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, trial_key};
 use crate::validate::screen;
 
 /// Longest time that is spent on timing simulations.
 const TIMING: Duration = Duration::from_secs(2);
+
+/// Sizes of a cluster that a job is priced for, in simulation threads of all ranks.
+const CLUSTER: [usize; 3] = [64, 512, 4096];
+/// What a process needs before it has done anything, in bytes, with an MPI library.
+const BINARY: u64 = 50_000_000;
 
 /// Validates the job, prints what it asks for, times a few simulations at draws of the prior and prices the job. With
 /// `screened` draws it also screens which parameters move the fitted rows.
@@ -71,9 +77,28 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool, screened: usize)
     line!("  simulation     {:.2} ms each on one core ({timed} timed at draws of the prior, {failed} failed)", 1e3 * each);
     let most = sampler.simulations as f64 * each;
     line!("  at most        {} of core time, {} on {lanes} threads", clock(most), clock(most / lanes as f64));
+    let cluster = CLUSTER.map(|lanes| format!("{} on {lanes}", clock(most / lanes as f64)));
+    line!("  on a cluster   {} threads of all ranks, if its cores are as fast", cluster.join(", "));
+    let (file, others) = memory(&sampler, problem.free.len(), problem.model.summaries().len());
+    line!("  memory         about {} on rank 0, {} on each other", bytes(file), bytes(others));
     let predictive = job.definition.output.draws.get_ref();
     line!("  afterwards     {predictive} predictive simulations each of prior and posterior, {} modes", job.refine().modes);
     if screened > 0 { print_screen(&problem, exec, screened) } else { Ok(()) }
+}
+
+/// Bytes that rank 0 and each other rank need at most: every generation, twice, and once more as the bytes of the file; the
+/// last one and its kernel.
+pub fn memory(sampler: &Smc, parameters: usize, summaries: usize) -> (u64, u64) {
+    let particle = 8 * (parameters + 3) as u64;
+    let (particles, generations) = (sampler.population as u64, sampler.generations as u64);
+    let kernel = 4 * particles * particle;
+    let file = particles * (particle + 8 * summaries as u64);
+    (BINARY + kernel + 3 * generations * file, BINARY + kernel)
+}
+
+/// A number of bytes as a person says it.
+pub fn bytes(count: u64) -> String {
+    if count < 2_000_000_000 { format!("{} MB", count / 1_000_000) } else { format!("{:.1} GB", count as f64 / 1e9) }
 }
 
 /// Prints which parameters move the fitted rows over the prior, strongest first.

@@ -21,7 +21,7 @@ mod simulate;
 mod stored;
 
 pub use check::check;
-pub use progress::{LogFormat, init_logs};
+pub use progress::{LogFlags, LogFormat, init_logs};
 pub use run::{RunFlags, run};
 pub use simulate::simulate;
 pub use stored::{digest, refine, report_of, reproduce};

@@ -1,16 +1,21 @@
 //! Logs, and a progress bar where a person watches.
 
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::sync::Mutex;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::info;
+use tracing::span::EnteredSpan;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::session::{INTERRUPTED, Session};
+use crate::error::{Error, Result};
+use crate::exec::{self, Launch};
 use crate::population::Run;
 use crate::sampler::{Progress, Watch};
 
@@ -30,16 +35,23 @@ const LINE: Duration = Duration::from_secs(10);
 /// The bar on display, so that log lines go above it.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Writes log lines to standard error, above the bar if there is one.
-#[derive(Clone, Copy)]
-struct AboveBar;
+/// Where log lines go.
+#[derive(Clone)]
+enum Lines {
+    /// To standard error, above the bar if there is one.
+    AboveBar,
+    /// To a file of this rank.
+    File(Arc<File>),
+}
 
-impl Write for AboveBar {
+impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let bar = BAR.lock().map(|bar| bar.clone()).unwrap_or_default();
-        match bar {
-            Some(bar) => bar.suspend(|| std::io::stderr().write_all(bytes))?,
-            None => std::io::stderr().write_all(bytes)?,
+        match self {
+            Lines::File(file) => file.as_ref().write_all(bytes)?,
+            Lines::AboveBar => match BAR.lock().map(|bar| bar.clone()).unwrap_or_default() {
+                Some(bar) => bar.suspend(|| std::io::stderr().write_all(bytes))?,
+                None => std::io::stderr().write_all(bytes)?,
+            },
         }
         Ok(bytes.len())
     }
@@ -49,28 +61,59 @@ impl Write for AboveBar {
     }
 }
 
-impl MakeWriter<'_> for AboveBar {
-    type Writer = AboveBar;
-    fn make_writer(&self) -> AboveBar {
-        AboveBar
+impl MakeWriter<'_> for Lines {
+    type Writer = Lines;
+    fn make_writer(&self) -> Lines {
+        self.clone()
     }
 }
 
-/// Starts logging: `RUST_LOG` if set, else warnings, information or details by the number of `-v` (−1 is `--quiet`).
-pub fn init_logs(verbosity: i8, format: LogFormat) {
-    let level = match verbosity {
+/// What is logged, and where to.
+#[derive(Clone, Debug, Default)]
+pub struct LogFlags {
+    /// Number of `-v`; −1 is `--quiet`.
+    pub verbosity: i8,
+    /// Form of the lines.
+    pub format: LogFormat,
+    /// Folder of a file for each rank; standard error if absent.
+    pub folder: Option<PathBuf>,
+}
+
+/// Starts logging, and returns the span that every record of this thread belongs to. `RUST_LOG` comes before the flags. Where
+/// a launcher started several processes, every record carries the rank; rank 0 speaks, the others only warn, unless each
+/// has a file of its own.
+///
+/// # Errors
+/// [`Error::Io`] if a log file cannot be written.
+pub fn init_logs(flags: &LogFlags) -> Result<EnteredSpan> {
+    let launch = Launch::detect();
+    let rank = launch.as_ref().map_or(0, |launch| launch.rank);
+    let level = match flags.verbosity {
+        0 if rank > 0 && flags.folder.is_none() => "warn",
         i8::MIN..=-1 => "warn",
         0 => "info",
         1 => "debug",
         _ => "trace",
     };
+    let lines = match &flags.folder {
+        None => Lines::AboveBar,
+        Some(folder) => {
+            std::fs::create_dir_all(folder).map_err(Error::io(folder, "make the folder of the log files"))?;
+            let path = folder.join(format!("rank-{rank:05}.log"));
+            let file = File::options().append(true).create(true).open(&path);
+            Lines::File(Arc::new(file.map_err(Error::io(&path, "write the log file"))?))
+        }
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AboveBar).with_ansi(colour).with_target(false);
-    match format {
+    let colour = flags.folder.is_none() && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(colour).with_target(false);
+    match flags.format {
         LogFormat::Text => logs.with_timer(tracing_subscriber::fmt::time::uptime()).init(),
         LogFormat::Json => logs.json().init(),
     }
+    // Of the highest level, or a filter would drop the rank with it.
+    let span = if launch.is_some() { tracing::error_span!("of", rank) } else { tracing::Span::none() };
+    Ok(span.entered())
 }
 
 /// Shows an inference: a bar on a terminal, log lines elsewhere.
@@ -104,7 +147,7 @@ pub struct Budget {
 impl<'a> Show<'a> {
     /// A display for `session`; a bar only if standard error is a terminal.
     pub fn new(session: &'a Session, budget: Budget) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = (exec::rank() == 0 && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(budget.population as u64);
             let style = ProgressStyle::with_template("{spinner} {bar:24} {pos}/{len} {msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -208,7 +251,7 @@ impl Watch for Show<'_> {
     }
 
     fn abandon(&mut self) -> Option<u8> {
-        if crate::exec::rank() == 0 {
+        if exec::rank() == 0 {
             // The bar would stand above the shell's next line.
             if let Some(bar) = &self.bar {
                 bar.finish_and_clear();

@@ -2,20 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use tracing::info;
+use tracing::{info, warn};
 
+use super::check::{bytes, memory};
 use super::describe::{describe, differences};
 use super::progress::{Budget, Show};
 use super::session::Session;
 use super::shared::{Shared, agree, on_ranks};
 use super::stored::{print_result, report_folder};
 use crate::error::{Error, Result};
-use crate::exec::Executor;
+use crate::exec::{Executor, Place};
 use crate::job::Job;
 use crate::population::Run;
 use crate::predict::{Of, noise_floor, posterior_draws, predict, prior_draws};
 use crate::refine::refine;
-use crate::sampler::{Problem, Sampler, infer};
+use crate::sampler::smc::Smc;
+use crate::sampler::{Problem, infer};
 use crate::store::{Header, Store};
 
 /// Flags of `nicho run`.
@@ -100,6 +102,7 @@ pub fn work(job: &Job, shared: &mut Shared<'_>, session: &Session) -> Result<()>
         threads = shared.exec.lanes(),
         "{begin}"
     );
+    check_memory(&sampler, &problem, &place);
     let done = infer_and_derive(job, &problem, &sampler, shared, session, &mut show)?;
     drop(show);
     if !done {
@@ -111,11 +114,27 @@ pub fn work(job: &Job, shared: &mut Shared<'_>, session: &Session) -> Result<()>
     })
 }
 
+/// Warns where Slurm has given this node less memory than its ranks will need.
+fn check_memory(sampler: &Smc, problem: &Problem, place: &Place) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let Some(given) = number("SLURM_MEM_PER_NODE").filter(|megabytes| *megabytes > 0) else { return };
+    let (file, others) = memory(sampler, problem.free.len(), problem.model.summaries().len());
+    let beside = place.hosts.iter().filter(|host| Some(*host) == place.hosts.first()).count().max(1) as u64;
+    let needed = file + others * (beside - 1);
+    if needed > given << 20 {
+        warn!(
+            "Slurm gives this node {}; its {beside} rank(s) may need {}: ask for more by --mem",
+            bytes(given << 20),
+            bytes(needed)
+        );
+    }
+}
+
 /// `false` if a signal broke it off.
 fn infer_and_derive(
     job: &Job,
     problem: &Problem,
-    sampler: &dyn Sampler,
+    sampler: &Smc,
     shared: &mut Shared<'_>,
     session: &Session,
     show: &mut Show<'_>,
