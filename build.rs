@@ -66,8 +66,12 @@ fn mpi_compiler() -> Option<String> {
     let packaged = |name| said("pkg-config", &["--exists", name]).is_some();
     if version.is_none() && said(&mpicc, &["-show"]).is_none() && !elsewhere && !packaged("mpich") && !packaged("ompi") {
         eprintln!("feature mpi: there is no MPI here: no compiler wrapper {mpicc}, and pkg-config knows neither mpich nor ompi");
-        eprintln!("  fix: load the MPI module of the cluster; or on Debian, apt-get install openmpi-bin libopenmpi-dev libclang-dev;");
-        eprintln!("       or set MPICC to the wrapper; or build without the feature: nicho then runs on the threads of one machine");
+        eprintln!(
+            "  fix: load the MPI module of the cluster; or on Debian, apt-get install openmpi-bin libopenmpi-dev libclang-dev;"
+        );
+        eprintln!(
+            "       or set MPICC to the wrapper; or build without the feature: nicho then runs on the threads of one machine"
+        );
         exit(1);
     }
     version

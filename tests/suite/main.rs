@@ -9,5 +9,7 @@ mod command_line;
 mod exact_posteriors;
 mod jobs;
 mod open_file;
+mod provenance;
+mod ranks;
 mod reproducible;
 mod support;
