@@ -3,6 +3,9 @@
 pub mod euclidean;
 pub mod trial;
 
+/// Names of the distances that a job can ask for.
+pub const CATALOGUE: &[&str] = &["trial", "euclidean"];
+
 /// A distance between rows of summaries, which holds the observed one.
 pub trait Distance: Send + Sync {
     /// Distance between two rows of summaries; finite and >= 0 for finite summaries.

@@ -124,7 +124,7 @@ pub struct SamplerDef {
     pub name: Spanned<String>,
     /// Particles in a generation.
     pub population: Spanned<usize>,
-    /// How the tolerance falls: `quantile` or `list`.
+    /// How the tolerance falls: `quantile` or `list`; it does not in rejection.
     pub schedule: Spanned<String>,
     /// The next tolerance is this quantile of the last distances.
     pub quantile: Spanned<f64>,
@@ -136,13 +136,13 @@ pub struct SamplerDef {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StopDef {
-    /// When a generation at this tolerance is finished.
+    /// When a generation at this tolerance is finished; rejection needs it, above 0.
     pub tolerance: Spanned<f64>,
-    /// When the acceptance rate falls below this.
+    /// When the acceptance rate falls below this; not for rejection.
     pub acceptance_rate: Spanned<f64>,
     /// When this many simulations are spent.
     pub simulations: Spanned<u64>,
-    /// After this many generations.
+    /// After this many generations; not for rejection, which makes one.
     pub generations: Spanned<usize>,
     /// Error when more than this share of simulations fails.
     pub failures: Spanned<f64>,
@@ -252,6 +252,13 @@ impl Source {
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         Error::Input { file: self.file.clone(), line, column, key: key.into(), problem: problem.into(), fix: fix.into() }
+    }
+
+    /// An error about a name that is none of those `known`, of which it gives the nearest.
+    pub fn unknown(&self, name: &Spanned<String>, key: &str, what: &str, known: &[&str]) -> Error {
+        let near = nearest(name.get_ref(), known.iter().copied());
+        let fix = format!("did you mean '{near}'? The {what}s are {}", known.join(", "));
+        self.error(name.span(), key, &format!("unknown {what} '{}'", name.get_ref()), &fix)
     }
 
     /// The dotted key that the line at `offset` sets: its table's header and what stands before `=`.

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
-use crate::sampler::Problem;
 use crate::sampler::smc::{Schedule, Smc};
+use crate::sampler::{self, Problem};
 use crate::trial::table::{Row, Table};
 use crate::trial::vocabulary::{Role, nearest};
 use definition::{Definition, Source};
@@ -139,11 +139,7 @@ impl Job {
                 }
                 Ok(Box::new(model::cml::cohort::Cml::new(size, rows)?))
             }
-            other => {
-                let near = nearest(other, model::CATALOGUE.iter().copied());
-                let fix = format!("did you mean '{near}'? The models are {}", model::CATALOGUE.join(", "));
-                Err(self.source.error(def.name.span(), "model.name", &format!("unknown model '{other}'"), &fix))
-            }
+            _ => Err(self.source.unknown(&def.name, "model.name", "model", model::CATALOGUE)),
         }
     }
 
@@ -197,8 +193,9 @@ impl Job {
         let def = &self.definition.distance;
         let weights: BTreeMap<String, f64> = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
         let trial = self.table.is_some();
-        let name = def.name.as_ref().map_or(if trial { "trial" } else { "euclidean" }, |n| n.get_ref().as_str());
-        let span = def.name.as_ref().map_or(0..0, Spanned::span);
+        let usual = Spanned::new(0..0, String::from(if trial { "trial" } else { "euclidean" }));
+        let name = def.name.as_ref().unwrap_or(&usual);
+        let span = name.span();
         let placed = |error: Error| match error {
             Error::Usage { problem, fix } => {
                 let span = def.weights.first_key_value().map_or(span.clone(), |(name, _)| name.span());
@@ -206,7 +203,7 @@ impl Job {
             }
             other => other,
         };
-        match name {
+        match name.get_ref().as_str() {
             "trial" if trial => {
                 let distance = distance::trial::Trial::new(&self.fitted_rows(), &weights);
                 distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
@@ -227,10 +224,7 @@ impl Job {
                 let fix = "name a table under [observations], or use euclidean";
                 Err(self.source.error(span, "distance.name", "the distance 'trial' needs an observation table", fix))
             }
-            other => {
-                let fix = "the distances are trial, euclidean";
-                Err(self.source.error(span, "distance.name", &format!("unknown distance '{other}'"), fix))
-            }
+            _ => Err(self.source.unknown(name, "distance.name", "distance", distance::CATALOGUE)),
         }
     }
 
@@ -302,16 +296,18 @@ impl Job {
     /// The sampler.
     pub fn sampler(&self) -> Smc {
         let (sampler, stop) = (&self.definition.sampler, &self.definition.stop);
+        let rejection = sampler.name.get_ref() == "rejection";
         Smc {
+            start: if rejection { *stop.tolerance.get_ref() } else { f64::INFINITY },
             population: *sampler.population.get_ref(),
             schedule: match sampler.schedule.get_ref().as_str() {
                 "list" => Schedule::List(sampler.tolerances.get_ref().clone()),
                 _ => Schedule::Quantile(*sampler.quantile.get_ref()),
             },
             tolerance: *stop.tolerance.get_ref(),
-            acceptance_rate: *stop.acceptance_rate.get_ref(),
+            acceptance_rate: if rejection { 0.0 } else { *stop.acceptance_rate.get_ref() },
             simulations: *stop.simulations.get_ref(),
-            generations: *stop.generations.get_ref(),
+            generations: if rejection { 1 } else { *stop.generations.get_ref() },
             failures: *stop.failures.get_ref(),
         }
     }
@@ -344,16 +340,12 @@ impl Job {
                 check(($test)(*value), $field.span(), $key, value.to_string(), $range)?;
             }};
         }
-        let name = sampler.name.get_ref();
-        if name != "smc" {
-            let problem = format!("unknown sampler '{name}'");
-            return Err(self.source.error(sampler.name.span(), "sampler.name", &problem, "the samplers are smc"));
+        if !sampler::CATALOGUE.contains(&sampler.name.get_ref().as_str()) {
+            return Err(self.source.unknown(&sampler.name, "sampler.name", "sampler", sampler::CATALOGUE));
         }
         let schedule = sampler.schedule.get_ref();
-        if !["quantile", "list"].contains(&schedule.as_str()) {
-            let problem = format!("unknown schedule '{schedule}'");
-            let fix = "the schedules are quantile, list";
-            return Err(self.source.error(sampler.schedule.span(), "sampler.schedule", &problem, fix));
+        if !SCHEDULES.contains(&schedule.as_str()) {
+            return Err(self.source.unknown(&sampler.schedule, "sampler.schedule", "schedule", SCHEDULES));
         }
         let list = sampler.tolerances.get_ref();
         let falling = list.iter().all(|t| *t >= 0.0) && list.windows(2).all(|w| w[1] < w[0]);
@@ -374,6 +366,9 @@ impl Job {
             return Err(self.source.error(stop.simulations.span(), "stop.simulations", &problem, fix));
         }
         within!(stop.generations, "stop.generations", |n| n > 0, "1 or more");
+        if sampler.name.get_ref() == "rejection" {
+            self.check_rejection()?;
+        }
         within!(stop.failures, "stop.failures", |f| (0.0..=1.0).contains(&f), "0 to 1");
         within!(refine.modes, "refine.modes", |n| n <= 100, "0 to 100");
         within!(refine.replicates, "refine.replicates", |n| (1..=1000).contains(&n), "1 to 1000");
@@ -385,7 +380,42 @@ impl Job {
         }
         Ok(())
     }
+
+    /// Rejection makes one generation at the final tolerance: it needs that, and nothing that says how to get there.
+    fn check_rejection(&self) -> Result<()> {
+        let Definition { sampler, stop, .. } = &self.definition;
+        let tolerance = &stop.tolerance;
+        if *tolerance.get_ref() <= 0.0 {
+            let span = if tolerance.span().is_empty() { sampler.name.span() } else { tolerance.span() };
+            let problem = "the sampler 'rejection' needs a tolerance above 0";
+            let fix = "add tolerance = … under [stop]: draws of the prior whose distance is at most that are kept";
+            return Err(self.source.error(span, "stop.tolerance", problem, fix));
+        }
+        let falls = [
+            (sampler.schedule.span(), "sampler.schedule"),
+            (sampler.quantile.span(), "sampler.quantile"),
+            (sampler.tolerances.span(), "sampler.tolerances"),
+            (stop.generations.span(), "stop.generations"),
+        ];
+        let no_use = |span, key: &str, fix: &str| {
+            let (_, name) = key.rsplit_once('.').unwrap_or_default();
+            let problem = format!("the sampler 'rejection' takes no '{name}': it makes one generation, at stop.tolerance");
+            self.source.error(span, key, &problem, fix)
+        };
+        if let Some((span, key)) = falls.into_iter().find(|(span, _)| !span.is_empty()) {
+            return Err(no_use(span, key, "leave the key out, or use the sampler 'smc'"));
+        }
+        if !stop.acceptance_rate.span().is_empty() {
+            // A rate r would cut it after population / r simulations, with nothing to show.
+            let fix = "leave the key out; stop.simulations limits the cost";
+            return Err(no_use(stop.acceptance_rate.span(), "stop.acceptance_rate", fix));
+        }
+        Ok(())
+    }
 }
+
+/// Names of the tolerance schedules.
+const SCHEDULES: &[&str] = &["quantile", "list"];
 
 fn load_table(source: &Source, name: &Spanned<PathBuf>) -> Result<Table> {
     let folder = source.file.parent().unwrap_or(Path::new(""));

@@ -6,7 +6,6 @@ use super::definition::{PriorDef, Source};
 use crate::density::Marginal;
 use crate::error::Result;
 use crate::model::Parameter;
-use crate::trial::vocabulary::nearest;
 
 /// What each distribution takes, in the order of its constructor.
 const TAKES: [(&str, [&str; 2]); 5] = [
@@ -27,10 +26,7 @@ pub fn marginal(source: &Source, parameter: &Parameter, def: &Spanned<PriorDef>)
     let inner = def.get_ref();
     let name = inner.distribution.get_ref().as_str();
     let Some((_, takes)) = TAKES.iter().find(|(known, _)| *known == name) else {
-        let names: Vec<&str> = TAKES.iter().map(|(n, _)| *n).collect();
-        let near = nearest(name, names.iter().copied());
-        let fix = format!("did you mean '{near}'? The distributions are {}", names.join(", "));
-        return Err(source.error(inner.distribution.span(), &key, &format!("unknown distribution '{name}'"), &fix));
+        return Err(source.unknown(&inner.distribution, &key, "distribution", &TAKES.map(|(known, _)| known)));
     };
     let given = [
         ("median", &inner.median),

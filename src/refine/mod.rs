@@ -266,6 +266,7 @@ mod tests {
         };
         let smc = Smc {
             population: 400,
+            start: f64::INFINITY,
             schedule: Schedule::List(vec![1.0, 0.3, 0.1]),
             tolerance: 0.0,
             acceptance_rate: 0.0,

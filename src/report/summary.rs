@@ -94,9 +94,13 @@ impl Summary {
             });
         }
         let Some(last) = run.last() else {
+            let fix = match run.stopped {
+                Some(_) => "its simulations did not suffice: raise stop.simulations, or stop.tolerance",
+                None => "let the run finish its first generation",
+            };
             return Err(Error::Usage {
                 problem: format!("{}: no generation is finished, so there is no posterior yet", input.store.path().display()),
-                fix: "let the run finish its first generation".into(),
+                fix: fix.into(),
             });
         };
         let mut modes = input.store.modes().unwrap_or_default().to_vec();

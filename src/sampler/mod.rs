@@ -24,6 +24,9 @@ use crate::rng::Key;
 
 pub mod smc;
 
+/// Names of the samplers that a job can ask for.
+pub const CATALOGUE: &[&str] = &["smc", "rejection"];
+
 /// What is inferred: a model with some of its parameters free, their prior, and the distance from the data.
 pub struct Problem {
     /// Root of all randomness.

@@ -4,6 +4,9 @@
 //! Generation 0 is a sample of the prior. A later one draws from the mixture of normals around its predecessor's particles
 //! (covariance of Filippi et al. 2013, shrunk in high dimension) until `population` proposals have come within the tolerance, and weighs each by
 //! `prior / mixture`. A proposal outside the prior's support is drawn anew, ancestor included.
+//!
+//! Where generation 0 already has the final tolerance, it is the whole run: rejection from the prior (Pritchard et al. 1999,
+//! Mol Biol Evol 16:1791).
 
 use std::ops::ControlFlow;
 
@@ -21,7 +24,7 @@ use crate::rng::Purpose;
 pub enum Schedule {
     /// To this weighted quantile of the last generation's distances.
     Quantile(f64),
-    /// Through these values, one a generation (the first generation is a sample of the prior).
+    /// Through these values, one a generation, from generation 1 on.
     List(Vec<f64>),
 }
 
@@ -30,6 +33,8 @@ pub enum Schedule {
 pub struct Smc {
     /// Particles in a generation.
     pub population: usize,
+    /// Tolerance of generation 0: infinite for a sample of the prior, the final one for rejection.
+    pub start: f64,
     /// The tolerance schedule.
     pub schedule: Schedule,
     /// End when a generation at this tolerance is finished.
@@ -59,7 +64,7 @@ const FAILURES_FROM: u64 = 100;
 impl Smc {
     /// The tolerance of the next generation, or the rule that ends the run.
     fn next_tolerance(&self, run: &Run) -> Result<f64, Stop> {
-        let Some(last) = run.last() else { return Ok(f64::INFINITY) };
+        let Some(last) = run.last() else { return Ok(self.start) };
         if last.tolerance <= self.tolerance {
             return Err(Stop::Tolerance);
         }

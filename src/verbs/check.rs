@@ -46,14 +46,19 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool, screened: usize)
     let rows = job.header()?.rows;
     let held = rows.iter().filter(|row| row.role != "fit").count();
     line!("  observations   {} rows fitted, {held} held out", rows.len() - held);
-    line!("  sampler        ABC-SMC, {} particles a generation", sampler.population);
-    line!(
-        "  stops at       tolerance {}, acceptance rate {} %, {} simulations, {} generations",
-        sampler.tolerance,
-        100.0 * sampler.acceptance_rate,
-        sampler.simulations,
-        sampler.generations
-    );
+    if sampler.start.is_finite() {
+        line!("  sampler        rejection from the prior, {} particles", sampler.population);
+        line!("  stops at       tolerance {}, {} simulations", sampler.tolerance, sampler.simulations);
+    } else {
+        line!("  sampler        ABC-SMC, {} particles a generation", sampler.population);
+        line!(
+            "  stops at       tolerance {}, acceptance rate {} %, {} simulations, {} generations",
+            sampler.tolerance,
+            100.0 * sampler.acceptance_rate,
+            sampler.simulations,
+            sampler.generations
+        );
+    }
     if parameters {
         line!("\n  {:<24} {:>12} {:<8} {:<10} meaning", "parameter", "value", "unit", "");
         for (index, parameter) in table.iter().enumerate() {

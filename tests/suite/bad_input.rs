@@ -78,6 +78,19 @@ fn keys_and_types() {
     refuse_job("weight_of_nothing", SMOKE, "[sampler]", "[distance]\nweights = { respnse = 2.0 }\n[sampler]");
 }
 
+/// Rejection makes one generation: it needs its tolerance, and no key that says how to come there.
+#[test]
+fn rejection() {
+    let refuse = |name: &str, sampler: &str, stop: &str| {
+        let whole = "population = 2000\n\n[stop]\ntolerance = 0 # heads are a count: the posterior is exact";
+        refuse_job(name, COIN, whole, &format!("name = \"rejection\"\n{sampler}\n\n[stop]\n{stop}"));
+    };
+    refuse("rejection_without_tolerance", "", "");
+    refuse("rejection_at_tolerance_0", "", "tolerance = 0");
+    refuse("rejection_with_a_schedule", "schedule = \"list\"\ntolerances = [2.0, 1.0]", "tolerance = 0.5");
+    refuse("rejection_with_a_rate", "", "tolerance = 0.5\nacceptance_rate = 0.01");
+}
+
 #[test]
 fn priors() {
     refuse_job("prior_without_width", COIN, "lower = 0, upper = 1", "lower = 0.5, upper = 0.5");

@@ -202,6 +202,7 @@ fn problem(model: Box<dyn Model>, prior: Vec<Marginal>, observed: f64, seed: u64
 fn smc(population: usize, tolerance: f64) -> Smc {
     Smc {
         population,
+        start: f64::INFINITY,
         schedule: Schedule::Quantile(0.5),
         tolerance,
         acceptance_rate: 0.0,
@@ -259,6 +260,27 @@ fn normal_has_its_conjugate_posterior() {
     let exact = Grid::new(-2.0, 4.0, |theta| libm::exp(-theta * theta / 8.0) * window(theta));
     // Precisions add: 1/4 + 10.
     assert!((exact.mean - 12.0 / 10.25).abs() < 1e-3 && (exact.variance.sqrt() - 1.0 / 10.25f64.sqrt()).abs() < 1e-3);
+    judge(&runs, &exact.expectations("mean", |theta| theta[0]));
+}
+
+/// The same normal by rejection from the prior, R = 12 runs of N = 2000, at tolerance 0.5: the window is wider than the
+/// likelihood and makes a good half of the posterior's variance.
+///
+/// Planted: a window twice as wide. The variance is 2.3 times what it should be, z = 77, and every statistic fails. With the
+/// prior density as weight, particles no longer weigh the same.
+#[test]
+fn rejection_has_the_posterior_of_its_window() {
+    const TOLERANCE: f64 = 0.5;
+    let text = support::text("jobs/normal.toml")
+        .replace("[sampler]", "[sampler]\nname = \"rejection\"")
+        .replace("tolerance = 0.02", &format!("tolerance = {TOLERANCE}"));
+    let job = Job::embedded("rejection.toml".as_ref(), text, String::new()).unwrap();
+    let problem = |seed| Problem { key: Key::root(seed), ..job.problem().unwrap() };
+    let runs = replicates(12, &job.sampler(), problem);
+    assert!(runs.iter().all(|run| run.generations.len() == 1 && run.last().unwrap().weights().ess() > 1999.99));
+    let se = 1.0 / 10.0f64.sqrt();
+    let window = |theta: f64| phi((1.2 + TOLERANCE - theta) / se) - phi((1.2 - TOLERANCE - theta) / se);
+    let exact = Grid::new(-3.0, 5.0, |theta| libm::exp(-theta * theta / 8.0) * window(theta));
     judge(&runs, &exact.expectations("mean", |theta| theta[0]));
 }
 
