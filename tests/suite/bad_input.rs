@@ -226,10 +226,10 @@ fn a_model_that_fails_for_most_of_the_prior() {
 }
 
 /// A tiny file system of its own; unmounted when dropped.
-struct Tiny(PathBuf);
+pub struct Tiny(PathBuf);
 
 impl Tiny {
-    fn mount(at: PathBuf, kilobytes: u32) -> Option<Tiny> {
+    pub fn mount(at: PathBuf, kilobytes: u32) -> Option<Tiny> {
         std::fs::create_dir(&at).unwrap();
         let size = format!("size={kilobytes}k");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();

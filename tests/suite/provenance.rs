@@ -9,7 +9,7 @@ fn a_session_records_where_and_with_what_it_ran() {
     let folder = folder();
     let mut slurm = nicho(folder.path(), &["run", "jobs/coin.toml", "-q", "--threads", "2"]);
     slurm.envs([("SLURM_JOB_ID", "4711"), ("SLURM_RESTART_COUNT", "2"), ("SLURM_JOB_NODELIST", "n[1-2]")]);
-    assert!(slurm.status().unwrap().success());
+    assert!(slurm.output().unwrap().status.success());
     let sessions = Store::open(folder.path().join("coin.h5")).unwrap().sessions();
     assert_eq!(sessions.len(), 1);
     let session = &sessions[0];

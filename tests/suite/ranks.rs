@@ -109,6 +109,7 @@ fn times(text: &str, piece: &str) -> usize {
 #[cfg(feature = "mpi")]
 mod with_mpi {
     use super::*;
+    use crate::bad_input::Tiny;
     use crate::support::succeed;
     use nicho::rng::{Key, Purpose};
     use nicho::store::Store;
@@ -279,9 +280,13 @@ mod with_mpi {
             6,
             &["none", "No such file", "fix: "],
         );
-        // A system that refuses files above 192 kB, as a full disk would: some generations fit.
-        let limited = "trap '' XFSZ; ulimit -f 384; nicho run jobs/coin.toml -o small.h5 -q";
-        refused(folder.path(), &mpirun(), 3, limited, 6, &["small.h5", "File too large", "fix: make room"]);
+        // A full disk: the file is begun, and its generations do not fit.
+        let Some(_tiny) = Tiny::mount(folder.path().join("full"), 240) else {
+            return left_out("a full disk under ranks", "no right to mount a small tmpfs (root has it)");
+        };
+        let command = "nicho run jobs/coin.toml -o full/coin.h5 -q";
+        refused(folder.path(), &mpirun(), 3, command, 6, &["full/coin.h5", "No space left", "fix: make room"]);
+        std::fs::copy(folder.path().join("full/coin.h5"), folder.path().join("small.h5")).unwrap();
         succeed_on(folder.path(), 2, "nicho run jobs/coin.toml -o small.h5 -q --resume");
         assert_eq!(sessions(folder.path(), "small.h5").pop().unwrap()["ranks"], 2);
         succeed(folder.path(), &["run", "jobs/coin.toml", "-o", "whole.h5", "-q"]);
