@@ -6,6 +6,7 @@
 //! constant for all particles, so that weights are exact at the bounds.
 
 mod kernel;
+mod mixture;
 
 pub use kernel::{Kernel, cholesky, covariance_towards, whiten};
 

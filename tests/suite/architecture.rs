@@ -30,7 +30,7 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("kuva", &["report"]),
     ("libm", &[]),
     ("ndarray", &[]),
-    ("pulp", &["integrate", "model/cml"]),
+    ("pulp", &["density", "integrate", "model/cml"]),
     ("rand_xoshiro", &["rng"]),
     ("serde", &["job", "population"]),
     ("serde_json", &["job", "report", "store", "verbs"]),
