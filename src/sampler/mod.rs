@@ -46,11 +46,16 @@ pub struct Problem {
 impl Problem {
     /// The model's full parameter vector with `theta` in the free places.
     pub fn full(&self, theta: &[f64]) -> Vec<f64> {
-        let mut full = self.base.clone();
+        let mut full = Vec::new();
+        self.fill(theta, &mut full);
+        full
+    }
+
+    fn fill(&self, theta: &[f64], full: &mut Vec<f64>) {
+        full.clone_from(&self.base);
         for (&index, &value) in self.free.iter().zip(theta) {
             full[index] = value;
         }
-        full
     }
 
     /// Simulates at `theta` to the end and writes the summaries into `out`.
@@ -58,7 +63,13 @@ impl Problem {
     /// # Errors
     /// [`Unsimulable`] if the model says so, or if a summary is not finite.
     pub fn simulate(&self, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
-        simulate(self.model.as_ref(), &self.full(theta), key, out)?;
+        self.simulate_in(&mut Vec::new(), theta, key, out)
+    }
+
+    /// The same with the full vector in `full`, whatever was in there: a caller that keeps it does not allocate.
+    fn simulate_in(&self, full: &mut Vec<f64>, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
+        self.fill(theta, full);
+        simulate(self.model.as_ref(), full, key, out)?;
         match out.iter().position(|x| !x.is_finite()) {
             None => Ok(()),
             Some(k) => Err(Unsimulable(format!("{} cannot be estimated: no patient is left", self.model.summaries()[k].name))),

@@ -8,6 +8,7 @@
 //! Where generation 0 already has the final tolerance, it is the whole run: rejection from the prior (Pritchard et al. 1999,
 //! Mol Biol Evol 16:1791).
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use ndarray::Array2;
@@ -17,7 +18,7 @@ use crate::density::{Kernel, covariance_towards};
 use crate::error::Result;
 use crate::exec::{Executor, Outcome, Sink};
 use crate::population::{Generation, Run, Stop};
-use crate::rng::Purpose;
+use crate::rng::{Key, Purpose};
 
 /// How the tolerance falls.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,29 +179,55 @@ fn trial(
     row: &mut [f64],
     layout: Layout,
 ) -> Outcome {
-    let key = trial_key(problem.key, generation, id);
+    let mut scratch = SCRATCH.take();
+    let outcome = attempt(problem, proposal, tolerance, trial_key(problem.key, generation, id), row, layout, &mut scratch);
+    SCRATCH.set(scratch);
+    outcome
+}
+
+/// What a trial needs beside its row; one after the other uses it, so that none allocates.
+#[derive(Default)]
+struct Scratch {
+    /// Coordinates of the proposal.
+    u: Vec<f64>,
+    /// The model's full parameter vector.
+    full: Vec<f64>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
+fn attempt(
+    problem: &Problem,
+    proposal: Option<&Kernel>,
+    tolerance: f64,
+    key: Key,
+    row: &mut [f64],
+    layout: Layout,
+    scratch: &mut Scratch,
+) -> Outcome {
     let mut rng = key.stream(Purpose::Propose);
     let (theta, rest) = row.split_at_mut(layout.d);
     let (judged, summaries) = rest.split_at_mut(2);
-    let proposed = match proposal {
-        None => {
-            problem.prior.draw(&mut rng, theta);
-            None
-        }
+    let u = &mut scratch.u;
+    u.resize(layout.d, 0.0);
+    match proposal {
+        None => problem.prior.draw(&mut rng, theta),
         Some(kernel) => {
             let inside = (0..REDRAWS).any(|_| {
-                kernel.draw(&mut rng, theta);
-                problem.prior.ln_density_at(theta) > f64::NEG_INFINITY
+                kernel.draw(&mut rng, u);
+                problem.prior.supports(u)
             });
+            for ((x, marginal), u) in theta.iter_mut().zip(&problem.prior.0).zip(&*u) {
+                *x = marginal.natural(*u);
+            }
             if !inside {
                 return Outcome::Failed;
             }
-            let u = theta.to_vec();
-            theta.copy_from_slice(&problem.prior.natural(&u));
-            Some((kernel, u))
         }
-    };
-    if problem.simulate(theta, key, summaries).is_err() {
+    }
+    if problem.simulate_in(&mut scratch.full, theta, key, summaries).is_err() {
         return Outcome::Failed;
     }
     judged[0] = problem.distance.distance(summaries);
@@ -208,7 +235,7 @@ fn trial(
         distance if !distance.is_finite() => Outcome::Failed,
         distance if distance <= tolerance => {
             // Only an accepted proposal pays for its weight, O(N d).
-            judged[1] = proposed.map_or(0.0, |(kernel, u)| problem.prior.ln_density_at(&u) - kernel.ln_density(&u));
+            judged[1] = proposal.map_or(0.0, |kernel| problem.prior.ln_density_at(u) - kernel.ln_density(u));
             Outcome::Kept
         }
         _ => Outcome::Rejected,
