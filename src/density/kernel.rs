@@ -1,18 +1,20 @@
 //! The proposal kernel: a mixture of equal-shaped normals around the particles of the last generation.
 
+use super::mixture::Mixture;
+use crate::integrate::Width;
 use crate::population::Weights;
 use crate::rng::Stream;
 
 /// A mixture of normals with one covariance: `u ~ Σ w_j N(u_j, Σ)`.
 ///
-/// Stored whitened: with `Σ = L Lᵀ` it keeps `L` and `L⁻¹ u_j`, so that the density at a point costs `O(N d)`.
+/// Stored whitened: with `Σ = L Lᵀ` it keeps `L` and the mixture of standard normals at `L⁻¹ u_j`, so that the density at a
+/// point costs `O(N d)`.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     dimension: usize,
     centres: Vec<f64>,
-    whitened: Vec<f64>,
+    mixture: Mixture,
     cumulative: Vec<f64>,
-    ln_weight: Vec<f64>,
     factor: Vec<f64>,
 }
 
@@ -22,7 +24,7 @@ impl Kernel {
     /// standard deviation of 10⁻⁹.
     pub fn new(dimension: usize, centres: Vec<f64>, weights: &Weights, covariance: &[f64]) -> Self {
         let factor = safe_cholesky(dimension, covariance);
-        let whitened = centres.chunks_exact(dimension).flat_map(|row| whiten(&factor, row)).collect();
+        let whitened: Vec<f64> = centres.chunks_exact(dimension).flat_map(|row| whiten(&factor, row)).collect();
         let mut below = 0.0;
         let cumulative = weights
             .as_slice()
@@ -32,8 +34,8 @@ impl Kernel {
                 below
             })
             .collect();
-        let ln_weight = weights.as_slice().iter().map(|w| libm::log(*w)).collect();
-        Kernel { dimension, centres, whitened, cumulative, ln_weight, factor }
+        let ln_weight: Vec<f64> = weights.as_slice().iter().map(|w| libm::log(*w)).collect();
+        Kernel { dimension, centres, mixture: Mixture::new(dimension, &whitened, &ln_weight), cumulative, factor }
     }
 
     /// One draw: an ancestor by weight, then a normal step.
@@ -51,16 +53,7 @@ impl Kernel {
 
     /// Natural log of the mixture density at `u`, up to a constant that is the same for every `u`.
     pub fn ln_density(&self, u: &[f64]) -> f64 {
-        let z = whiten(&self.factor, u);
-        let exponents = self.whitened.chunks_exact(self.dimension).zip(&self.ln_weight).map(|(centre, w)| {
-            let square: f64 = centre.iter().zip(&z).map(|(c, z)| (c - z) * (c - z)).sum();
-            w - 0.5 * square
-        });
-        let top = exponents.clone().fold(f64::NEG_INFINITY, f64::max);
-        if top == f64::NEG_INFINITY {
-            return top;
-        }
-        top + libm::log(exponents.map(|e| if e - top > -40.0 { libm::exp(e - top) } else { 0.0 }).sum())
+        self.mixture.ln_density(&whiten(&self.factor, u), Width::Best)
     }
 }
 

@@ -6,6 +6,7 @@
 //! constant for all particles, so that weights are exact at the bounds.
 
 mod kernel;
+mod mixture;
 
 pub use kernel::{Kernel, cholesky, covariance_towards, whiten};
 
@@ -86,6 +87,15 @@ impl Marginal {
             Marginal::Uniform { .. } | Marginal::Normal { .. } => u,
             Marginal::LogUniform { .. } | Marginal::LogNormal { .. } => libm::exp(u),
             Marginal::Beta { .. } => (1.0 / (1.0 + libm::exp(-u))).clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON),
+        }
+    }
+
+    /// Whether the density at coordinate `u` is above 0, which costs less than the density.
+    pub fn supports(&self, u: f64) -> bool {
+        match *self {
+            Marginal::Uniform { lower, upper } => (lower..=upper).contains(&u),
+            Marginal::LogUniform { lower, upper } => (libm::log(lower)..=libm::log(upper)).contains(&u),
+            _ => u.is_finite(),
         }
     }
 
@@ -195,6 +205,11 @@ impl Prior {
         self.0.iter().zip(u).map(|(m, x)| m.natural(*x)).collect()
     }
 
+    /// Whether the joint density at coordinates `u` is above 0.
+    pub fn supports(&self, u: &[f64]) -> bool {
+        self.0.iter().zip(u).all(|(m, x)| m.supports(*x))
+    }
+
     /// Natural log of the joint density with respect to the coordinates.
     pub fn ln_density_at(&self, u: &[f64]) -> f64 {
         self.0.iter().zip(u).map(|(m, x)| m.ln_density_at(*x)).sum()
@@ -250,6 +265,7 @@ mod tests {
         for marginal in ALL {
             for x in [f64::NEG_INFINITY, -5.0, 0.0, 1.0, 50.0, f64::INFINITY, f64::NAN] {
                 assert!(!marginal.ln_density_at(x).is_nan() && !marginal.ln_density(x).is_nan(), "{marginal:?} at {x}");
+                assert_eq!(marginal.supports(x), marginal.ln_density_at(x) > f64::NEG_INFINITY, "{marginal:?} at {x}");
             }
         }
         assert_eq!(ALL[0].ln_density_at(3.1), f64::NEG_INFINITY);

@@ -19,6 +19,22 @@ pub struct Lanes<S: Simd> {
     value: S::f64s,
 }
 
+/// Coefficients of [`Lanes::exp`], as `libm` has them.
+#[allow(clippy::excessive_precision)] // digits as published
+const EXP: [f64; 5] = [
+    1.666_666_666_666_660_190_37e-1,
+    -2.777_777_777_701_559_338_42e-3,
+    6.613_756_321_437_934_361_17e-5,
+    -1.653_390_220_546_525_153_90e-6,
+    4.138_136_797_057_238_460_39e-8,
+];
+/// The first 32 binary digits of ln 2.
+#[allow(clippy::excessive_precision)] // digits as published
+const LN_2_HIGH: f64 = 6.931_471_803_691_238_164_90e-1;
+/// The rest of ln 2.
+#[allow(clippy::excessive_precision)] // digits as published
+const LN_2_LOW: f64 = 1.908_214_929_270_587_700_02e-10;
+
 /// One truth value per lane.
 #[derive(Clone, Copy, Debug)]
 pub struct Mask<S: Simd> {
@@ -41,6 +57,18 @@ impl<S: Simd> Lanes<S> {
     #[inline(always)]
     pub fn constant(self, x: f64) -> Self {
         Self::splat(self.simd, x)
+    }
+
+    /// The first numbers of a slice, one for each lane. Panics if there are fewer.
+    #[inline(always)]
+    pub fn load(simd: S, numbers: &[f64]) -> Self {
+        Lanes { simd, value: S::as_simd_f64s(numbers).0[0] }
+    }
+
+    /// Writes its numbers to the beginning of a slice. Panics if that is shorter.
+    #[inline(always)]
+    pub fn store(self, numbers: &mut [f64]) {
+        S::as_mut_simd_f64s(numbers).0[0] = self.value;
     }
 
     /// The larger of the two; `other` where either is not a number or both are zero.
@@ -73,6 +101,40 @@ impl<S: Simd> Lanes<S> {
     #[inline(always)]
     pub fn sqrt(self) -> Self {
         Lanes { value: self.simd.sqrt_f64s(self.value), ..self }
+    }
+
+    /// The exponential function for −708 ≤ x ≤ 709, with an error below 1 ulp; elsewhere the result means nothing.
+    ///
+    /// By `libm`'s algorithm (FreeBSD's e_exp.c), without its branches: with x = k ln 2 + r and |r| ≤ ½ ln 2,
+    /// eˣ = 2ᵏ (1 + r + r c / (2 − c)), where c(r) is a polynomial.
+    #[inline(always)]
+    pub fn exp(self) -> Self {
+        // Adding this leaves no place for a fraction: the sum is rounded to a whole number.
+        let whole = self.constant(6_755_399_441_055_744.0);
+        let k = (self * self.constant(std::f64::consts::LOG2_E) + whole) - whole;
+        // The first part of ln 2 has so few digits that its multiples are exact.
+        let (high, low) = (self - k * self.constant(LN_2_HIGH), k * self.constant(LN_2_LOW));
+        let r = high - low;
+        let square = r * r;
+        let mut c = self.constant(EXP[4]);
+        for coefficient in [EXP[3], EXP[2], EXP[1], EXP[0]] {
+            c = self.constant(coefficient) + square * c;
+        }
+        let c = r - square * c;
+        (self.constant(1.0) + (r * c / (self.constant(2.0) - c) - low + high)) * k.power_of_2()
+    }
+
+    /// 2ᵏ for a whole number −1022 ≤ k ≤ 1023: shifts the digits of k + 1023 to where a number has its exponent.
+    #[inline(always)]
+    fn power_of_2(self) -> Self {
+        // Between 2^11 and 2^12, so that the whole numbers are the first eleven digits after the leading one.
+        let number = self + self.constant(1023.0 + 2048.0);
+        let mut bits = self.simd.transmute_u64s_f64s(number.value);
+        // There is no shift of 64-bit lanes in `pulp`; the compiler makes this one.
+        for _ in 0..11 {
+            bits = self.simd.add_u64s(bits, bits);
+        }
+        Lanes { value: self.simd.transmute_f64s_u64s(bits), ..self }
     }
 
     /// Where `self > other`.
@@ -158,7 +220,7 @@ mod tests {
             let mut bits = Vec::new();
             for (x, y) in self.0 {
                 let (a, b) = (Lanes::splat(simd, x), Lanes::splat(simd, y));
-                let mut touched = a;
+                let mut touched = Lanes::load(simd, &[x; MOST_LANES]);
                 touched.set(S::F64_LANES - 1, y);
                 for result in [a + b, a - b, a * b, a / b, a.at_least(b), a.at_most(b), a.abs(), b.sqrt()] {
                     // The sign and payload of a NaN are nobody's concern.
@@ -172,6 +234,44 @@ mod tests {
             }
             bits
         }
+    }
+
+    /// The exponential of each number.
+    struct Exp(Vec<f64>);
+
+    impl pulp::WithSimd for Exp {
+        type Output = Vec<f64>;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(mut self, simd: S) -> Vec<f64> {
+            for numbers in self.0.chunks_exact_mut(S::F64_LANES) {
+                Lanes::load(simd, numbers).exp().store(numbers);
+            }
+            self.0
+        }
+    }
+
+    #[test]
+    fn the_exponential_is_that_of_libm_within_an_ulp_and_has_the_same_bits_at_every_width() {
+        let spread = |from: f64, to: f64| (0..1 << 18).map(move |i| from + (to - from) * f64::from(i) / f64::from(1 << 18));
+        let mut x: Vec<f64> = spread(-40.0, 0.0).chain(spread(-708.0, 709.0)).chain(spread(-1e-6, 1e-6)).collect();
+        // Around the places where k changes, and where the result is no longer 1.
+        for k in -512..512 {
+            let edge = (f64::from(k) + 0.5) * std::f64::consts::LN_2;
+            x.extend([edge.next_down(), edge, edge.next_up(), 1e-18 * f64::from(k)]);
+        }
+        let scalar = Width::Scalar.run(Exp(x.clone()));
+        for width in Width::available() {
+            let wide = width.run(Exp(x.clone()));
+            assert!(wide.iter().zip(&scalar).all(|(a, b)| a.to_bits() == b.to_bits()), "{width:?}");
+        }
+        let mut other = 0;
+        for (x, y) in x.iter().zip(&scalar) {
+            let apart = y.to_bits().abs_diff(libm::exp(*x).to_bits());
+            assert!(apart <= 1, "exp({x}) = {y}, libm has {}", libm::exp(*x));
+            other += apart;
+        }
+        println!("{other} of {} differ from libm in the last bit", x.len());
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Width {
 
     /// Runs an operation with this instruction set.
     #[inline]
-    fn run<Op: WithSimd>(self, operation: Op) -> Op::Output {
+    pub fn run<Op: WithSimd>(self, operation: Op) -> Op::Output {
         match self {
             Width::Best => Arch::new().dispatch(operation),
             #[cfg(target_arch = "x86_64")]

@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use crate::density::Prior;
 use crate::distance::Distance;
 use crate::error::{Error, Result};
-use crate::exec::{self, Executor};
+use crate::exec::{self, Enough, Executor};
 use crate::model::{Model, Stages, Unsimulable};
 use crate::population::{Generation, Run, Stop};
 use crate::rng::Key;
@@ -46,11 +46,16 @@ pub struct Problem {
 impl Problem {
     /// The model's full parameter vector with `theta` in the free places.
     pub fn full(&self, theta: &[f64]) -> Vec<f64> {
-        let mut full = self.base.clone();
+        let mut full = Vec::new();
+        self.fill(theta, &mut full);
+        full
+    }
+
+    fn fill(&self, theta: &[f64], full: &mut Vec<f64>) {
+        full.clone_from(&self.base);
         for (&index, &value) in self.free.iter().zip(theta) {
             full[index] = value;
         }
-        full
     }
 
     /// Simulates at `theta` to the end and writes the summaries into `out`.
@@ -58,7 +63,21 @@ impl Problem {
     /// # Errors
     /// [`Unsimulable`] if the model says so, or if a summary is not finite.
     pub fn simulate(&self, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
-        simulate(self.model.as_ref(), &self.full(theta), key, out)?;
+        self.simulate_in(&mut Vec::new(), theta, key, None, out)
+    }
+
+    /// The same with the full vector in `full`, whatever was in there: a caller that keeps it does not allocate.
+    /// Once `enough` is said, the model may end early, with summaries that mean nothing.
+    fn simulate_in(
+        &self,
+        full: &mut Vec<f64>,
+        theta: &[f64],
+        key: Key,
+        enough: Option<&Enough>,
+        out: &mut [f64],
+    ) -> Result<(), Unsimulable> {
+        self.fill(theta, full);
+        simulate_until(self.model.as_ref(), full, key, enough, out)?;
         match out.iter().position(|x| !x.is_finite()) {
             None => Ok(()),
             Some(k) => Err(Unsimulable(format!("{} cannot be estimated: no patient is left", self.model.summaries()[k].name))),
@@ -72,16 +91,26 @@ impl Problem {
 /// # Errors
 /// [`Unsimulable`] if the model says so.
 pub fn simulate(model: &dyn Model, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
+    simulate_until(model, theta, key, None, out)
+}
+
+fn simulate_until(
+    model: &dyn Model,
+    theta: &[f64],
+    key: Key,
+    enough: Option<&Enough>,
+    out: &mut [f64],
+) -> Result<(), Unsimulable> {
     /// Takes the last stage.
-    struct Last<'a>(&'a mut [f64]);
+    struct Last<'a>(&'a mut [f64], Option<&'a Enough>);
     impl Stages for Last<'_> {
         fn stage(&mut self, lower: &[f64], _upper: &[f64]) -> ControlFlow<()> {
             self.0.copy_from_slice(lower);
-            ControlFlow::Continue(())
+            if self.1.is_some_and(Enough::is_said) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
     out.fill(f64::NAN);
-    model.simulate(theta, key, &mut Last(out))
+    model.simulate(theta, key, &mut Last(out, enough))
 }
 
 /// How far a generation has come; shown to the user, never used for a result.

@@ -8,16 +8,17 @@
 //! Where generation 0 already has the final tolerance, it is the whole run: rejection from the prior (Pritchard et al. 1999,
 //! Mol Biol Evol 16:1791).
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use ndarray::Array2;
 
 use super::{Problem, Progress, Sampler, Step, Watch, describe_failures, trial_key};
 use crate::density::{Kernel, covariance_towards};
-use crate::error::Result;
-use crate::exec::{Executor, Outcome, Sink};
+use crate::error::{Error, Result};
+use crate::exec::{Enough, Executor, Outcome, Sink, Work};
 use crate::population::{Generation, Run, Stop};
-use crate::rng::Purpose;
+use crate::rng::{Key, Purpose};
 
 /// How the tolerance falls.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,9 +132,9 @@ impl Sampler for Smc {
         let generation = run.generations.len();
         let layout = Layout { d: problem.prior.dimension(), m: problem.model.summaries().len() };
         let proposal = run.last().map(|last| kernel(problem, last, tolerance));
-        let task = |id: u64, row: &mut [f64]| trial(problem, proposal.as_ref(), tolerance, generation, id, row, layout);
+        let trials = Trials { problem, proposal: proposal.as_ref(), tolerance, generation, layout };
         let mut sink = Collect::new(self, run, tolerance, layout, watch);
-        exec.stream(0, layout.width(), &task, &mut sink)?;
+        exec.stream(0, layout.width(), &trials, &mut sink).map_err(|error| trials.place(error))?;
         // What became of it, and what the other ranks need to propose next.
         let mut made = None;
         let words = exec.once(&mut || {
@@ -168,50 +169,99 @@ impl Sampler for Smc {
     }
 }
 
-/// One trial: propose, simulate, judge. A function of (problem, generation so far, id).
-fn trial(
-    problem: &Problem,
-    proposal: Option<&Kernel>,
+/// The trials of one generation: propose, simulate, judge. Each is a function of (problem, generations so far, id).
+struct Trials<'a> {
+    problem: &'a Problem,
+    proposal: Option<&'a Kernel>,
     tolerance: f64,
     generation: usize,
-    id: u64,
-    row: &mut [f64],
     layout: Layout,
-) -> Outcome {
-    let key = trial_key(problem.key, generation, id);
-    let mut rng = key.stream(Purpose::Propose);
-    let (theta, rest) = row.split_at_mut(layout.d);
-    let (judged, summaries) = rest.split_at_mut(2);
-    let proposed = match proposal {
-        None => {
-            problem.prior.draw(&mut rng, theta);
-            None
+}
+
+/// What a trial needs beside its row; one after the other uses it, so that none allocates.
+#[derive(Default)]
+struct Scratch {
+    /// Coordinates of the proposal.
+    u: Vec<f64>,
+    /// The model's full parameter vector.
+    full: Vec<f64>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
+impl Trials<'_> {
+    /// Draws the proposal of a trial, in natural units into `theta`; from a kernel also its coordinates, into `u`. Whether
+    /// one was found in the prior's support.
+    fn propose(&self, key: Key, theta: &mut [f64], u: &mut [f64]) -> bool {
+        let mut rng = key.stream(Purpose::Propose);
+        let prior = &self.problem.prior;
+        let Some(kernel) = self.proposal else {
+            prior.draw(&mut rng, theta);
+            return true;
+        };
+        let inside = (0..REDRAWS).any(|_| {
+            kernel.draw(&mut rng, u);
+            prior.supports(u)
+        });
+        for ((x, marginal), u) in theta.iter_mut().zip(&prior.0).zip(u) {
+            *x = marginal.natural(*u);
         }
-        Some(kernel) => {
-            let inside = (0..REDRAWS).any(|_| {
-                kernel.draw(&mut rng, theta);
-                problem.prior.ln_density_at(theta) > f64::NEG_INFINITY
-            });
-            if !inside {
-                return Outcome::Failed;
-            }
-            let u = theta.to_vec();
-            theta.copy_from_slice(&problem.prior.natural(&u));
-            Some((kernel, u))
-        }
-    };
-    if problem.simulate(theta, key, summaries).is_err() {
-        return Outcome::Failed;
+        inside
     }
-    judged[0] = problem.distance.distance(summaries);
-    match judged[0] {
-        distance if !distance.is_finite() => Outcome::Failed,
-        distance if distance <= tolerance => {
-            // Only an accepted proposal pays for its weight, O(N d).
-            judged[1] = proposed.map_or(0.0, |(kernel, u)| problem.prior.ln_density_at(&u) - kernel.ln_density(&u));
-            Outcome::Kept
+
+    fn attempt(&self, id: u64, row: &mut [f64], scratch: &mut Scratch, enough: &Enough) -> Outcome {
+        let problem = self.problem;
+        let key = trial_key(problem.key, self.generation, id);
+        let (theta, rest) = row.split_at_mut(self.layout.d);
+        let (judged, summaries) = rest.split_at_mut(2);
+        let Scratch { u, full } = scratch;
+        u.resize(self.layout.d, 0.0);
+        if !self.propose(key, theta, u) || problem.simulate_in(full, theta, key, Some(enough), summaries).is_err() {
+            return Outcome::Failed;
         }
-        _ => Outcome::Rejected,
+        judged[0] = problem.distance.distance(summaries);
+        match judged[0] {
+            distance if !distance.is_finite() => Outcome::Failed,
+            distance if distance <= self.tolerance => {
+                // Only an accepted proposal pays for its weight, O(N d).
+                judged[1] = self.proposal.map_or(0.0, |kernel| problem.prior.ln_density_at(u) - kernel.ln_density(u));
+                Outcome::Kept
+            }
+            _ => Outcome::Rejected,
+        }
+    }
+
+    /// Says where in parameter space a task has panicked.
+    fn place(&self, error: Error) -> Error {
+        let Error::Panicked { id, message } = error else { return error };
+        let mut theta = vec![0.0; self.layout.d];
+        self.propose(trial_key(self.problem.key, self.generation, id), &mut theta, &mut vec![0.0; self.layout.d]);
+        let name = |k: usize| self.problem.model.parameters()[self.problem.free[k]].name;
+        let place: Vec<String> = theta.iter().enumerate().map(|(k, x)| format!("{} = {x}", name(k))).collect();
+        Error::Panicked { id, message: format!("{message}\n  in generation {} at {}", self.generation, place.join(", ")) }
+    }
+}
+
+impl Work for Trials<'_> {
+    fn run(&self, id: u64, row: &mut [f64], enough: &Enough) -> Outcome {
+        let mut scratch = SCRATCH.take();
+        let outcome = self.attempt(id, row, &mut scratch, enough);
+        SCRATCH.set(scratch);
+        outcome
+    }
+
+    /// The coordinates of the proposal: what a model costs follows from its parameters, if from anything.
+    fn features(&self, id: u64, out: &mut Vec<f64>) {
+        let (mut theta, mut u) = (vec![0.0; self.layout.d], vec![0.0; self.layout.d]);
+        if !self.propose(trial_key(self.problem.key, self.generation, id), &mut theta, &mut u) {
+            return out.resize(self.layout.d, 0.0);
+        }
+        if self.proposal.is_none() {
+            u = self.problem.prior.coordinates(&theta);
+        }
+        out.append(&mut u);
     }
 }
 

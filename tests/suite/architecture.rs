@@ -31,7 +31,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("libm", &[]),
     ("mpi", &["exec/mpi"]),
     ("ndarray", &[]),
-    ("pulp", &["integrate", "model/cml"]),
+    ("pulp", &["density", "integrate", "model/cml"]),
     ("rand_xoshiro", &["rng"]),
     ("serde", &["job", "population"]),
     ("serde_json", &["job", "report", "store", "verbs"]),
