@@ -29,7 +29,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("indicatif", &["verbs"]),
     ("kuva", &["report"]),
     ("libm", &[]),
-    ("mpi", &["exec/mpi"]),
+    ("mpi", &["exec"]),
     ("ndarray", &[]),
     ("pulp", &["density", "integrate", "model/cml"]),
     ("rand_xoshiro", &["rng"]),
