@@ -14,12 +14,14 @@ say() { printf '[%(%F %T)T] %s\n' -1 "$*" >&2; }
 # What Slurm says of this job under NAME.
 record() { scontrol -o show job "$job" | sed -n "s/.* $1=\([^ ]*\).*/\1/p"; }
 
-# ranks [SRUN OPTIONS] -- ARGUMENTS: nicho on all ranks of the job, or as many as the options say. Without the first two
-# options srun waits for the other ranks until the time is up when one dies.
+# ranks [SRUN OPTIONS] -- ARGUMENTS: nicho on all ranks of the job, or as many as the options say. When a rank dies the others
+# hang in MPI, by default until the time is up: --wait kills them some seconds after the first has gone. It is not
+# --kill-on-bad-exit, which also kills a rank that is still saving, or about to exit with the same code as the first; srun
+# then exits with 143, whatever went wrong.
 ranks() {
     local options=()
     while [[ $1 != -- ]]; do options+=("$1") && shift; done
-    exec srun --kill-on-bad-exit=1 --wait=30 --mpi="$NICHO_PMI" --cpus-per-task="$SLURM_CPUS_PER_TASK" \
+    exec srun --kill-on-bad-exit=0 --wait=15 --mpi="$NICHO_PMI" --cpus-per-task="$SLURM_CPUS_PER_TASK" \
         "${NICHO_SRUN[@]}" "${options[@]}" "$NICHO" "${@:2}" --threads "$SLURM_CPUS_PER_TASK"
 }
 

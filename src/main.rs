@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use nicho::error::Result;
+use nicho::error::{Error, Result};
+use nicho::exec::Launch;
 use nicho::verbs::{self, LogFlags, LogFormat, RunFlags};
 
 /// Calibrates the bone-marrow niche and BCR-ABL signaling model of chronic myeloid leukaemia to trial data by approximate
@@ -145,7 +146,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // What is wrong everywhere is said once.
-            if nicho::exec::rank() == 0 {
+            if nicho::exec::rank() == 0 && !matches!(error, Error::Elsewhere { .. }) {
                 eprintln!("error: {error}");
             }
             ExitCode::from(error.exit_code())
@@ -154,6 +155,11 @@ fn main() -> ExitCode {
 }
 
 fn work(verb: Verb) -> Result<()> {
+    // Of several processes that a launcher started, one does what is no work for ranks.
+    let once = matches!(verb, Verb::Simulate { .. } | Verb::Report { .. } | Verb::Digest { .. });
+    if once && Launch::detect().is_some_and(|launch| launch.rank > 0) {
+        return Ok(());
+    }
     match verb {
         Verb::Run { job, output, seed, threads, resume, overwrite } => {
             verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite })

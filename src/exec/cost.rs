@@ -59,7 +59,8 @@ impl Cost {
         self.due = (1.5 * self.seen).ceil();
         // Centred and scaled, so that the ridge means the same for every feature.
         let (count, mean) = (self.seen, |i: usize| self.square[i] / self.seen);
-        let sd: Vec<f64> = (1..n).map(|i| (self.square[i * n + i] / count - mean(i) * mean(i)).max(0.0).sqrt().max(1e-12)).collect();
+        let sd: Vec<f64> =
+            (1..n).map(|i| (self.square[i * n + i] / count - mean(i) * mean(i)).max(0.0).sqrt().max(1e-12)).collect();
         let y = self.product[0] / count;
         let m = n - 1;
         let mut matrix = vec![0.0; m * m];

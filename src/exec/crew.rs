@@ -27,6 +27,13 @@ pub(super) struct Done {
 
 thread_local! {
     static IN_TASK: Cell<bool> = const { Cell::new(false) };
+    static PLACE: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// Remembers where in the source the task of this thread panicked.
+#[cfg(feature = "mpi")]
+pub(super) fn panicked_at(place: Option<String>) {
+    PLACE.set(place);
 }
 
 /// Whether this thread is in a task, where a panic is caught.
@@ -156,7 +163,8 @@ fn work(board: &Board<'_>, sender: &Sender<Done>) {
 /// Runs a chunk; `None` if it was told to end on the way.
 fn run(board: &Board<'_>, range: Range<u64>, row: &mut [f64]) -> Option<Done> {
     let begun = Instant::now();
-    let mut chunk = Chunk { first: range.start, outcomes: Vec::with_capacity((range.end - range.start) as usize), ..Chunk::default() };
+    let mut chunk =
+        Chunk { first: range.start, outcomes: Vec::with_capacity((range.end - range.start) as usize), ..Chunk::default() };
     for id in range {
         IN_TASK.set(true);
         let outcome = catch_unwind(AssertUnwindSafe(|| board.work.run(id, row, &board.enough)));
@@ -176,7 +184,8 @@ fn run(board: &Board<'_>, range: Range<u64>, row: &mut [f64]) -> Option<Done> {
             Err(panic) => {
                 let text = panic.downcast_ref::<&str>().map(ToString::to_string);
                 let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                return Some(Done { chunk, panic: Some(text.unwrap_or_else(|| "no message".into())) });
+                let place = PLACE.take().map(|place| format!(" at {place}")).unwrap_or_default();
+                return Some(Done { chunk, panic: Some(text.unwrap_or_else(|| "no message".into()) + &place) });
             }
         }
     }

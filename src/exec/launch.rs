@@ -43,7 +43,10 @@ impl Launch {
     pub fn without_mpi(&self) -> Error {
         let size = self.size.map_or("several".into(), |n| n.to_string());
         Error::Usage {
-            problem: format!("{} started {size} processes of this nicho, which was built without MPI: each would run the whole job", self.by),
+            problem: format!(
+                "{} started {size} processes of this nicho, which was built without MPI: each would run the whole job",
+                self.by
+            ),
             fix: "build it with: cargo build --release --features mpi; or start it once, without mpirun or srun".into(),
         }
     }
@@ -52,8 +55,12 @@ impl Launch {
     pub fn mismatch(&self, ranks: usize, library: &str) -> Error {
         let size = self.size.map_or("several".into(), |n| n.to_string());
         Error::Usage {
-            problem: format!("{} started {size} processes, but the communicator of {library} has {ranks}: launcher and MPI library do not fit", self.by),
-            fix: "start it with the mpirun of that library; under Slurm: srun --mpi=pmix for Open MPI, --mpi=pmi2 for MPICH".into(),
+            problem: format!(
+                "{} started {size} processes, but the communicator of {library} has {ranks}: launcher and MPI library do not fit",
+                self.by
+            ),
+            fix: "start it with the mpirun of that library; under Slurm: srun --mpi=pmix for Open MPI, --mpi=pmi2 for MPICH"
+                .into(),
         }
     }
 }

@@ -59,7 +59,9 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
     let mut panics: BTreeMap<u64, String> = BTreeMap::new();
     let mut hands = Hands::new(others.threads());
     let mut next = first;
-    let mut idle = Instant::now();
+    let mut broken = false;
+    // Looked at once in the shortest stream, so that a signal is heard in a thousand of them.
+    let mut idle: Option<Instant> = None;
     let mut arrivals: Vec<(usize, Done)> = Vec::new();
     loop {
         while let Some(chunk) = waiting.remove(&next) {
@@ -74,12 +76,17 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
         if let Some(message) = panics.remove(&next) {
             return Err(Error::Panicked { id: next, message });
         }
-        hands.fill(&mut schedule, |rank, range| if rank == 0 { crew.give(range) } else { others.give(rank, range) });
-        if idle.elapsed() >= IDLE {
-            idle = Instant::now();
-            if sink.idle().is_break() {
-                return Ok(End::Broken);
-            }
+        hands.fill(
+            &mut schedule,
+            work.count(),
+            |rank, range| if rank == 0 { crew.give(range) } else { others.give(rank, range) },
+        );
+        if idle.is_none_or(|last| last.elapsed() >= IDLE) {
+            idle = Some(Instant::now());
+            broken |= sink.idle().is_break();
+        }
+        if broken {
+            return Ok(End::Broken);
         }
         // The first wait ends with the first result of this rank's own threads; the others are looked at now and then.
         let patience = if others.threads().len() == 1 { IDLE } else { patience(schedule.chunk_seconds(), lanes) };
@@ -87,9 +94,7 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
         while let Some(done) = crew.next(Duration::ZERO) {
             arrivals.push((0, done));
         }
-        if others.poll(&mut |rank, done| arrivals.push((rank, done))) {
-            return Ok(End::Broken);
-        }
+        broken |= others.poll(&mut |rank, done| arrivals.push((rank, done)));
         for (rank, done) in arrivals.drain(..) {
             hands.free(rank);
             let Done { chunk, panic } = done;
@@ -103,9 +108,9 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
     }
 }
 
-/// How long a rank may sleep between two looks at its messages: about a hundredth of the time between two results.
+/// How long a rank may sleep between two looks at its messages: about a tenth of the time between two results.
 pub(super) fn patience(chunk_seconds: f64, lanes: usize) -> Duration {
-    Duration::from_secs_f64((chunk_seconds / lanes as f64).clamp(20e-6, 1e-3))
+    Duration::from_secs_f64((0.1 * chunk_seconds / lanes as f64).clamp(20e-6, 0.5e-3))
 }
 
 /// Who has work, and who wants some.
@@ -132,8 +137,8 @@ impl Hands {
         }
     }
 
-    /// Gives one chunk after the other to the ranks in turn, as long as there is work and somebody wants it.
-    fn fill(&mut self, schedule: &mut Schedule<'_>, mut give: impl FnMut(usize, Range<u64>)) {
+    /// Gives one chunk after the other to the ranks in turn, as long as there is work below `count` and somebody wants it.
+    fn fill(&mut self, schedule: &mut Schedule<'_>, count: u64, mut give: impl FnMut(usize, Range<u64>)) {
         // Before anything is known about run times, one chunk for each thread finds out.
         let short = schedule.mean().is_some() && schedule.chunk_seconds() < SHORT;
         while let Some(rank) = self.wanting.pop_front() {
@@ -142,7 +147,8 @@ impl Hands {
                 self.listed[rank] = false;
                 continue;
             }
-            let Some(range) = schedule.take() else {
+            let range = schedule.take().map(|range| range.start..range.end.min(count));
+            let Some(range) = range.filter(|range| !range.is_empty()) else {
                 self.wanting.push_front(rank);
                 return;
             };

@@ -67,6 +67,11 @@ pub trait Work: Sync {
     /// Fills one row and says what became of it. A long task may look at `enough` now and then.
     fn run(&self, id: u64, row: &mut [f64], enough: &Enough) -> Outcome;
 
+    /// Ids from this one on do not exist.
+    fn count(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Appends the numbers that the run time of this id may depend on, equally many for every id, and at a cost far below
     /// that of running it. The executor learns from them which ids take long, and starts those earlier. By default there
     /// are none.
@@ -259,11 +264,13 @@ pub fn gather(
     if count == 0 {
         return Ok(Some(Vec::new()));
     }
-    /// Ids beyond the last one may be started before the sink has seen it; they cost nothing.
     struct Upto<'a>(&'a dyn Work, u64);
     impl Work for Upto<'_> {
         fn run(&self, id: u64, row: &mut [f64], enough: &Enough) -> Outcome {
-            if id < self.1 { self.0.run(id, row, enough) } else { Outcome::Rejected }
+            self.0.run(id, row, enough)
+        }
+        fn count(&self) -> u64 {
+            self.1
         }
     }
     let mut sink = Gather { rows: Vec::new(), width, seen: 0, count, idle };

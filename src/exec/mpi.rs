@@ -11,7 +11,6 @@
 //! **Trouble.** What fails on rank 0 in [`Executor::once`] or [`Executor::stream`] is known to every rank in the same call. A
 //! panic outside of a task, and an error that only some ranks see, end all of them by `MPI_Abort`.
 
-
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::thread::sleep;
@@ -19,13 +18,13 @@ use std::time::{Duration, Instant};
 
 use mpi::Threading;
 use mpi::collective::{CommunicatorCollectives, Root, SystemOperation};
+use mpi::datatype::Equivalence;
 use mpi::environment::Universe;
 use mpi::point_to_point::{Destination, Source};
-use mpi::datatype::Equivalence;
 use mpi::request::{Request, scope};
 use mpi::topology::{Communicator, SimpleCommunicator};
 
-use super::crew::{Board, Crew, Done, in_task};
+use super::crew::{Board, Crew, Done, in_task, panicked_at};
 use super::lead::{End, IDLE, Lead, Others, lead, patience};
 use super::schedule::Cost;
 use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, host};
@@ -45,15 +44,20 @@ const FULL: u64 = 0;
 const BROKEN: u64 = 1;
 const FAILED: u64 = 2;
 
+/// Numbers that are sent to all without everybody being there first.
+const SMALL: usize = 512;
 /// Longest sleep between two looks at something that rank 0 does alone.
 const NAP: Duration = Duration::from_millis(1);
-/// How long a rank that has failed waits for the others to fail too.
+/// How long a rank that has failed alone waits for the others.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a rank waits for others that know of the failure: rank 0 may be writing what it has.
+const LONG_FAREWELL: Duration = Duration::from_secs(60);
 
 /// An executor over the ranks of `MPI_COMM_WORLD`.
 pub struct Mpi {
     universe: RefCell<Option<Universe>>,
     world: SimpleCommunicator,
+    farewell: SimpleCommunicator,
     rank: usize,
     place: Place,
     stream: Cell<u64>,
@@ -90,12 +94,16 @@ impl Mpi {
         // A rank that cannot go on takes the others with it, before they wait for it.
         let (mut worst, code) = (0, mine.as_ref().map_or_else(Error::exit_code, |_| 0));
         world.all_reduce_into(&code, &mut worst, SystemOperation::max());
+        if let (Err(error), 1..) = (&mine, rank) {
+            eprintln!("error: rank {rank} on {}: {error}", host());
+        }
         let mine = mine?;
         if worst > 0 {
             return Err(Error::Elsewhere { code: worst });
         }
         let mut executor = Mpi {
             universe: RefCell::new(Some(universe)),
+            farewell: world.duplicate(),
             world,
             rank,
             place: Place { ranks, mpi: library, ..Place::default() },
@@ -144,10 +152,10 @@ impl Mpi {
             given += 1;
             crew.give(range);
         }
-        let (mut idle, mut asked) = (Instant::now(), false);
+        let (mut idle, mut asked) = (None::<Instant>, false);
         loop {
-            if !asked && idle.elapsed() >= IDLE {
-                idle = Instant::now();
+            if !asked && idle.is_none_or(|last| last.elapsed() >= IDLE) {
+                idle = Some(Instant::now());
                 asked = sink.idle().is_break();
                 if asked {
                     self.root().send_with_tag(&words(&[stream])[..], ASK);
@@ -201,8 +209,14 @@ impl Mpi {
         all > 0
     }
 
-    /// Sends bits of rank 0 to all. Collective; nobody spins.
+    /// Sends bits of rank 0 to all. Collective; nobody spins for long.
     fn broadcast(&self, values: &mut [f64]) {
+        if values.len() > SMALL {
+            // Libraries send much data in many pieces, each of which would wait for somebody to look. All are here, and
+            // nobody is in the middle of sending a result: now it may block.
+            self.rest_until_done(self.world.immediate_barrier());
+            return self.root().broadcast_into(values);
+        }
         scope(|scope| self.rest_until_done(self.root().immediate_broadcast_into(scope, values)));
     }
 }
@@ -213,11 +227,11 @@ impl Executor for Mpi {
         let board = Board::new(work, width);
         std::thread::scope(|threads| {
             let crew = Crew::start(threads, &board, self.place.threads[self.rank]);
-            let Ok(crew) = crew else {
-                // No simulation thread: nothing can be done here, and nobody knows. The system is at its limits.
-                eprintln!("error: rank {} on {}: the system does not start a thread", self.rank, host());
-                self.world.abort(2);
-            };
+            let crew = crew.unwrap_or_else(|error| {
+                // Nothing can be done here, and nobody knows. The system is at its limits.
+                eprintln!("error: rank {} on {}: {error}", self.rank, host());
+                self.world.abort(error.exit_code().into())
+            });
             let result = if self.rank == 0 {
                 let cost = &mut *self.cost.borrow_mut();
                 let mut ranks = Ranks { mpi: self, width };
@@ -238,13 +252,16 @@ impl Executor for Mpi {
                 }
             };
             board.enough();
-            if matches!(result, Ok(End::Broken))
-                && self.any(board.stuck())
-                && let Some(code) = sink.abandon()
-            {
-                // All ranks are here: they leave together, though a simulation still runs in some.
-                drop(self.universe.take());
-                std::process::exit(code.into());
+            if matches!(result, Ok(End::Broken)) && self.any(board.stuck()) {
+                // Rank 0 says how it ends; the others follow.
+                let mine = sink.abandon();
+                let code = self.once(&mut || Ok(vec![mine.map_or(-1.0, f64::from)]))?[0];
+                if code >= 0.0 {
+                    // All ranks are here: they leave together, though a simulation still runs in some.
+                    while self.receive().is_some() {}
+                    drop(self.universe.take());
+                    std::process::exit(code as i32);
+                }
             }
             result.map(|_| ())
         })
@@ -294,16 +311,22 @@ impl Executor for Mpi {
     }
 
     fn close(self: Box<Self>, result: Result<()>) -> Result<()> {
+        let shared = matches!(
+            result,
+            Ok(()) | Err(Error::Elsewhere { .. } | Error::Interrupted { .. } | Error::Broken { .. } | Error::Rank { .. })
+        );
+        let patience = if shared || self.rank == 0 { LONG_FAREWELL } else { FAREWELL };
         let begun = Instant::now();
-        let mut barrier = self.world.immediate_barrier();
+        // On a communicator of its own: the others may be in any call on the first one.
+        let mut barrier = self.farewell.immediate_barrier();
         let mut nap = Duration::from_micros(20);
         while let Err(waiting) = barrier.test() {
             barrier = waiting;
-            while self.rank == 0 && self.receive().is_some() {}
+            while self.receive().is_some() {}
             if let Err(error) = &result
-                && begun.elapsed() > FAREWELL
+                && begun.elapsed() > patience
             {
-                if !matches!(error, Error::Elsewhere { .. }) {
+                if !shared && self.rank > 0 {
                     eprintln!("error: rank {} on {}: {error}", self.rank, host());
                 }
                 self.world.abort(error.exit_code().into());
@@ -376,7 +399,9 @@ fn children(rank: usize, ranks: usize) -> impl Iterator<Item = usize> {
 fn abort_on_panic() {
     let say = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !in_task() {
+        if in_task() {
+            panicked_at(panic.location().map(ToString::to_string));
+        } else {
             say(panic);
             eprintln!("rank {} on {}: this is a defect of nicho; all ranks end", super::rank(), host());
             SimpleCommunicator::world().abort(70);

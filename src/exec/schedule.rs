@@ -85,7 +85,13 @@ impl Ord for Moment {
 
 impl<'a> Schedule<'a> {
     /// A schedule of ids from `first` upwards on so many `lanes`, without those in `known`.
-    pub fn new(first: u64, lanes: usize, known: impl Iterator<Item = Range<u64>>, features: Features<'a>, cost: &'a mut Cost) -> Self {
+    pub fn new(
+        first: u64,
+        lanes: usize,
+        known: impl Iterator<Item = Range<u64>>,
+        features: Features<'a>,
+        cost: &'a mut Cost,
+    ) -> Self {
         Schedule {
             lanes: lanes.max(1) as u64,
             features,

@@ -209,7 +209,7 @@ pub fn infer(
 fn describe_failures(problem: &Problem, generation: usize, failed: &[(u64, Vec<f64>)], simulated: u64, budget: f64) -> Error {
     let mut reasons: Vec<(String, usize)> = Vec::new();
     let mut out = vec![0.0; problem.model.summaries().len()];
-    for (id, theta) in failed.iter().take(50) {
+    for (id, theta) in failed.iter().take(20) {
         // Outcomes are functions of their address: the reason is had by simulating again, and never has to travel.
         let Err(Unsimulable(reason)) = problem.simulate(theta, trial_key(problem.key, generation, *id), &mut out) else {
             continue;

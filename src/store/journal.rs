@@ -259,7 +259,9 @@ impl Journal {
         let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match failure {
             Some(error) => Err(Error::io(&self.path, "write the journal of the run")(error)),
-            None if !ended => Err(Error::io(&self.path, "write the journal of the run")(std::io::Error::other("its thread died"))),
+            None if !ended => {
+                Err(Error::io(&self.path, "write the journal of the run")(std::io::Error::other("its thread died")))
+            }
             None => Ok(()),
         }
     }

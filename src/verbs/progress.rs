@@ -256,7 +256,9 @@ impl Watch for Show<'_> {
             if let Some(bar) = &self.bar {
                 bar.finish_and_clear();
             }
-            eprintln!("error: interrupted; what is finished is stored, a simulation that did not end is not\n  fix: the same command with --resume goes on from there");
+            eprintln!(
+                "error: interrupted; what is finished is stored, a simulation that did not end is not\n  fix: the same command with --resume goes on from there"
+            );
         }
         Some(INTERRUPTED)
     }

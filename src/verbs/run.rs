@@ -242,4 +242,3 @@ fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> 
         fix: "add --resume to go on with it, --overwrite to replace it, or -o to write elsewhere".into(),
     })
 }
-

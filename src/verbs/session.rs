@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
-use crate::exec::Place;
+use crate::exec::{self, Place};
 
 /// Exit code of what was interrupted and can go on.
 pub const INTERRUPTED: u8 = 75;
@@ -22,8 +22,10 @@ fn leave_in_time(asked: Arc<AtomicBool>) {
             std::thread::sleep(Duration::from_millis(200));
         }
         std::thread::sleep(LAST_CALL);
-        eprintln!("error: interrupted {} s ago, and something does not end; what is finished stands", LAST_CALL.as_secs());
-        eprintln!("  fix: the same command with --resume goes on from there");
+        if exec::rank() == 0 {
+            eprintln!("error: interrupted {} s ago, and something does not end; what is finished stands", LAST_CALL.as_secs());
+            eprintln!("  fix: the same command again; nicho run with --resume");
+        }
         std::process::exit(INTERRUPTED.into());
     };
     // Without this thread the process may take longer to end.

@@ -18,7 +18,15 @@ use crate::store::journal::Journaled;
 pub fn on_ranks(threads: usize, verb: impl FnOnce(&dyn Executor) -> Result<()>) -> Result<()> {
     let exec = exec::open(threads)?;
     let result = verb(exec.as_ref());
-    exec.close(result)
+    // Before the ranks wait for each other, so that whatever comes then, it was said.
+    let alone = exec.place().ranks == 1;
+    let said = result.map_err(|error| if alone || exec::rank() > 0 { error } else { say(&error) });
+    exec.close(said)
+}
+
+fn say(error: &Error) -> Error {
+    eprintln!("error: {error}");
+    Error::Elsewhere { code: error.exit_code() }
 }
 
 /// The job that this rank has read, once it is sure that every rank has read the same.

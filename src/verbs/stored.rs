@@ -132,10 +132,11 @@ fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Re
 /// Those of the report.
 pub fn print_result(store: &Store, job: &Job, write: bool) -> Result<()> {
     with_input(store, job, |input| {
+        let folder = report_folder(store.path());
+        // Before anything is printed: a reader that has gone ends the process.
+        let written = if write { report::write(input, &folder)? } else { Vec::new() };
         text!("{}", report::tables(input)?);
         if write {
-            let folder = report_folder(store.path());
-            let written = report::write(input, &folder)?;
             line!("\nResult  {}", store.path().display());
             line!("Report  {}", written.first().unwrap_or(&folder).display());
             line!("        {} files in {}", written.len(), folder.display());
