@@ -55,9 +55,10 @@ const LONG_FAREWELL: Duration = Duration::from_secs(60);
 
 /// An executor over the ranks of `MPI_COMM_WORLD`.
 pub struct Mpi {
+    /// Freed before MPI ends with the next field.
+    farewell: SimpleCommunicator,
     universe: RefCell<Option<Universe>>,
     world: SimpleCommunicator,
-    farewell: SimpleCommunicator,
     rank: usize,
     place: Place,
     stream: Cell<u64>,
