@@ -11,6 +11,9 @@
 //! (beside, synced, renamed, folder synced) the journal is emptied, and belongs to the new state. A kill in between leaves
 //! a journal of an older state, which is known as such and dropped.
 //!
+//! **Lock.** The journal is locked from before the result file is looked at until the process ends, so that two processes do
+//! not work on one run: who comes second waits a little, and then looks at what the first has left.
+//!
 //! **Form.** `nicho journal 1\n`, then SHA-256 of the job, number and SHA-256 of the state; then records: length (u64), that
 //! many bytes (stream, width of rows, chunk), and the first eight bytes of their SHA-256. All integers little-endian. A record
 //! that is not whole ends the journal.
@@ -19,8 +22,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +51,7 @@ pub struct Journaled<'a> {
     journal: RefCell<Option<Journal>>,
     /// Number of the next stream since the stored state.
     stream: Cell<u64>,
+    leave: Cell<Option<fn() -> u8>>,
 }
 
 /// What a journal belongs to.
@@ -61,6 +66,8 @@ struct Identity {
 struct Journal {
     path: PathBuf,
     file: File,
+    /// Nobody had a journal here before, and nothing was written yet: it goes as it came.
+    blank: bool,
     known: BTreeMap<u64, Vec<Chunk>>,
     writer: Option<Writer>,
 }
@@ -109,46 +116,38 @@ impl Identity {
 impl<'a> Journaled<'a> {
     /// Without a journal: everything is passed on.
     pub fn passing(exec: &'a dyn Executor) -> Self {
-        Journaled { exec, journal: RefCell::default(), stream: Cell::new(0) }
+        Journaled { exec, journal: RefCell::default(), stream: Cell::new(0), leave: Cell::new(None) }
+    }
+
+    /// What arrives is journalled, on rank 0: where a stream was broken off and its sink does not decide, the process may end
+    /// at once, with the exit code that `leave` returns. To be called on every rank.
+    pub fn may_leave(&self, leave: fn() -> u8) {
+        self.leave.set(Some(leave));
+    }
+
+    /// Takes the lock of a run, to be called before its result file is looked at. Where there can be no journal this does
+    /// nothing, and [`Journaled::open`] says why.
+    ///
+    /// # Errors
+    /// [`Error::Output`] if another process has it and does not end.
+    pub fn hold(&self, result: &Path) -> Result<()> {
+        self.journal.replace(Journal::hold(result, LOCKED)?.ok());
+        Ok(())
     }
 
     /// Opens, or makes, the journal beside a result file. With `recall`, what it holds of the file's state is known from
     /// here on; without, it is emptied.
     ///
     /// # Errors
-    /// [`Error::Output`] if another process writes it, or if it belongs to another job or to a later state of this one;
-    /// [`Error::Io`].
+    /// [`Error::Output`] if another process writes it, if it belongs to another job or to a later state of this one, or if it
+    /// is no journal; [`Error::Io`].
     pub fn open(&self, store: &Store, recall: bool) -> Result<()> {
-        let path = beside(store.path());
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(Error::io(&path, "open the journal of the run"))?;
-        lock(&file, &path, store.path())?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(Error::io(&path, "read the journal of the run"))?;
-        let here = Identity::of(store);
-        let mut journal = Journal { path: path.clone(), file, known: BTreeMap::new(), writer: None };
-        let refuse = |problem: &str| Error::Output {
-            path: path.clone(),
-            problem: format!("is the journal of {problem}"),
-            fix: "move it away if you do not need it, or name the result file that it belongs to".into(),
+        let mut journal = match self.journal.take() {
+            Some(journal) => journal,
+            None => Journal::hold(store.path(), LOCKED)?.map_err(Error::io(&beside(store.path()), "open the journal of the run"))?,
         };
-        match Identity::read(&bytes) {
-            Some(there) if !recall || there.step < here.step && there.job == here.job => {
-                if recall {
-                    tracing::info!("{}: of an earlier state, all of it is in the result file; dropped", path.display());
-                }
-                journal.empty(here)?;
-            }
-            Some(there) if there.job != here.job => return Err(refuse("another job")),
-            Some(there) if there != here => return Err(refuse("another state of this job than the one in the result file")),
-            Some(_) => journal.recall(&bytes)?,
-            None => journal.empty(here)?,
-        }
+        journal.begin(store, recall)?;
+        tracing::debug!(step = Identity::of(store).step, "journal open");
         journal.writer = Some(Writer::start(&journal)?);
         self.journal.replace(Some(journal));
         self.stream.set(0);
@@ -164,7 +163,9 @@ impl<'a> Journaled<'a> {
         let mut journal = self.journal.borrow_mut();
         let Some(journal) = journal.as_mut() else { return Ok(()) };
         journal.stop()?;
-        journal.empty(Identity::of(store))?;
+        let here = Identity::of(store);
+        journal.empty(here)?;
+        tracing::debug!(step = here.step, "stored; the journal is empty");
         journal.writer = Some(Writer::start(journal)?);
         Ok(())
     }
@@ -181,48 +182,145 @@ impl<'a> Journaled<'a> {
     pub fn remove(&self) -> Result<()> {
         if let Some(mut journal) = self.journal.take() {
             journal.stop()?;
-            std::fs::remove_file(&journal.path).map_err(Error::io(&journal.path, "remove the journal of the run"))?;
+            match std::fs::remove_file(&journal.path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::io(&journal.path, "remove the journal of the run")(error));
+                }
+                _ => {}
+            }
         }
         Ok(())
+    }
+
+    /// The run was complete before: a journal that a kill has left after the last change of the file goes, too. One that
+    /// does not belong to the run stays.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn settle(&self, store: &Store) -> Result<()> {
+        let Some(mut journal) = self.journal.take() else { return Ok(()) };
+        let here = Identity::of(store);
+        let bytes = journal.read()?;
+        let stale = Identity::read(&bytes).is_some_and(|there| there.job == here.job && there.step <= here.step);
+        if !(stale || bytes.is_empty()) {
+            return Ok(());
+        }
+        self.journal.replace(Some(journal));
+        self.remove()
     }
 }
 
 /// The path of the journal of a result file.
 fn beside(result: &Path) -> PathBuf {
-    let target = std::fs::canonicalize(result).unwrap_or_else(|_| result.to_path_buf());
+    // The store replaces the file that a link names, and so do we; else the path stays as its user wrote it.
+    let linked = if result.is_symlink() { std::fs::canonicalize(result).ok() } else { None };
+    let target = linked.unwrap_or_else(|| result.to_path_buf());
     let mut path = OsString::from(target);
     path.push(".journal");
     PathBuf::from(path)
 }
 
-/// Two processes must not write one run. A file system without locks is taken at its word.
-fn lock(file: &File, path: &Path, result: &Path) -> Result<()> {
+/// Two processes must not write one run: waits for the end of another. A file system without locks is taken at its word.
+fn lock(file: &File, path: &Path, result: &Path, patience: Duration) -> Result<()> {
     let begun = Instant::now();
     let mut said = false;
     loop {
         match file.try_lock() {
             Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
-            Err(TryLockError::WouldBlock) if begun.elapsed() > LOCKED => {
+            Err(TryLockError::WouldBlock) if begun.elapsed() > patience => {
                 return Err(Error::Output {
                     path: result.to_path_buf(),
-                    problem: format!("another process writes it (it holds the lock of {})", path.display()),
+                    problem: format!("another process works on this run (it holds the lock of {})", path.display()),
                     fix: "wait for it to end, or give another path with -o".into(),
                 });
             }
             Err(TryLockError::WouldBlock) => {
                 if !said {
-                    tracing::info!("{}: another process writes it; waiting {} s for its end", result.display(), LOCKED.as_secs());
+                    let seconds = patience.as_secs();
+                    tracing::info!("{}: another process works on this run; waiting up to {seconds} s for its end", result.display());
                     said = true;
                 }
-                std::thread::sleep(Duration::from_millis(100));
+                std::thread::sleep(patience.min(Duration::from_millis(100)));
             }
         }
     }
 }
 
 impl Journal {
+    /// The journal of a result file, locked; what is in it was not looked at yet. The inner error is the system's: there can
+    /// be no journal.
+    fn hold(result: &Path, patience: Duration) -> Result<std::io::Result<Journal>> {
+        let path = beside(result);
+        let open = |new: bool| OpenOptions::new().read(true).write(true).create_new(new).open(&path);
+        loop {
+            let (opened, blank) = match open(true) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => (open(false), false),
+                opened => (opened, true),
+            };
+            let file = match opened {
+                Ok(file) => file,
+                // The process that had it has ended in this instant.
+                Err(error) if !blank && error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Ok(Err(error)),
+            };
+            lock(&file, &path, result, patience)?;
+            // Whoever had the lock may have removed the file with it: then this is nobody's.
+            let (ours, there) = (file.metadata(), std::fs::metadata(&path));
+            if ours.is_ok_and(|a| there.is_ok_and(|b| (a.dev(), a.ino()) == (b.dev(), b.ino()))) {
+                return Ok(Ok(Journal { path, file, blank, known: BTreeMap::new(), writer: None }));
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.read_to_end(&mut bytes));
+        read.map_err(Error::io(&self.path, "read the journal of the run"))?;
+        Ok(bytes)
+    }
+
+    /// Takes what belongs to the state of `store`, drops what is of no use, refuses what somebody may still want.
+    fn begin(&mut self, store: &Store, recall: bool) -> Result<()> {
+        let bytes = self.read()?;
+        let here = Identity::of(store);
+        let result = store.path().display();
+        let refuse = |problem: String| Error::Output {
+            path: self.path.clone(),
+            problem,
+            fix: "move it away if you do not need it, or give another path with -o".into(),
+        };
+        match Identity::read(&bytes) {
+            None if bytes.is_empty() => {}
+            // A power cut may leave a file that is too short, or zeros in the place of what was not on disk yet.
+            None if MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]) || bytes.iter().all(|byte| *byte == 0) => {
+                tracing::warn!("{}: not even its head is whole; dropped", self.path.display());
+            }
+            None => return Err(refuse("is no journal of this version of nicho".into())),
+            Some(_) if !recall => {
+                if bytes.len() > HEAD {
+                    tracing::info!("{}: results of an unfinished session; dropped, since --resume was not asked for", self.path.display());
+                }
+            }
+            Some(there) if there.job != here.job => {
+                return Err(refuse(format!("is the journal of another job than that in {result}")));
+            }
+            Some(there) if there.step < here.step => {
+                tracing::info!("{}: of an earlier state, all of it is in the result file; dropped", self.path.display());
+            }
+            Some(there) if there.step > here.step => {
+                return Err(refuse(format!("is the journal of a later state of this job than that in {result}")));
+            }
+            Some(there) if there != here => {
+                return Err(refuse(format!("is the journal of another state of this job than that in {result}")));
+            }
+            Some(_) => return self.recall(&bytes),
+        }
+        self.empty(here)
+    }
+
     fn empty(&mut self, identity: Identity) -> Result<()> {
         self.known.clear();
+        self.blank = false;
         let written = self
             .file
             .set_len(0)
@@ -276,6 +374,9 @@ impl Drop for Journal {
     fn drop(&mut self) {
         // Best effort: whoever wants to know has called `stop`.
         let _ = self.stop();
+        if self.blank {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -347,6 +448,9 @@ struct Beside<'a> {
     journal: &'a RefCell<Option<Journal>>,
     stream: u64,
     width: usize,
+    /// Results that were known before, and that have arrived.
+    count: (u64, u64),
+    leave: Option<fn() -> u8>,
 }
 
 impl Sink for Beside<'_> {
@@ -368,6 +472,7 @@ impl Sink for Beside<'_> {
         let mut known = self.sink.known();
         let mut journal = self.journal.borrow_mut();
         known.extend(journal.as_mut().and_then(|journal| journal.known.remove(&self.stream)).unwrap_or_default());
+        self.count.0 = known.iter().map(Chunk::len).sum();
         known
     }
 
@@ -376,14 +481,18 @@ impl Sink for Beside<'_> {
             // A writer that has failed has said so.
             let _ = writer.records.send(encode(self.stream, self.width, chunk));
         }
+        self.count.1 += chunk.len();
+        tracing::trace!(stream = self.stream, known = self.count.0, arrived = self.count.1, "results");
         self.sink.arrived(chunk);
     }
 
     fn abandon(&mut self) -> Option<u8> {
-        if let Some(journal) = self.journal.borrow_mut().as_mut() {
-            let _ = journal.stop();
+        if let Some(Err(error)) = self.journal.borrow_mut().as_mut().map(Journal::stop) {
+            // The process may end here: nobody else would say so.
+            eprintln!("error: {error}");
+            return Some(error.exit_code());
         }
-        self.sink.abandon()
+        self.sink.abandon().or_else(|| self.leave.map(|leave| leave()))
     }
 }
 
@@ -391,8 +500,10 @@ impl Executor for Journaled<'_> {
     fn stream(&self, first: u64, width: usize, work: &dyn Work, sink: &mut dyn Sink) -> Result<()> {
         let stream = self.stream.get();
         self.stream.set(stream + 1);
-        let mut sink = Beside { sink, journal: &self.journal, stream, width };
+        let mut sink = Beside { sink, journal: &self.journal, stream, width, count: (0, 0), leave: self.leave.get() };
         self.exec.stream(first, width, work, &mut sink)?;
+        let (known, arrived) = sink.count;
+        tracing::debug!(stream, known, arrived, "end of a stream");
         self.exec.once(&mut || self.journal.borrow().as_ref().map_or(Ok(()), Journal::failed).map(|()| Vec::new()))?;
         Ok(())
     }
@@ -411,5 +522,408 @@ impl Executor for Journaled<'_> {
 
     fn place(&self) -> Place {
         self.exec.place()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::exec::gather;
+    use crate::exec::threads::Threads;
+    use crate::population::{Generation, Stop};
+    use crate::store::{Column, Header};
+    use ndarray::Array2;
+
+    fn header(seed: u64) -> Header {
+        let column = |name: &str| Column { name: name.into(), unit: "-".into(), long_name: name.into() };
+        Header {
+            job_name: "journal".into(),
+            job_text: String::new(),
+            job_canonical: format!("{{\"seed\":{seed}}}"),
+            observations_name: String::new(),
+            observations_text: String::new(),
+            observations_sha256: String::new(),
+            parameters: vec![column("k")],
+            summaries: vec![column("s")],
+            observed: vec![0.0],
+            fixed: vec![],
+            rows: vec![],
+        }
+    }
+
+    fn generation(distance: f64) -> Generation {
+        Generation {
+            tolerance: 1.0,
+            theta: Array2::zeros((1, 1)),
+            distance: vec![distance],
+            ln_weight: vec![0.0],
+            trial: vec![0],
+            summaries: Array2::zeros((1, 1)),
+            simulated: 1,
+            failed: 0,
+        }
+    }
+
+    /// A result file without a generation, and its folder.
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(folder.path().join("run.h5"), &header(1)).unwrap();
+        (folder, store)
+    }
+
+    /// Two numbers a row; every third id is kept.
+    fn two(id: u64, row: &mut [f64]) -> Outcome {
+        row.copy_from_slice(&[id as f64, -0.5 * id as f64]);
+        [Outcome::Kept, Outcome::Rejected, Outcome::Failed][(id % 3) as usize]
+    }
+
+    /// Wants so many ids, and remembers them.
+    #[derive(Default)]
+    struct Upto {
+        count: u64,
+        seen: Vec<(u64, Outcome, Vec<f64>)>,
+    }
+
+    impl Sink for Upto {
+        fn next(&mut self, id: u64, outcome: Outcome, row: &[f64]) -> ControlFlow<()> {
+            self.seen.push((id, outcome, row.to_vec()));
+            if self.seen.len() as u64 == self.count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+        fn remaining(&self) -> Option<u64> {
+            Some(self.count - self.seen.len() as u64)
+        }
+    }
+
+    fn chunks(journal: &Journaled<'_>) -> BTreeMap<u64, Vec<Chunk>> {
+        journal.journal.borrow().as_ref().unwrap().known.clone()
+    }
+
+    fn text(result: Result<()>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    /// The bytes of a journal with these records, and where each of its parts ends: head, then record by record.
+    fn written(store: &Store, records: &[(u64, Chunk)]) -> (Vec<u8>, Vec<usize>) {
+        let mut bytes = Identity::of(store).bytes();
+        let mut ends = vec![bytes.len()];
+        for (stream, chunk) in records {
+            bytes.extend(encode(*stream, 2, chunk));
+            ends.push(bytes.len());
+        }
+        (bytes, ends)
+    }
+
+    fn record_of(stream: u64, first: u64, count: u64) -> (u64, Chunk) {
+        let mut chunk = Chunk { first, seconds: 0.5, ..Chunk::default() };
+        for id in first..first + count {
+            let mut row = [0.0; 2];
+            chunk.outcomes.push(two(id, &mut row));
+            if *chunk.outcomes.last().unwrap() != Outcome::Rejected {
+                chunk.rows.extend(row);
+            }
+        }
+        (stream, chunk)
+    }
+
+    fn recalled(store: &Store, bytes: &[u8]) -> Result<(BTreeMap<u64, Vec<Chunk>>, u64)> {
+        let path = beside(store.path());
+        std::fs::write(&path, bytes).unwrap();
+        let threads = Threads::new(1);
+        let journal = Journaled::passing(&threads);
+        journal.open(store, true)?;
+        Ok((chunks(&journal), std::fs::metadata(&path).unwrap().len()))
+    }
+
+    fn by_stream(records: &[(u64, Chunk)]) -> BTreeMap<u64, Vec<Chunk>> {
+        let mut known: BTreeMap<u64, Vec<Chunk>> = BTreeMap::new();
+        for (stream, chunk) in records {
+            known.entry(*stream).or_default().push(chunk.clone());
+        }
+        known
+    }
+
+    /// Planted: a reader that takes the body of a record before it has looked for the checksum. Seen: a cut in the checksum of
+    /// the first record gives that record.
+    #[test]
+    fn a_journal_that_is_cut_anywhere_is_whole_up_to_its_last_whole_record() {
+        let (_folder, store) = store();
+        let records = [record_of(0, 0, 3), record_of(0, 7, 1), record_of(2, 0, 5)];
+        let (bytes, ends) = written(&store, &records);
+        for cut in 0..=bytes.len() {
+            let (known, length) = recalled(&store, &bytes[..cut]).unwrap();
+            let whole = ends.iter().filter(|end| **end <= cut).count();
+            assert_eq!(known, by_stream(&records[..whole.saturating_sub(1)]), "cut at {cut} of {}", bytes.len());
+            assert_eq!(length, ends[whole.saturating_sub(1)] as u64, "cut at {cut} of {}", bytes.len());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        /// No flipped bit gives a result that was not written; those before it stand. In the head it makes the journal that of
+        /// another run, or of none.
+        #[test]
+        fn a_flipped_bit_is_no_result(counts in prop::collection::vec((0u64..3, 1u64..5), 1..5), at: prop::sample::Index, bit in 0u8..8) {
+            let (_folder, store) = store();
+            let records: Vec<(u64, Chunk)> = counts.iter().zip(0..).map(|((stream, n), k)| record_of(*stream, 10 * k, *n)).collect();
+            let (mut bytes, ends) = written(&store, &records);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            let whole = ends.iter().filter(|end| **end <= at).count();
+            match recalled(&store, &bytes) {
+                Ok((known, _)) if whole > 0 => prop_assert_eq!(known, by_stream(&records[..whole - 1])),
+                Ok((known, _)) => prop_assert!(known.is_empty()),
+                Err(error) => {
+                    prop_assert!(whole == 0, "{}", error);
+                    prop_assert!(matches!(error, Error::Output { .. }), "{}", error);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_cut_the_next_record_follows_the_last_whole_one() {
+        let (_folder, store) = store();
+        let (bytes, ends) = written(&store, &[record_of(0, 0, 4), record_of(0, 4, 4)]);
+        std::fs::write(beside(store.path()), &bytes[..ends[2] - 1]).unwrap();
+        let threads = Threads::new(2);
+        let journal = Journaled::passing(&threads);
+        journal.open(&store, true).unwrap();
+        journal.stream(0, 2, &two, &mut Upto { count: 30, ..Upto::default() }).unwrap();
+        drop(journal);
+        let journal = Journaled::passing(&threads);
+        journal.open(&store, true).unwrap();
+        let mut ids: Vec<u64> = chunks(&journal)[&0].iter().flat_map(|c| c.first..c.first + c.len()).collect();
+        ids.sort_unstable();
+        ids.truncate(30);
+        assert_eq!(ids, (0..30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_journal_of_another_run_is_refused_and_one_of_an_earlier_state_dropped() {
+        let (folder, mut store) = store();
+        let path = beside(store.path());
+        let other = Store::create(folder.path().join("other.h5"), &header(2)).unwrap();
+        let mut later = Store::create(folder.path().join("later.h5"), &header(1)).unwrap();
+        later.append(generation(0.5)).unwrap();
+        let mut twin = Store::create(folder.path().join("twin.h5"), &header(1)).unwrap();
+        twin.append(generation(0.25)).unwrap();
+        let open = |store: &Store, recall: bool| {
+            let threads = Threads::new(1);
+            let journal = Journaled::passing(&threads);
+            journal.open(store, recall).map(|()| chunks(&journal))
+        };
+        let put = |of: &Store| std::fs::write(&path, written(of, &[record_of(0, 0, 3)]).0).unwrap();
+        let of = |known: Result<BTreeMap<u64, Vec<Chunk>>>| text(known.map(|_| ()));
+        put(&other);
+        assert!(of(open(&store, true)).contains("run.h5.journal: is the journal of another job than that in "));
+        put(&later);
+        assert!(of(open(&store, true)).contains("a later state of this job than that in "));
+        // What was refused is as it was.
+        assert_eq!(std::fs::read(&path).unwrap(), written(&later, &[record_of(0, 0, 3)]).0);
+        // Nothing of it is wanted: a run that begins anew.
+        assert!(open(&store, false).unwrap().is_empty());
+        assert_eq!(std::fs::read(&path).unwrap(), Identity::of(&store).bytes());
+        // The file has moved on.
+        put(&store);
+        assert_eq!(open(&store, true).unwrap().len(), 1);
+        store.append(generation(0.5)).unwrap();
+        assert!(open(&store, true).unwrap().is_empty());
+        assert_eq!(std::fs::read(&path).unwrap(), Identity::of(&store).bytes());
+        // Same number of changes, another result.
+        put(&twin);
+        assert!(of(open(&store, true)).contains("another state of this job than that in "));
+        for foreign in ["Dear diary,\n", "nicho journal 2\n and so on"] {
+            for recall in [true, false] {
+                std::fs::write(&path, foreign).unwrap();
+                assert!(of(open(&store, recall)).contains("is no journal of this version of nicho"), "{foreign}");
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), foreign);
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_that_another_holds_is_waited_for() {
+        let (_folder, store) = store();
+        let held = Journal::hold(store.path(), Duration::ZERO).unwrap().unwrap();
+        let begun = Instant::now();
+        let refused = Journal::hold(store.path(), Duration::from_millis(300)).map(|_| ()).unwrap_err();
+        assert!(begun.elapsed() >= Duration::from_millis(300));
+        assert_eq!(refused.exit_code(), 4);
+        let said = refused.to_string();
+        assert!(said.contains("run.h5: another process works on this run (it holds the lock of "), "{said}");
+        assert!(said.contains("run.h5.journal)\n  fix: wait for it to end, or give another path with -o"), "{said}");
+        // It ends: the waiting one goes on, and not with the file that the other has removed.
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Journal::hold(store.path(), Duration::from_secs(20)).unwrap().unwrap());
+            std::thread::sleep(Duration::from_millis(250));
+            std::fs::remove_file(&held.path).unwrap();
+            drop(held);
+            let journal = waiting.join().unwrap();
+            let there = std::fs::metadata(beside(store.path())).unwrap();
+            assert_eq!(journal.file.metadata().unwrap().ino(), there.ino());
+        });
+        // Nothing was written: nothing stays.
+        assert!(!beside(store.path()).exists());
+    }
+
+    #[test]
+    fn a_complete_run_keeps_no_journal_of_its_own() {
+        let (_folder, mut store) = store();
+        let threads = Threads::new(1);
+        let path = beside(store.path());
+        let (before, _) = written(&store, &[record_of(0, 0, 3)]);
+        store.append(generation(0.5)).unwrap();
+        store.finish(Stop::Tolerance, 0).unwrap();
+        for (bytes, stays) in [(before, false), (vec![], false), (b"Dear diary,\n".to_vec(), true)] {
+            std::fs::write(&path, bytes).unwrap();
+            let journal = Journaled::passing(&threads);
+            journal.hold(store.path()).unwrap();
+            journal.settle(&store).unwrap();
+            drop(journal);
+            assert_eq!(path.exists(), stays);
+        }
+    }
+
+    /// An executor whose simulations never end.
+    struct Stuck(Cell<Option<u8>>);
+
+    impl Executor for Stuck {
+        fn stream(&self, _: u64, _: usize, _: &dyn Work, sink: &mut dyn Sink) -> Result<()> {
+            self.0.set(sink.abandon());
+            Ok(())
+        }
+        fn once(&self, action: &mut dyn FnMut() -> Result<Vec<f64>>) -> Result<Vec<f64>> {
+            action()
+        }
+        fn lanes(&self) -> usize {
+            1
+        }
+        fn place(&self) -> Place {
+            Place::default()
+        }
+    }
+
+    /// Predictions and modes come from sinks that know of no journal.
+    #[test]
+    fn a_process_may_leave_a_simulation_that_does_not_end() {
+        let (_folder, store) = store();
+        let stuck = Stuck(Cell::new(None));
+        let journal = Journaled::passing(&stuck);
+        let run = || gather(&journal, 3, 2, &two, &mut |_| ControlFlow::Break(())).unwrap();
+        assert_eq!(run(), None);
+        assert_eq!(stuck.0.get(), None, "without a journal it would be lost");
+        journal.open(&store, false).unwrap();
+        journal.may_leave(|| 75);
+        assert_eq!(run(), None);
+        assert_eq!(stuck.0.get(), Some(75));
+    }
+
+    /// A device that is always full stands in for the disk.
+    ///
+    /// Planted: a failure of the writer that only the end of the stream looks for. Seen: the stream does not end.
+    #[test]
+    fn a_journal_that_cannot_be_written_ends_the_stream() {
+        let (_folder, store) = store();
+        let Ok(file) = OpenOptions::new().read(true).write(true).open("/dev/full") else { return };
+        let threads = Threads::new(2);
+        let journaled = Journaled::passing(&threads);
+        let mut journal = Journal { path: beside(store.path()), file, blank: false, known: BTreeMap::new(), writer: None };
+        journal.writer = Some(Writer::start(&journal).unwrap());
+        journaled.journal.replace(Some(journal));
+        let work = |id: u64, row: &mut [f64]| {
+            std::thread::sleep(Duration::from_millis(1));
+            two(id, row)
+        };
+        let error = journaled.stream(0, 2, &work, &mut Upto { count: u64::MAX, ..Upto::default() }).unwrap_err();
+        assert!(matches!(&error, Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull), "{error}");
+        assert!(error.to_string().contains("run.h5.journal: cannot write the journal of the run"), "{error}");
+    }
+
+    /// Looks at every arrival.
+    struct Spy<'a>(Upto, &'a mut dyn FnMut());
+
+    impl Sink for Spy<'_> {
+        fn next(&mut self, id: u64, outcome: Outcome, row: &[f64]) -> ControlFlow<()> {
+            self.0.next(id, outcome, row)
+        }
+        fn remaining(&self) -> Option<u64> {
+            self.0.remaining()
+        }
+        fn arrived(&mut self, _: &Chunk) {
+            (self.1)();
+        }
+    }
+
+    /// Ids of a stream.
+    const COUNT: u64 = 120;
+
+    /// What three streams came to.
+    struct Session {
+        seen: Vec<Vec<(u64, Outcome, Vec<f64>)>>,
+        /// Stream and id of what was known, and of what was computed.
+        known: BTreeSet<(u64, u64)>,
+        computed: Vec<(u64, u64)>,
+        /// What was computed when the journal was read, and what was in it.
+        killed: Option<(Vec<(u64, u64)>, Vec<u8>)>,
+    }
+
+    fn session(store: &Store, threads: usize, recall: bool, kill_after: usize) -> Session {
+        let threads = Threads::new(threads);
+        let journal = Journaled::passing(&threads);
+        journal.open(store, recall).unwrap();
+        let known = chunks(&journal);
+        let known = known.iter().flat_map(|(stream, chunks)| chunks.iter().map(|c| (*stream, c.first..c.first + c.len())));
+        let known = known.flat_map(|(stream, ids)| ids.map(move |id| (stream, id))).collect();
+        let computed = Mutex::new(Vec::new());
+        let (mut seen, mut killed) = (Vec::new(), None);
+        for stream in 0..3u64 {
+            let work = |id: u64, row: &mut [f64]| {
+                std::thread::sleep(Duration::from_millis(2));
+                let outcome = two(id, row);
+                row[1] += stream as f64;
+                computed.lock().unwrap().push((stream, id));
+                outcome
+            };
+            let mut look = || {
+                let done = computed.lock().unwrap().clone();
+                if killed.is_none() && done.len() >= kill_after {
+                    // The thread of the journal has its turn; a kill comes from outside and takes longer.
+                    std::thread::sleep(Duration::from_millis(20));
+                    killed = Some((done, std::fs::read(beside(store.path())).unwrap()));
+                }
+            };
+            let mut sink = Spy(Upto { count: COUNT, ..Upto::default() }, &mut look);
+            journal.stream(0, 2, &work, &mut sink).unwrap();
+            seen.push(sink.0.seen);
+        }
+        Session { seen, known, computed: computed.into_inner().unwrap(), killed }
+    }
+
+    /// What an unfinished session has left is not computed again, on any number of threads, in any stream of the state; the
+    /// result is that of a session that was not disturbed. What is lost with a session that is killed is what was in flight:
+    /// the journal is read here while the session is at work, as it would be found after a kill.
+    ///
+    /// Planted: a journal that is written when the stream ends. Seen: nothing is known. Planted: known results of stream 0
+    /// given to every stream. Seen: rows of another stream.
+    #[test]
+    fn a_killed_session_loses_what_was_in_flight() {
+        let (_folder, store) = store();
+        let whole = session(&store, 1, false, usize::MAX).seen;
+        for (threads, other, at) in [(1, 3, 40), (3, 1, 200), (2, 5, 300), (4, 2, 350)] {
+            let (done, bytes) = session(&store, threads, false, at).killed.unwrap();
+            std::fs::write(beside(store.path()), bytes).unwrap();
+            let again = session(&store, other, true, usize::MAX);
+            assert!(again.seen == whole, "{threads} threads, killed after {at}, then {other}");
+            // What was computed in vain, beyond the end of a stream, may be lost.
+            let lost = done.iter().filter(|(stream, id)| *id < COUNT && !again.known.contains(&(*stream, *id))).count();
+            // Short tasks are handed out two for each thread.
+            assert!(lost <= 2 * threads, "{lost} of {} results are lost", done.len());
+            assert!(again.computed.iter().all(|id| !again.known.contains(id)), "what is known was computed again");
+        }
     }
 }

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::check::{bytes, memory};
 use super::describe::{describe, differences};
 use super::progress::{Budget, Show};
-use super::session::Session;
+use super::session::{Session, leave};
 use super::shared::{Shared, agree, on_ranks};
 use super::stored::{print_result, report_folder};
 use crate::error::{Error, Result};
@@ -58,13 +58,17 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
     let header = job.header()?;
     let session = Session::new("run", exec.place());
     let mut shared = Shared::open(exec, |journaled| {
+        journaled.hold(&path)?;
         let mut store = open_output(&path, &header, flags)?;
-        if !complete(&store, &job) {
+        if complete(&store, &job) {
+            journaled.settle(&store)?;
+        } else {
             journaled.open(&store, flags.resume)?;
             store.record(&session.record());
         }
         Ok(store)
     })?;
+    shared.exec.may_leave(leave);
     let Shared { run, have, .. } = &shared;
     if run.stopped.is_some() && have.prior && have.posterior && have.noise_floor && (have.modes || job.refine().modes == 0) {
         line!("{} is finished already ({}); nothing to do", path.display(), describe(run));

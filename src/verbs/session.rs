@@ -15,6 +15,15 @@ pub const INTERRUPTED: u8 = 75;
 /// Time after a signal at which the process ends, whatever keeps it: a rank that is gone, a file system that hangs.
 const LAST_CALL: Duration = Duration::from_secs(12);
 
+/// Says that a run is left in the middle of a simulation; the exit code for that.
+pub fn leave() -> u8 {
+    if exec::rank() == 0 {
+        eprintln!("error: interrupted; what is finished is stored, a simulation that did not end is not");
+        eprintln!("  fix: the same command with --resume goes on from there");
+    }
+    INTERRUPTED
+}
+
 /// Ends the process some time after it was asked to end and did not. Nothing is lost: results are in the journal.
 fn leave_in_time(asked: Arc<AtomicBool>) {
     let watch = move || {

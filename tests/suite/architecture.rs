@@ -29,7 +29,8 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("indicatif", &["verbs"]),
     ("kuva", &["report"]),
     ("libm", &[]),
-    ("mpi", &["exec"]),
+    // exec/mod names its module of that name.
+    ("mpi", &["exec/mpi", "exec/mod"]),
     ("ndarray", &[]),
     ("pulp", &["density", "integrate", "model/cml"]),
     ("rand_xoshiro", &["rng"]),
@@ -40,7 +41,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("strsim", &["trial"]),
     ("thiserror", &["error", "refine"]),
     ("toml", &["job"]),
-    ("tracing", &["exec", "verbs"]),
+    ("tracing", &["exec", "store/journal", "verbs"]),
     ("tracing_subscriber", &["verbs"]),
 ];
 

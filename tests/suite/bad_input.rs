@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::support::{Said, folder, left_out, nicho, say, succeed};
 
 /// Compares exit code and standard error with the snapshot.
-fn snapshot(name: &str, said: &Said) {
+pub fn snapshot(name: &str, said: &Said) {
     assert!(said.out.is_empty(), "{name} prints before it fails:\n{}", said.out);
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
@@ -27,7 +27,7 @@ fn without_the_words_of_hdf5(text: &str) -> String {
 }
 
 /// Replaces one piece of a file in the folder.
-fn edit(folder: &Path, file: &str, from: &str, to: &str) {
+pub fn edit(folder: &Path, file: &str, from: &str, to: &str) {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.matches(from).count(), 1, "{file}: '{from}' stands there {} times", text.matches(from).count());
@@ -234,6 +234,11 @@ impl Tiny {
         let size = format!("size={kilobytes}k");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();
         mount.is_ok_and(|output| output.status.success()).then_some(Tiny(at))
+    }
+
+    pub fn grow(&self, kilobytes: u32) {
+        let size = format!("remount,size={kilobytes}k");
+        assert!(Command::new("mount").args(["-o", &size]).arg(&self.0).status().unwrap().success());
     }
 }
 

@@ -21,7 +21,7 @@ use crate::support::{self, Blind, folder, nicho, say, succeed};
 /// The inference digest of `jobs/iris-smoke.toml`. It changes with the bits of a result: with the job, the observations, the
 /// model, the sampler, the random numbers. Where that was meant, say so in the commit, and renew it with
 /// `cargo run -- run jobs/iris-smoke.toml -o smoke.h5 && cargo run -- digest smoke.h5`.
-const SMOKE: &str = "374d0b70e806426cd76cbddbcf5a938bad82faf11d99cba3ce1c436dc9e8209d";
+pub const SMOKE_DIGEST: &str = "374d0b70e806426cd76cbddbcf5a938bad82faf11d99cba3ce1c436dc9e8209d";
 
 /// A model that takes its time: now and then a trial sleeps, which one depends on the order in which threads come, so that
 /// arrivals are shuffled anew in every run.
@@ -153,7 +153,7 @@ fn the_binary_gives_one_answer_on_any_number_of_threads() {
         succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "-o", &output, "--threads", threads]);
         assert_eq!(succeed(folder.path(), &["digest", &output]), whole, "{threads} threads");
     }
-    assert_eq!(whole.lines().next().unwrap(), format!("inference {SMOKE}"), "see the comment at SMOKE");
+    assert_eq!(whole.lines().next().unwrap(), format!("inference {SMOKE_DIGEST}"), "see the comment at SMOKE_DIGEST");
 }
 
 #[test]
