@@ -5,6 +5,8 @@
 
 /// Ridge: as if each slope had been seen to be 0 this many times, on features scaled to variance 1.
 const RIDGE: f64 = 2.0;
+/// Predictions count as changed from this change of their logarithm on.
+const CHANGE: f64 = 0.1;
 /// A prediction is at most so many times the mean.
 const MOST: f64 = 100.0;
 
@@ -23,6 +25,8 @@ pub struct Cost {
     variance: f64,
     /// Intercept and slopes of the last fit, with half the residual variance in the intercept.
     coefficients: Vec<f64>,
+    /// Residual standard deviation.
+    spread: f64,
     /// Rows at which it is fitted next.
     due: f64,
 }
@@ -58,7 +62,9 @@ impl Cost {
         }
         self.due = (1.5 * self.seen).ceil();
         // Centred and scaled, so that the ridge means the same for every feature.
-        let (count, mean) = (self.seen, |i: usize| self.square[i] / self.seen);
+        let count = self.seen;
+        let mean: Vec<f64> = self.square[..n].iter().map(|sum| sum / count).collect();
+        let mean = |i: usize| mean[i];
         let sd: Vec<f64> =
             (1..n).map(|i| (self.square[i * n + i] / count - mean(i) * mean(i)).max(0.0).sqrt().max(1e-12)).collect();
         let y = self.product[0] / count;
@@ -78,8 +84,25 @@ impl Cost {
         let rest: f64 = (total - slopes.iter().zip(&explained).map(|(b, r)| b * r).sum::<f64>()).max(0.0) / count;
         let slopes: Vec<f64> = slopes.iter().zip(&sd).map(|(b, sd)| b / sd).collect();
         let intercept = y + 0.5 * rest - slopes.iter().enumerate().map(|(i, b)| b * mean(i + 1)).sum::<f64>();
-        self.coefficients = std::iter::once(intercept).chain(slopes).collect();
-        true
+        let before = std::mem::replace(&mut self.coefficients, std::iter::once(intercept).chain(slopes).collect());
+        self.spread = rest.sqrt();
+        if before.len() != n {
+            return true;
+        }
+        // The change at the mean of the features, and at a standard deviation from it in each.
+        let change = |i: usize| self.coefficients[i] - before[i];
+        let middle = change(0) + (1..n).map(|i| change(i) * mean(i)).sum::<f64>();
+        middle.abs() + (1..n).map(|i| (change(i) * sd[i - 1]).abs()).sum::<f64>() > CHANGE
+    }
+
+    /// Standard deviation of the logarithm of the seconds about its prediction.
+    pub fn spread(&self) -> f64 {
+        self.spread
+    }
+
+    /// Mean seconds of the tasks that it has learnt from, if predictions follow from them.
+    pub fn mean(&self) -> Option<f64> {
+        (!self.coefficients.is_empty()).then(|| self.seconds / self.seen)
     }
 
     /// Expected seconds of a task over the mean of all; 1 as long as nothing is known.
