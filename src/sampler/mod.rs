@@ -136,7 +136,7 @@ pub struct Progress {
 pub trait Watch {
     /// Several times a second. `Break` interrupts the run; finished generations are kept.
     fn progress(&mut self, progress: &Progress) -> ControlFlow<()>;
-    /// After a generation is finished *and saved*.
+    /// After a generation is finished, and saved or on its way to the disk.
     fn generation(&mut self, run: &Run);
     /// The run was interrupted seconds ago, and a simulation still does not end. A watcher that has nothing to lose says
     /// with which exit code the process may end; else the run waits.
@@ -170,7 +170,7 @@ pub trait Sampler {
     fn step(&self, run: &Run, problem: &Problem, exec: &dyn Executor, watch: &mut dyn Watch) -> Result<Step>;
 }
 
-/// Runs an inference to its end. `save` makes each state durable before the next generation starts. Returns `false` if the
+/// Runs an inference to its end. `save` makes each state durable, if need be while the next generation is under way. Returns `false` if the
 /// watcher interrupted it. Collective; on ranks above 0 only the last generation has particles, and no summaries.
 ///
 /// # Errors

@@ -11,6 +11,10 @@
 //! (beside, synced, renamed, folder synced) the journal is emptied, and belongs to the new state. A kill in between leaves
 //! a journal of an older state, which is known as such and dropped.
 //!
+//! A large file takes a while, and nobody waits for it: the results of the next generation go to a second journal, of the new
+//! state, and take the place of the first one when the file is there. Whoever resumes before that has the older file and
+//! both journals, and comes to the new state by the first one, where it takes up the second.
+//!
 //! **Lock.** The journal is locked from before the result file is looked at until the process ends, so that two processes do
 //! not work on one run: who comes second waits a little, and then looks at what the first has left.
 //!
@@ -36,10 +40,13 @@ use sha2::{Digest as _, Sha256};
 use super::Store;
 use crate::error::{Error, Result};
 use crate::exec::{Chunk, Executor, Outcome, Place, Sink, Work};
+use crate::population::Run;
 
 const MAGIC: &[u8; 16] = b"nicho journal 1\n";
 /// Length of the head: magic, job, number and hash of the state.
 const HEAD: usize = 16 + 32 + 8 + 32;
+/// Results of another version may be others.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("NICHO_COMMIT"));
 /// Time between two syncs.
 const SYNC: Duration = Duration::from_secs(1);
 /// How long the lock of another process is waited for: one that was killed on another host may hold it a little longer.
@@ -55,7 +62,7 @@ pub struct Journaled<'a> {
 }
 
 /// What a journal belongs to.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     job: [u8; 32],
     /// Changes of the stored state so far; grows with each.
@@ -63,9 +70,31 @@ struct Identity {
     state: [u8; 32],
 }
 
+/// What is left to do when a state is stored: the second journal takes the place of the first.
+#[derive(Debug)]
+pub struct Promotion {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Promotion {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn promote(self) -> Result<()> {
+        std::fs::rename(&self.from, &self.to).map_err(Error::io(&self.from, "rename the journal of the run"))
+    }
+}
+
 struct Journal {
     path: PathBuf,
     file: File,
+    identity: Identity,
+    /// The second journal of a session that was killed before its result file was written.
+    second: Option<Box<Journal>>,
+    /// The file before this one, for its lock.
+    held: Option<File>,
     /// Nobody had a journal here before, and nothing was written yet: it goes as it came.
     blank: bool,
     known: BTreeMap<u64, Vec<Chunk>>,
@@ -82,23 +111,22 @@ struct Writer {
 impl Identity {
     fn of(store: &Store) -> Identity {
         let header = store.header();
-        let hash = |texts: &mut dyn Iterator<Item = &str>| -> [u8; 32] {
-            let mut sha = Sha256::new();
-            for text in texts {
-                sha.update((text.len() as u64).to_le_bytes());
-                sha.update(text);
-            }
-            sha.finalize().into()
-        };
-        let job = [header.job_canonical.as_str(), header.observations_sha256.as_str()];
-        let digests = store.digests();
-        let run = store.run();
-        let mut state = digests.iter().flat_map(|(name, digest)| [name.as_str(), digest.as_str()]);
-        Identity {
-            job: hash(&mut job.into_iter()),
-            step: (run.generations.len() + usize::from(run.stopped.is_some()) + digests.len()) as u64,
-            state: hash(&mut state),
+        let job = Sha256::digest([header.job_canonical.as_str(), &header.observations_sha256, VERSION].join("\n"));
+        let derived =
+            [store.prior().is_some(), store.posterior().is_some(), store.noise_floor().is_some(), store.modes().is_some()];
+        Identity::at(job.into(), store.run(), derived.into_iter().filter(|has| *has).count())
+    }
+
+    /// The state of a run of this job, with so many derived groups. What came before the last generation is in its trials.
+    fn at(job: [u8; 32], run: &Run, derived: usize) -> Identity {
+        let mut sha = Sha256::new();
+        if let Some(last) = run.last() {
+            sha.update(last.tolerance.to_bits().to_le_bytes());
+            last.trial.iter().for_each(|id| sha.update(id.to_le_bytes()));
+            last.distance.iter().for_each(|distance| sha.update(distance.to_bits().to_le_bytes()));
         }
+        let step = run.generations.len() + usize::from(run.stopped.is_some()) + derived;
+        Identity { job, step: step as u64, state: sha.finalize().into() }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -144,7 +172,9 @@ impl<'a> Journaled<'a> {
     pub fn open(&self, store: &Store, recall: bool) -> Result<()> {
         let mut journal = match self.journal.take() {
             Some(journal) => journal,
-            None => Journal::hold(store.path(), LOCKED)?.map_err(Error::io(&beside(store.path()), "open the journal of the run"))?,
+            None => {
+                Journal::hold(store.path(), LOCKED)?.map_err(Error::io(&beside(store.path()), "open the journal of the run"))?
+            }
         };
         journal.begin(store, recall)?;
         tracing::debug!(step = Identity::of(store).step, "journal open");
@@ -152,6 +182,31 @@ impl<'a> Journaled<'a> {
         self.journal.replace(Some(journal));
         self.stream.set(0);
         Ok(())
+    }
+
+    /// The run has reached a new state, which is on its way to the disk: results go to a second journal from here on. To be
+    /// called where the file is. What is returned is to be done when the state is stored.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn reached(&self, run: &Run) -> Result<Option<Promotion>> {
+        self.stream.set(0);
+        let mut current = self.journal.borrow_mut();
+        let Some(first) = current.as_mut() else { return Ok(None) };
+        first.stop()?;
+        let here = Identity::at(first.identity.job, run, 0);
+        let promotion = Promotion { from: second_of(&first.path), to: first.path.clone() };
+        let mut second = match first.second.take() {
+            Some(second) if second.identity == here => *second,
+            _ => Journal::fresh(&promotion.from, here)?,
+        };
+        // It will have this name, and until then the lock of the file that has it.
+        second.path.clone_from(&first.path);
+        second.held = first.file.try_clone().ok();
+        second.writer = Some(Writer::start(&second)?);
+        tracing::debug!(step = here.step, "a second journal");
+        current.replace(second);
+        Ok(Some(promotion))
     }
 
     /// The state is stored: what led to it is dropped. To be called on every rank, with the store where there is one.
@@ -182,6 +237,7 @@ impl<'a> Journaled<'a> {
     pub fn remove(&self) -> Result<()> {
         if let Some(mut journal) = self.journal.take() {
             journal.stop()?;
+            let _ = std::fs::remove_file(second_of(&journal.path));
             match std::fs::remove_file(&journal.path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(Error::io(&journal.path, "remove the journal of the run")(error));
@@ -220,6 +276,13 @@ fn beside(result: &Path) -> PathBuf {
     PathBuf::from(path)
 }
 
+/// The path of the second journal.
+fn second_of(journal: &Path) -> PathBuf {
+    let mut path = OsString::from(journal);
+    path.push(".next");
+    PathBuf::from(path)
+}
+
 /// Two processes must not write one run: waits for the end of another. A file system without locks is taken at its word.
 fn lock(file: &File, path: &Path, result: &Path, patience: Duration) -> Result<()> {
     let begun = Instant::now();
@@ -237,7 +300,10 @@ fn lock(file: &File, path: &Path, result: &Path, patience: Duration) -> Result<(
             Err(TryLockError::WouldBlock) => {
                 if !said {
                     let seconds = patience.as_secs();
-                    tracing::info!("{}: another process works on this run; waiting up to {seconds} s for its end", result.display());
+                    tracing::info!(
+                        "{}: another process works on this run; waiting up to {seconds} s for its end",
+                        result.display()
+                    );
                     said = true;
                 }
                 std::thread::sleep(patience.min(Duration::from_millis(100)));
@@ -267,9 +333,38 @@ impl Journal {
             // Whoever had the lock may have removed the file with it: then this is nobody's.
             let (ours, there) = (file.metadata(), std::fs::metadata(&path));
             if ours.is_ok_and(|a| there.is_ok_and(|b| (a.dev(), a.ino()) == (b.dev(), b.ino()))) {
-                return Ok(Ok(Journal { path, file, blank, known: BTreeMap::new(), writer: None }));
+                return Ok(Ok(Journal::of(path, file, blank)));
             }
         }
+    }
+
+    fn of(path: PathBuf, file: File, blank: bool) -> Journal {
+        let identity = Identity { job: [0; 32], step: 0, state: [0; 32] };
+        Journal { path, file, identity, second: None, held: None, blank, known: BTreeMap::new(), writer: None }
+    }
+
+    /// An empty journal at `path`, whatever was there.
+    fn fresh(path: &Path, identity: Identity) -> Result<Journal> {
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+        let file = open.map_err(Error::io(path, "write the journal of the run"))?;
+        // Nobody looks for this lock before the file has the name of the first journal.
+        let _ = file.try_lock();
+        let mut journal = Journal::of(path.to_path_buf(), file, false);
+        journal.empty(identity)?;
+        Ok(journal)
+    }
+
+    /// The second journal beside this one, if there is one, with what it holds.
+    fn find_second(&self) -> Result<Option<Journal>> {
+        let path = second_of(&self.path);
+        let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else { return Ok(None) };
+        let _ = file.try_lock();
+        let mut journal = Journal::of(path, file, false);
+        let bytes = journal.read()?;
+        let Some(identity) = Identity::read(&bytes) else { return Ok(None) };
+        journal.identity = identity;
+        journal.recall(&bytes)?;
+        Ok(Some(journal))
     }
 
     fn read(&mut self) -> Result<Vec<u8>> {
@@ -283,6 +378,26 @@ impl Journal {
     fn begin(&mut self, store: &Store, recall: bool) -> Result<()> {
         let bytes = self.read()?;
         let here = Identity::of(store);
+        self.identity = here;
+        if recall && let Some(second) = self.find_second()? {
+            if second.identity == here {
+                // The result file was written, and the session killed before it renamed the journal.
+                Promotion { from: second.path.clone(), to: self.path.clone() }.promote()?;
+                self.held = self.file.try_clone().ok();
+                self.blank = false;
+                (self.file, self.known) = (
+                    second.file.try_clone().map_err(Error::io(&self.path, "open the journal of the run"))?,
+                    second.known.clone(),
+                );
+                return Ok(());
+            }
+            if second.identity.job == here.job && second.identity.step > here.step {
+                self.second = Some(Box::new(second));
+            }
+        }
+        if self.second.is_none() {
+            let _ = std::fs::remove_file(second_of(&self.path));
+        }
         let result = store.path().display();
         let refuse = |problem: String| Error::Output {
             path: self.path.clone(),
@@ -298,7 +413,10 @@ impl Journal {
             None => return Err(refuse("is no journal of this version of nicho".into())),
             Some(_) if !recall => {
                 if bytes.len() > HEAD {
-                    tracing::info!("{}: results of an unfinished session; dropped, since --resume was not asked for", self.path.display());
+                    tracing::info!(
+                        "{}: results of an unfinished session; dropped, since --resume was not asked for",
+                        self.path.display()
+                    );
                 }
             }
             Some(there) if there.job != here.job => {
@@ -321,6 +439,7 @@ impl Journal {
     fn empty(&mut self, identity: Identity) -> Result<()> {
         self.known.clear();
         self.blank = false;
+        self.identity = identity;
         let written = self
             .file
             .set_len(0)
@@ -529,6 +648,7 @@ impl Executor for Journaled<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use proptest::prelude::*;
 
@@ -832,7 +952,7 @@ mod tests {
         let Ok(file) = OpenOptions::new().read(true).write(true).open("/dev/full") else { return };
         let threads = Threads::new(2);
         let journaled = Journaled::passing(&threads);
-        let mut journal = Journal { path: beside(store.path()), file, blank: false, known: BTreeMap::new(), writer: None };
+        let mut journal = Journal::of(beside(store.path()), file, false);
         journal.writer = Some(Writer::start(&journal).unwrap());
         journaled.journal.replace(Some(journal));
         let work = |id: u64, row: &mut [f64]| {
@@ -924,6 +1044,61 @@ mod tests {
             // Short tasks are handed out two for each thread.
             assert!(lost <= 2 * threads, "{lost} of {} results are lost", done.len());
             assert!(again.computed.iter().all(|id| !again.known.contains(id)), "what is known was computed again");
+        }
+    }
+
+    /// A generation is under way to the disk, and results of the next one arrive. A kill before the file is written leaves
+    /// the older file and both journals, a kill after it the newer file and both: from either, all of them are known.
+    ///
+    /// Planted: a second journal that belongs to the older state. Seen: the second results are computed again.
+    #[test]
+    fn results_of_the_next_generation_outlive_the_one_that_is_being_saved() {
+        let threads = Threads::new(2);
+        let computed = AtomicU64::new(0);
+        let work = |id: u64, row: &mut [f64]| {
+            computed.fetch_add(1, Ordering::Relaxed);
+            two(id, row)
+        };
+        let stream = |journal: &Journaled<'_>, count: u64| {
+            let before = computed.load(Ordering::Relaxed);
+            let mut sink = Upto { count, ..Upto::default() };
+            journal.stream(0, 2, &work, &mut sink).unwrap();
+            (sink.seen, computed.load(Ordering::Relaxed) - before)
+        };
+        let run = |store: &Store| {
+            let mut run = store.run().clone();
+            run.generations.push(generation(0.25));
+            run
+        };
+        for saved in [false, true] {
+            let (_folder, mut store) = store();
+            let (first, second);
+            {
+                let journal = Journaled::passing(&threads);
+                journal.open(&store, false).unwrap();
+                first = stream(&journal, 20).0;
+                let promotion = journal.reached(&run(&store)).unwrap().unwrap();
+                second = stream(&journal, 30).0;
+                // Killed here: nobody promotes.
+                drop(promotion);
+            }
+            if saved {
+                store.append(generation(0.25)).unwrap();
+            }
+            for _ in 0..2 {
+                let journal = Journaled::passing(&threads);
+                journal.open(&store, true).unwrap();
+                if store.run().generations.is_empty() {
+                    assert_eq!(stream(&journal, 20), (first.clone(), 0), "the generation that was being saved");
+                    let promotion = journal.reached(&run(&store)).unwrap().unwrap();
+                    assert_eq!(stream(&journal, 30), (second.clone(), 0), "the one after it");
+                    store.append(generation(0.25)).unwrap();
+                    promotion.promote().unwrap();
+                } else {
+                    assert_eq!(stream(&journal, 30), (second.clone(), 0), "the one after it, saved: {saved}");
+                }
+                assert!(store.run().generations.len() == 1 && !second_of(&beside(store.path())).exists());
+            }
         }
     }
 }

@@ -144,15 +144,12 @@ fn infer_and_derive(
     show: &mut Show<'_>,
 ) -> Result<bool> {
     let mut run = std::mem::take(&mut shared.run);
-    let save = &mut |run: &Run| {
-        shared.change(|store| {
+    let save = &mut |run: &Run| match run.stopped {
+        None => shared.append(run, &session.record()),
+        Some(reason) => shared.change(|store| {
             store.record(&session.record());
-            match (run.stopped, run.last()) {
-                (Some(reason), _) => store.finish(reason, run.spent),
-                (None, Some(last)) => store.append(last.clone()),
-                (None, None) => Ok(()),
-            }
-        })
+            store.finish(reason, run.spent)
+        }),
     };
     let ended = infer(sampler, problem, &mut run, &shared.exec, show, save);
     shared.run = run;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::thread::JoinHandle;
 
 use super::describe::differences;
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use crate::exec::{self, Executor};
 use crate::job::Job;
 use crate::population::Run;
 use crate::store::Store;
-use crate::store::journal::Journaled;
+use crate::store::journal::{Journaled, Promotion};
 
 /// Runs a verb on the executor that flags and launcher ask for; all ranks end together.
 ///
@@ -78,8 +79,11 @@ fn text(bytes: &[u8]) -> String {
 pub struct Shared<'a> {
     /// Where it runs; what arrives is journalled.
     pub exec: Journaled<'a>,
-    /// The file, on rank 0.
+    /// The file, on rank 0, while it is not being written.
     store: RefCell<Option<Store>>,
+    /// The thread that writes it, in the meantime.
+    saving: RefCell<Option<JoinHandle<(Store, Result<()>)>>>,
+    path: PathBuf,
     /// The run as this rank needs it.
     pub run: Run,
     /// What of it is stored already.
@@ -124,7 +128,8 @@ impl<'a> Shared<'a> {
         let has = |k: usize| have.get(k) == Some(&1.0);
         let have = Have { prior: has(0), posterior: has(1), noise_floor: has(2), modes: has(3) };
         let run = store.as_ref().map(|store| store.run().clone()).or_else(|| Run::from_words(run)).unwrap_or_default();
-        Ok(Shared { exec, store: RefCell::new(store), run, have })
+        let path = store.as_ref().map(|store| store.path().to_path_buf()).unwrap_or_default();
+        Ok(Shared { exec, store: RefCell::new(store), saving: RefCell::default(), path, run, have })
     }
 
     /// Changes the file, on rank 0. What led to this state is in it then, and no longer in the journal.
@@ -134,6 +139,7 @@ impl<'a> Shared<'a> {
     pub fn change(&self, change: impl FnOnce(&mut Store) -> Result<()>) -> Result<()> {
         let mut change = Some(change);
         self.exec.once(&mut || {
+            self.settle()?;
             if let (Some(store), Some(change)) = (self.store.borrow_mut().as_mut(), change.take()) {
                 change(store)?;
                 self.exec.restart(store)?;
@@ -149,12 +155,57 @@ impl<'a> Shared<'a> {
     /// # Errors
     /// Those of `action`, on every rank.
     pub fn at_file(&self, action: impl Fn(&Store) -> Result<()>) -> Result<()> {
-        self.exec.once(&mut || self.store.borrow().as_ref().map_or(Ok(()), &action).map(|()| Vec::new()))?;
+        self.exec.once(&mut || {
+            self.settle()?;
+            self.store.borrow().as_ref().map_or(Ok(()), &action).map(|()| Vec::new())
+        })?;
         Ok(())
+    }
+
+    /// Has the last generation of `run` written into the file, on rank 0, by a thread of its own: a large file takes a while,
+    /// and meanwhile its results are in the journal.
+    ///
+    /// # Errors
+    /// Those of the generation before.
+    pub fn append(&self, run: &Run, record: &serde_json::Value) -> Result<()> {
+        self.exec.once(&mut || {
+            self.settle()?;
+            let Some(generation) = run.last().filter(|_| self.store.borrow().is_some()).cloned() else { return Ok(Vec::new()) };
+            let promotion = self.exec.reached(run)?;
+            let Some(mut store) = self.store.take() else { return Ok(Vec::new()) };
+            store.record(record);
+            let save = move || {
+                let saved = store.append(generation).and_then(|()| promotion.map_or(Ok(()), Promotion::promote));
+                (store, saved)
+            };
+            let thread = std::thread::Builder::new().name("save".into()).spawn(save);
+            self.saving.replace(Some(thread.map_err(Error::io(&self.path, "start a thread that writes"))?));
+            Ok(Vec::new())
+        })?;
+        self.exec.follow();
+        Ok(())
+    }
+
+    /// Waits until the file is written.
+    ///
+    /// # Errors
+    /// Those of writing it.
+    pub fn settle(&self) -> Result<()> {
+        let Some(thread) = self.saving.take() else { return Ok(()) };
+        let (store, saved) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.store.replace(Some(store));
+        saved
     }
 
     /// Where the file is; empty on ranks above 0.
     pub fn path(&self) -> PathBuf {
-        self.store.borrow().as_ref().map(|store| store.path().to_path_buf()).unwrap_or_default()
+        self.path.clone()
+    }
+}
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        // A run that ends by an error or a signal still writes what it has.
+        let _ = self.settle();
     }
 }

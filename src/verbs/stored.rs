@@ -89,7 +89,7 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
         let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
         let header = job.header()?;
         let mut shared = Shared::open(exec, |_| Store::create(&path, &header))?;
-        let worked = work(&job, &mut shared, &session);
+        let worked = work(&job, &mut shared, &session).and(shared.settle());
         let _ = std::fs::remove_file(&path);
         // The file of the repetition is gone: what an interrupt leaves is the original.
         worked.map_err(|error| match error {

@@ -213,7 +213,11 @@ fn a_long_simulation_holds_up_no_signal() {
         let elapsed = sent.elapsed();
         assert_eq!(ended.code, Some(75), "SIG{signal}:\n{}", ended.log);
         assert_eq!(ended.computed, 0, "a simulation was shorter than this test needs:\n{}", ended.log);
-        assert!(ended.log.contains("a simulation that did not end is not\n  fix: the same command with --resume"), "{}", ended.log);
+        assert!(
+            ended.log.contains("a simulation that did not end is not\n  fix: the same command with --resume"),
+            "{}",
+            ended.log
+        );
         assert!(elapsed < Duration::from_secs(8), "SIG{signal}: left after {elapsed:?}");
         println!("SIG{signal}: left after {elapsed:?}");
     }
@@ -260,7 +264,10 @@ fn a_damaged_journal_is_recovered_to_its_last_whole_record() {
     };
     for keep in [whole.len() - 1, whole.len() - 9, whole.len() - 60] {
         let log = cut(&whole[..keep]);
-        assert!(log.contains(" WARN cut.h5.journal: its last ") && log.contains(" bytes are no whole record, and are dropped"), "{log}");
+        assert!(
+            log.contains(" WARN cut.h5.journal: its last ") && log.contains(" bytes are no whole record, and are dropped"),
+            "{log}"
+        );
         let taken = number(&log[log.find("are dropped").unwrap()..], "cut.h5.journal: ").unwrap();
         assert!(taken < all && taken + 2 >= all, "{taken} of {all}: {log}");
     }
@@ -327,7 +334,12 @@ fn a_changed_job_is_not_resumed() {
     edit(folder.path(), SMOKE, "population = 60", "population = 70");
     edit(folder.path(), SMOKE, "median = 2.0, sd = 0.5", "median = 2.5, sd = 0.5");
     edit(folder.path(), SMOKE, "seed = 7", "seed = 8");
-    edit(folder.path(), "jobs/data/iris.csv", "chr_ever_30,fit,response,chr,ever,,30,0.95,", "chr_ever_30,fit,response,chr,ever,,30,0.94,");
+    edit(
+        folder.path(),
+        "jobs/data/iris.csv",
+        "chr_ever_30,fit,response,chr,ever,,30,0.95,",
+        "chr_ever_30,fit,response,chr,ever,,30,0.94,",
+    );
     let said = say(folder.path(), &["run", SMOKE, "-q", "-o", "run.h5", "--resume"]);
     assert_eq!(said.code, 4);
     snapshot("resume_with_a_changed_job", &said);
@@ -388,7 +400,8 @@ fn two_processes_on_one_result() {
 fn two_processes_on_one_result_of_which_one_ends() {
     let folder = folder();
     let args = ["run", "jobs/coin.toml", "-o", "coin.h5", "--resume"];
-    let both: Vec<Child> = (0..2).map(|_| nicho(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).collect();
+    let both: Vec<Child> =
+        (0..2).map(|_| nicho(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).collect();
     let said: Vec<Said> = both.into_iter().map(|child| child.wait_with_output().unwrap().into()).collect();
     assert!(said.iter().all(|said| said.code == 0), "{}{}", said[0].err, said[1].err);
     let second = said.iter().filter(|said| said.out.contains("coin.h5 is finished already")).count();
@@ -398,11 +411,8 @@ fn two_processes_on_one_result_of_which_one_ends() {
 
 /// A job whose journal outgrows its result: many short simulations in one generation.
 fn short(folder: &Path) {
-    let job = [
-        ("population = 2000", "population = 100000"),
-        ("tolerance = 0 #", "generations = 1 #"),
-        ("modes = 1", "modes = 0"),
-    ];
+    let job =
+        [("population = 2000", "population = 100000"), ("tolerance = 0 #", "generations = 1 #"), ("modes = 1", "modes = 0")];
     job.iter().for_each(|(from, to)| edit(folder, "jobs/coin.toml", from, to));
 }
 
