@@ -91,8 +91,12 @@ impl Identity {
             sha.finalize().into()
         };
         let job = [header.job_canonical.as_str(), header.observations_sha256.as_str()];
-        let digests = store.digests();
         let run = store.run();
+        let mut digests = store.digests();
+        if run.stopped.is_none() {
+            // Generations follow from generations alone: modes that somebody has had polished meanwhile change nothing.
+            digests.truncate(1);
+        }
         let mut state = digests.iter().flat_map(|(name, digest)| [name.as_str(), digest.as_str()]);
         Identity {
             job: hash(&mut job.into_iter()),
@@ -144,7 +148,9 @@ impl<'a> Journaled<'a> {
     pub fn open(&self, store: &Store, recall: bool) -> Result<()> {
         let mut journal = match self.journal.take() {
             Some(journal) => journal,
-            None => Journal::hold(store.path(), LOCKED)?.map_err(Error::io(&beside(store.path()), "open the journal of the run"))?,
+            None => {
+                Journal::hold(store.path(), LOCKED)?.map_err(Error::io(&beside(store.path()), "open the journal of the run"))?
+            }
         };
         journal.begin(store, recall)?;
         tracing::debug!(step = Identity::of(store).step, "journal open");
@@ -237,7 +243,10 @@ fn lock(file: &File, path: &Path, result: &Path, patience: Duration) -> Result<(
             Err(TryLockError::WouldBlock) => {
                 if !said {
                     let seconds = patience.as_secs();
-                    tracing::info!("{}: another process works on this run; waiting up to {seconds} s for its end", result.display());
+                    tracing::info!(
+                        "{}: another process works on this run; waiting up to {seconds} s for its end",
+                        result.display()
+                    );
                     said = true;
                 }
                 std::thread::sleep(patience.min(Duration::from_millis(100)));
@@ -298,14 +307,17 @@ impl Journal {
             None => return Err(refuse("is no journal of this version of nicho".into())),
             Some(_) if !recall => {
                 if bytes.len() > HEAD {
-                    tracing::info!("{}: results of an unfinished session; dropped, since --resume was not asked for", self.path.display());
+                    tracing::info!(
+                        "{}: results of an unfinished session; dropped, since --resume was not asked for",
+                        self.path.display()
+                    );
                 }
             }
             Some(there) if there.job != here.job => {
                 return Err(refuse(format!("is the journal of another job than that in {result}")));
             }
             Some(there) if there.step < here.step => {
-                tracing::info!("{}: of an earlier state, all of it is in the result file; dropped", self.path.display());
+                tracing::info!("{}: of an earlier state than the result file; dropped", self.path.display());
             }
             Some(there) if there.step > here.step => {
                 return Err(refuse(format!("is the journal of a later state of this job than that in {result}")));
@@ -734,6 +746,10 @@ mod tests {
         store.append(generation(0.5)).unwrap();
         assert!(open(&store, true).unwrap().is_empty());
         assert_eq!(std::fs::read(&path).unwrap(), Identity::of(&store).bytes());
+        // The inference does not depend on what was derived in between.
+        put(&store);
+        store.put_modes(&[]).unwrap();
+        assert_eq!(open(&store, true).unwrap().len(), 1);
         // Same number of changes, another result.
         put(&twin);
         assert!(of(open(&store, true)).contains("another state of this job than that in "));
@@ -821,6 +837,14 @@ mod tests {
         journal.may_leave(|| 75);
         assert_eq!(run(), None);
         assert_eq!(stuck.0.get(), Some(75));
+        // What could not be written is the reason to tell.
+        let Ok(file) = OpenOptions::new().write(true).open("/dev/full") else { return };
+        let mut full = Journal { path: beside(store.path()), file, blank: false, known: BTreeMap::new(), writer: None };
+        full.writer = Some(Writer::start(&full).unwrap());
+        full.writer.as_ref().unwrap().records.send(vec![0]).unwrap();
+        journal.journal.replace(Some(full));
+        assert_eq!(run(), None);
+        assert_eq!(stuck.0.get(), Some(6));
     }
 
     /// A device that is always full stands in for the disk.
