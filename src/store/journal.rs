@@ -111,21 +111,29 @@ struct Writer {
 impl Identity {
     fn of(store: &Store) -> Identity {
         let header = store.header();
-        let job = Sha256::digest([header.job_canonical.as_str(), &header.observations_sha256, VERSION].join("\n"));
-        let derived =
-            [store.prior().is_some(), store.posterior().is_some(), store.noise_floor().is_some(), store.modes().is_some()];
-        Identity::at(job.into(), store.run(), derived.into_iter().filter(|has| *has).count())
+        let job = Sha256::digest([header.job_canonical.as_str(), &header.observations_sha256].join("\n"));
+        let run = store.run();
+        let mut identity = Identity::at(job.into(), run);
+        // Generations follow from generations alone: modes that somebody has had polished meanwhile change nothing.
+        if run.stopped.is_some() {
+            for (name, digest) in &store.digests()[1..] {
+                identity.step += 1;
+                identity.state = Sha256::digest([&identity.state, name.as_bytes(), digest.as_bytes()].concat()).into();
+            }
+        }
+        identity
     }
 
-    /// The state of a run of this job, with so many derived groups. What came before the last generation is in its trials.
-    fn at(job: [u8; 32], run: &Run, derived: usize) -> Identity {
+    /// The state of a run of this job, without what is derived. What came before the last generation is in its trials.
+    fn at(job: [u8; 32], run: &Run) -> Identity {
         let mut sha = Sha256::new();
+        sha.update(VERSION);
         if let Some(last) = run.last() {
             sha.update(last.tolerance.to_bits().to_le_bytes());
             last.trial.iter().for_each(|id| sha.update(id.to_le_bytes()));
             last.distance.iter().for_each(|distance| sha.update(distance.to_bits().to_le_bytes()));
         }
-        let step = run.generations.len() + usize::from(run.stopped.is_some()) + derived;
+        let step = run.generations.len() + usize::from(run.stopped.is_some());
         Identity { job, step: step as u64, state: sha.finalize().into() }
     }
 
@@ -194,7 +202,7 @@ impl<'a> Journaled<'a> {
         let mut current = self.journal.borrow_mut();
         let Some(first) = current.as_mut() else { return Ok(None) };
         first.stop()?;
-        let here = Identity::at(first.identity.job, run, 0);
+        let here = Identity::at(first.identity.job, run);
         let promotion = Promotion { from: second_of(&first.path), to: first.path.clone() };
         let mut second = match first.second.take() {
             Some(second) if second.identity == here => *second,
@@ -423,13 +431,15 @@ impl Journal {
                 return Err(refuse(format!("is the journal of another job than that in {result}")));
             }
             Some(there) if there.step < here.step => {
-                tracing::info!("{}: of an earlier state, all of it is in the result file; dropped", self.path.display());
+                tracing::info!("{}: of an earlier state than the result file; dropped", self.path.display());
             }
             Some(there) if there.step > here.step => {
                 return Err(refuse(format!("is the journal of a later state of this job than that in {result}")));
             }
             Some(there) if there != here => {
-                return Err(refuse(format!("is the journal of another state of this job than that in {result}")));
+                return Err(refuse(format!(
+                    "is the journal of another state of this job than that in {result}, or of another version of nicho"
+                )));
             }
             Some(_) => return self.recall(&bytes),
         }
@@ -854,6 +864,10 @@ mod tests {
         store.append(generation(0.5)).unwrap();
         assert!(open(&store, true).unwrap().is_empty());
         assert_eq!(std::fs::read(&path).unwrap(), Identity::of(&store).bytes());
+        // The inference does not depend on what was derived in between.
+        put(&store);
+        store.put_modes(&[]).unwrap();
+        assert_eq!(open(&store, true).unwrap().len(), 1);
         // Same number of changes, another result.
         put(&twin);
         assert!(of(open(&store, true)).contains("another state of this job than that in "));
@@ -941,6 +955,14 @@ mod tests {
         journal.may_leave(|| 75);
         assert_eq!(run(), None);
         assert_eq!(stuck.0.get(), Some(75));
+        // What could not be written is the reason to tell.
+        let Ok(file) = OpenOptions::new().write(true).open("/dev/full") else { return };
+        let mut full = Journal::of(beside(store.path()), file, false);
+        full.writer = Some(Writer::start(&full).unwrap());
+        full.writer.as_ref().unwrap().records.send(vec![0]).unwrap();
+        journal.journal.replace(Some(full));
+        assert_eq!(run(), None);
+        assert_eq!(stuck.0.get(), Some(6));
     }
 
     /// A device that is always full stands in for the disk.
