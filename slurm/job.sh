@@ -14,6 +14,9 @@ say() { printf '[%(%F %T)T] %s\n' -1 "$*" >&2; }
 # What Slurm says of this job under NAME.
 record() { scontrol -o show job "$job" | sed -n "s/.* $1=\([^ ]*\).*/\1/p"; }
 
+# Does the job go on, as far as Slurm knows? While Slurm sends a signal it calls the job SIGNALING.
+running() { [[ $(record JobState) =~ ^(RUNNING|SIGNALING)$ ]]; }
+
 # ranks [SRUN OPTIONS] -- ARGUMENTS: nicho on all ranks of the job, or as many as the options say. When a rank dies the others
 # hang in MPI, by default until the time is up: --wait kills them some seconds after the first has gone. It is not
 # --kill-on-bad-exit, which also kills a rank that is still saving, or about to exit with the same code as the first; srun
@@ -56,7 +59,7 @@ to_the_end() {
     srun=$!
     # srun hands USR1 to the ranks, but kills them when it gets TERM. Slurm ends a job with TERM to everyone, ranks too.
     trap 'woken=yes time_up=yes; kill -USR1 "$srun" || true' USR1
-    trap 'woken=yes; [[ $(record JobState) != RUNNING ]] || kill -USR1 "$srun" || true' TERM
+    trap 'woken=yes; ! running || kill -USR1 "$srun" || true' TERM
     while :; do # a signal wakes `wait` before srun has ended
         woken=
         code=0
@@ -70,7 +73,7 @@ to_the_end() {
             ;;
     esac
     # Where Slurm itself ended the job, it knows what comes next: nothing after scancel, another start after a lost node.
-    [[ $(record JobState) == RUNNING ]] || exit "$code"
+    running || exit "$code"
     [[ -z $time_up ]] || again "the time is nearly up"
     # Preemption: Slurm gives some seconds of grace, and would wait them out.
     [[ $(record PreemptTime) != [0-9]* ]] || again "preempted"
