@@ -196,6 +196,9 @@ fn phase(rank: usize, at: f64) -> f64 {
     ((z ^ (z >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1u64 << 53) as f64
 }
 
+/// A result on its way to rank 0: its arrival, the rank, its ids, their seconds.
+type Mail = (At, usize, u64, u64, At);
+
 fn generation(case: &Case, times: &Times) -> Outcome {
     let &Case { ranks, population, acceptance, mean, knowledge } = case;
     let looked = RefCell::new(0u64);
@@ -233,7 +236,7 @@ fn generation(case: &Case, times: &Times) -> Outcome {
     let mut wanting: VecDeque<usize> = (0..ranks).collect();
     // Chunks that end, by time; results on their way to rank 0, by arrival.
     let mut ends: BinaryHeap<Reverse<(At, usize)>> = BinaryHeap::new();
-    let mut inbox: BinaryHeap<Reverse<(At, usize, u64, u64, At)>> = BinaryHeap::new();
+    let mut inbox: BinaryHeap<Reverse<Mail>> = BinaryHeap::new();
     let mut waiting: BTreeMap<u64, u64> = BTreeMap::new();
     let (mut next, mut accepted) = (0u64, 0u64);
     let mut now = 0.0f64;

@@ -1009,14 +1009,17 @@ mod tests {
     /// Ids of a stream.
     const COUNT: u64 = 120;
 
+    /// Streams and ids.
+    type Ids = Vec<(u64, u64)>;
+
     /// What three streams came to.
     struct Session {
         seen: Vec<Vec<(u64, Outcome, Vec<f64>)>>,
         /// Stream and id of what was known, and of what was computed.
         known: BTreeSet<(u64, u64)>,
-        computed: Vec<(u64, u64)>,
+        computed: Ids,
         /// What was computed when the journal was read, and what was in it.
-        killed: Option<(Vec<(u64, u64)>, Vec<u8>)>,
+        killed: Option<(Ids, Vec<u8>)>,
     }
 
     fn session(store: &Store, threads: usize, recall: bool, kill_after: usize) -> Session {

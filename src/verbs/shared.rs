@@ -75,6 +75,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// A file that was written, or not.
+type Saved = (Store, Result<()>);
+
 /// A run that all ranks work on.
 pub struct Shared<'a> {
     /// Where it runs; what arrives is journalled.
@@ -82,7 +85,7 @@ pub struct Shared<'a> {
     /// The file, on rank 0, while it is not being written.
     store: RefCell<Option<Store>>,
     /// The thread that writes it, in the meantime.
-    saving: RefCell<Option<JoinHandle<(Store, Result<()>)>>>,
+    saving: RefCell<Option<JoinHandle<Saved>>>,
     path: PathBuf,
     /// The run as this rank needs it.
     pub run: Run,
