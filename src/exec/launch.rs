@@ -39,8 +39,16 @@ impl Launch {
         launched.then(|| Launch { by: "a launcher", size: None, rank: first(&names) })
     }
 
+    /// These processes know nothing of each other, and the launcher ends all when one has ended: the first one speaks first.
+    fn after_the_first(&self) {
+        if self.rank > 0 {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+    }
+
     /// The refusal of a binary without MPI.
     pub fn without_mpi(&self) -> Error {
+        self.after_the_first();
         let size = self.size.map_or("several".into(), |n| n.to_string());
         Error::Usage {
             problem: format!(
@@ -53,6 +61,7 @@ impl Launch {
 
     /// The refusal where the MPI library sees `ranks` ranks and the launcher started another number.
     pub fn mismatch(&self, ranks: usize, library: &str) -> Error {
+        self.after_the_first();
         let size = self.size.map_or("several".into(), |n| n.to_string());
         Error::Usage {
             problem: format!(

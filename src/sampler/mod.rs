@@ -5,7 +5,7 @@
 //! 2. A generation is the first N acceptances *by id* of that infinite sequence. Scheduling and stragglers change only how
 //!    much is computed in vain, so fast simulations gain no advantage (taking the first to finish biases the posterior).
 //! 3. Budgets and counters are cut at an id too. Wall time may end a run, never shape it.
-//! 4. No floating-point reduction crosses threads in order of arrival: rows are gathered, then summed in order of id.
+//! 4. No floating-point reduction crosses threads or ranks in order of arrival: rows are gathered, then summed in order of id.
 //! 5. A sampler's only state is what is stored; resuming is point 1 again.
 //!
 //! # The loop
