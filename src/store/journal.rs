@@ -224,7 +224,8 @@ impl<'a> Journaled<'a> {
     pub fn restart(&self, store: &Store) -> Result<()> {
         self.stream.set(0);
         let mut journal = self.journal.borrow_mut();
-        let Some(journal) = journal.as_mut() else { return Ok(()) };
+        // A verb that only holds the lock of a run leaves its journal alone.
+        let Some(journal) = journal.as_mut().filter(|journal| journal.writer.is_some()) else { return Ok(()) };
         journal.stop()?;
         let here = Identity::of(store);
         journal.empty(here)?;
@@ -1066,6 +1067,25 @@ mod tests {
             seen.push(sink.0.seen);
         }
         Session { seen, known, computed: computed.into_inner().unwrap(), killed }
+    }
+
+    /// A verb that changes a result file and computes nothing for its run keeps others out, and leaves the journal alone.
+    #[test]
+    fn a_lock_alone_leaves_the_journal_as_it_was() {
+        let (_folder, mut store) = store();
+        let path = beside(store.path());
+        let threads = Threads::new(1);
+        for there in [None, Some(written(&store, &[record_of(0, 0, 3)]).0)] {
+            there.iter().for_each(|bytes| std::fs::write(&path, bytes).unwrap());
+            let journal = Journaled::passing(&threads);
+            journal.hold(store.path()).unwrap();
+            assert!(Journal::hold(store.path(), Duration::ZERO).is_err());
+            journal.stream(0, 2, &two, &mut Upto { count: 5, ..Upto::default() }).unwrap();
+            store.put_modes(&[]).unwrap();
+            journal.restart(&store).unwrap();
+            drop(journal);
+            assert_eq!(std::fs::read(&path).ok(), there);
+        }
     }
 
     /// What an unfinished session has left is not computed again, on any number of threads, in any stream of the state; the
