@@ -224,7 +224,8 @@ impl<'a> Journaled<'a> {
     pub fn restart(&self, store: &Store) -> Result<()> {
         self.stream.set(0);
         let mut journal = self.journal.borrow_mut();
-        let Some(journal) = journal.as_mut() else { return Ok(()) };
+        // A verb that only holds the lock of a run leaves its journal alone.
+        let Some(journal) = journal.as_mut().filter(|journal| journal.writer.is_some()) else { return Ok(()) };
         journal.stop()?;
         let here = Identity::of(store);
         journal.empty(here)?;
@@ -362,15 +363,18 @@ impl Journal {
         Ok(journal)
     }
 
-    /// The second journal beside this one, if there is one, with what it holds.
-    fn find_second(&self) -> Result<Option<Journal>> {
+    /// The second journal beside this one, if there is one for this state or a later one, with what it holds.
+    fn find_second(&self, here: Identity) -> Result<Option<Journal>> {
         let path = second_of(&self.path);
         let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else { return Ok(None) };
         let _ = file.try_lock();
         let mut journal = Journal::of(path, file, false);
         let bytes = journal.read()?;
-        let Some(identity) = Identity::read(&bytes) else { return Ok(None) };
-        journal.identity = identity;
+        let Some(there) = Identity::read(&bytes) else { return Ok(None) };
+        if there != here && (there.job != here.job || there.step <= here.step) {
+            return Ok(None);
+        }
+        journal.identity = there;
         journal.recall(&bytes)?;
         Ok(Some(journal))
     }
@@ -387,7 +391,7 @@ impl Journal {
         let bytes = self.read()?;
         let here = Identity::of(store);
         self.identity = here;
-        if recall && let Some(second) = self.find_second()? {
+        if recall && let Some(second) = self.find_second(here)? {
             if second.identity == here {
                 // The result file was written, and the session killed before it renamed the journal.
                 Promotion { from: second.path.clone(), to: self.path.clone() }.promote()?;
@@ -399,12 +403,7 @@ impl Journal {
                 );
                 return Ok(());
             }
-            if second.identity.job == here.job && second.identity.step > here.step {
-                self.second = Some(Box::new(second));
-            }
-        }
-        if self.second.is_none() {
-            let _ = std::fs::remove_file(second_of(&self.path));
+            self.second = Some(Box::new(second));
         }
         let result = store.path().display();
         let refuse = |problem: String| Error::Output {
@@ -441,9 +440,20 @@ impl Journal {
                     "is the journal of another state of this job than that in {result}, or of another version of nicho"
                 )));
             }
-            Some(_) => return self.recall(&bytes),
+            Some(_) => {
+                self.drop_useless_second();
+                return self.recall(&bytes);
+            }
         }
+        self.drop_useless_second();
         self.empty(here)
+    }
+
+    /// To be called once nothing is refused any more: what is refused stays as it was.
+    fn drop_useless_second(&self) {
+        if self.second.is_none() {
+            let _ = std::fs::remove_file(second_of(&self.path));
+        }
     }
 
     fn empty(&mut self, identity: Identity) -> Result<()> {
@@ -856,9 +866,14 @@ mod tests {
         assert!(of(open(&store, true)).contains("a later state of this job than that in "));
         // What was refused is as it was.
         assert_eq!(std::fs::read(&path).unwrap(), written(&later, &[record_of(0, 0, 3)]).0);
+        put(&other);
+        std::fs::write(second_of(&path), Identity::of(&other).bytes()).unwrap();
+        assert!(of(open(&store, true)).contains("another job"));
+        assert_eq!(std::fs::read(second_of(&path)).unwrap(), Identity::of(&other).bytes());
         // Nothing of it is wanted: a run that begins anew.
         assert!(open(&store, false).unwrap().is_empty());
         assert_eq!(std::fs::read(&path).unwrap(), Identity::of(&store).bytes());
+        assert!(!second_of(&path).exists());
         // The file has moved on.
         put(&store);
         assert_eq!(open(&store, true).unwrap().len(), 1);
@@ -1052,6 +1067,25 @@ mod tests {
             seen.push(sink.0.seen);
         }
         Session { seen, known, computed: computed.into_inner().unwrap(), killed }
+    }
+
+    /// A verb that changes a result file and computes nothing for its run keeps others out, and leaves the journal alone.
+    #[test]
+    fn a_lock_alone_leaves_the_journal_as_it_was() {
+        let (_folder, mut store) = store();
+        let path = beside(store.path());
+        let threads = Threads::new(1);
+        for there in [None, Some(written(&store, &[record_of(0, 0, 3)]).0)] {
+            there.iter().for_each(|bytes| std::fs::write(&path, bytes).unwrap());
+            let journal = Journaled::passing(&threads);
+            journal.hold(store.path()).unwrap();
+            assert!(Journal::hold(store.path(), Duration::ZERO).is_err());
+            journal.stream(0, 2, &two, &mut Upto { count: 5, ..Upto::default() }).unwrap();
+            store.put_modes(&[]).unwrap();
+            journal.restart(&store).unwrap();
+            drop(journal);
+            assert_eq!(std::fs::read(&path).ok(), there);
+        }
     }
 
     /// What an unfinished session has left is not computed again, on any number of threads, in any stream of the state; the
