@@ -23,6 +23,10 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::ops::Range;
 use std::time::Instant;
 
+use kuva::plot::legend::LegendPosition;
+use kuva::plot::line::LinePlot;
+use kuva::render::layout::Layout;
+use kuva::render::plots::Plot;
 use nicho::density::{Kernel, covariance_towards};
 use nicho::exec::schedule::{Cost, Schedule};
 use nicho::population::Weights;
@@ -472,32 +476,119 @@ fn bar(measured: &[f64]) {
     }
 }
 
-/// Where it ends: cheaper simulations, more ranks.
+/// Percent of the bound below which something is a bottleneck.
+const LEAST: f64 = 95.0;
+
+/// Where it ends: cheaper simulations, more ranks. Names what is lost to what.
 fn bottlenecks(measured: &[f64], kernel: f64) {
+    println!();
+    println!("The same with cheaper simulations, acceptance 0.1, predictable; ms from the end of a generation to the next,");
+    println!("by part; the file holds {GENERATIONS} generations");
+    println!(
+        "{:>6} {:>6} {:>9} {:>10} {:>13} | {:>5} {:>6} {:>9} {:>6} {:>7} | {:>10} {:>8}",
+        "mean s",
+        "ranks",
+        "wall s",
+        "of bound %",
+        "rank 0 busy %",
+        "stop",
+        "notice",
+        "broadcast",
+        "kernel",
+        "save",
+        "and switch",
+        "and save"
+    );
+    let mut summary = Vec::new();
     for mean in [1.0, 0.1, 0.01, 0.001] {
-        for ranks in [10, 100, 1000, 3000, 10_000] {
+        let mut bites: [Option<usize>; 3] = [None; 3];
+        for ranks in [10, 30, 100, 300, 1000, 3000, 10_000] {
             let population = PARTICLES_PER_RANK * ranks as u64;
             let case = Case { ranks, population, acceptance: 0.1, mean, knowledge: Knowledge::Exact };
             let (out, _) = seeds(&case, &draw(ranks, mean, measured)[..if ranks > 3000 { 1 } else { 3 }]);
             let switch = Switch::new(&case, kernel);
             let with = |switch: f64| 100.0 * out.bound(ranks) / (out.wall + switch);
+            let losses = [with(0.0), with(switch.sum() - switch.save), with(switch.sum())];
             println!(
-                "{mean:<8} {ranks:<6} {:>8.3} {:>6.1} {:>6.1} {:>6.1} {:>6.1} | {:>7.1} {:>7.1} {:>7.1} {:>7.1} {:>7.1} | {:>6.1} {:>6.1}",
+                "{mean:>6} {ranks:>6} {:>9.3} {:>10.1} {:>13.1} | {:>5.1} {:>6.1} {:>9.1} {:>6.1} {:>7.0} | {:>10.1} {:>8.1}",
                 out.wall,
-                100.0 * out.raw(ranks),
-                with(0.0),
-                100.0 * out.vain / out.useful,
+                losses[0],
                 100.0 * out.busy / out.wall,
                 1e3 * switch.stop,
                 1e3 * switch.notice,
                 1e3 * switch.broadcast,
                 1e3 * switch.kernel,
                 1e3 * switch.save,
-                with(switch.sum() - switch.save),
-                with(switch.sum())
+                losses[1],
+                losses[2]
             );
+            for (bite, loss) in bites.iter_mut().zip(losses) {
+                // From the last rank count that was good enough on.
+                *bite = if loss >= LEAST { None } else { bite.or(Some(ranks)) };
+            }
+        }
+        summary.push((mean, bites));
+    }
+    println!();
+    println!("Ranks (of those above) from which less than {LEAST} % of the bound is reached");
+    println!("{:>6} {:>18} {:>12} {:>10}", "mean s", "in the generation", "and switch", "and save");
+    for (mean, bites) in summary {
+        let [stream, switch, save] = bites.map(|bite| bite.map_or("-".into(), |ranks| ranks.to_string()));
+        println!("{mean:>6} {stream:>18} {switch:>12} {save:>10}");
+    }
+}
+
+/// The scaling curve as SVG.
+fn plot(path: &str, measured: &[f64], kernel: f64) {
+    let ranks = [16, 30, 60, 100, 200, 300, 600, 1000, 2000, 3000, 6000, 10_000];
+    let mut curves: [Vec<(f64, f64)>; 5] = Default::default();
+    for ranks in ranks {
+        let times = draw(ranks, 1.0, measured);
+        for (known, knowledge) in [Knowledge::Exact, Knowledge::None].into_iter().enumerate() {
+            let population = PARTICLES_PER_RANK * ranks as u64;
+            let case = Case { ranks, population, acceptance: 0.1, mean: 1.0, knowledge };
+            let (out, _) = seeds(&case, &times);
+            curves[2 * known].push((ranks as f64, 100.0 * out.relative(ranks)));
+            curves[2 * known + 1].push((ranks as f64, 100.0 * out.raw(ranks)));
+            if known == 0 {
+                let whole = 100.0 * out.bound(ranks) / (out.wall + Switch::new(&case, kernel).sum());
+                curves[4].push((ranks as f64, whole));
+            }
         }
     }
+    let line = |index: usize, colour: &str, name: &str| {
+        let line = LinePlot::new().with_data(curves[index].clone()).with_color(colour).with_stroke_width(2.2).with_legend(name);
+        match index {
+            1 | 3 => line.with_dashed(),
+            4 => line.with_dotted(),
+            _ => line,
+        }
+    };
+    // Okabe and Ito's palette, as in the report.
+    let plots: Vec<Plot> = vec![
+        line(0, "#0072b2", "predictable run times, of the bound").into(),
+        line(1, "#0072b2", "the same, raw").into(),
+        line(4, "#1f2328", "of the bound, with switch and save").into(),
+        line(2, "#d55e00", "unknown run times, of the bound").into(),
+        line(3, "#d55e00", "the same, raw").into(),
+    ];
+    let layout = Layout::auto_from_plots(&plots)
+        .with_width(760.0)
+        .with_height(440.0)
+        .with_title("Simulated scaling: trials of 1 s (log-normal, sigma 1), 100 trials a rank, acceptance 0.1")
+        .with_title_size(14)
+        .with_x_label("ranks of one simulation thread each")
+        .with_y_label("useful efficiency, %")
+        .with_label_size(13)
+        .with_tick_size(12)
+        .with_log_x()
+        .with_x_axis_min(10.0)
+        .with_x_axis_max(10_000.0)
+        .with_y_axis_min(0.0)
+        .with_y_axis_max(100.0)
+        .with_y_tick_step(20.0)
+        .with_legend_position(LegendPosition::InsideBottomLeft);
+    std::fs::write(path, kuva::render_to_svg(plots, layout)).expect("the figure can be written");
 }
 
 fn main() {
@@ -507,6 +598,10 @@ fn main() {
         let text = std::fs::read_to_string(path).expect("the file of run times can be read");
         text.lines().filter_map(|line| line.trim().parse().ok()).collect()
     });
+    let kernel = measure_kernel();
     bar(&measured);
-    bottlenecks(&measured, measure_kernel());
+    bottlenecks(&measured, kernel);
+    if let Some(path) = after("plot") {
+        plot(path, &measured, kernel);
+    }
 }
