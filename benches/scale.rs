@@ -27,6 +27,7 @@ use kuva::plot::legend::LegendPosition;
 use kuva::plot::line::LinePlot;
 use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
+use kuva::render::theme::Theme;
 use nicho::density::{Kernel, covariance_towards};
 use nicho::exec::schedule::{Cost, Schedule};
 use nicho::population::Weights;
@@ -43,7 +44,7 @@ const MESSAGE_OUT: f64 = 2.5e-6;
 /// Rank 0 shows one id to the sink, seconds.
 const SHOW: f64 = 0.1e-6;
 /// Rank 0 takes one chunk from the schedule and gives it back, seconds; the last column shows what this machine needs.
-const SCHEDULE: f64 = 1e-6;
+const SCHEDULE: f64 = 2e-6;
 /// Rank 0 works out the features of one id, seconds: draws its proposal and maps it.
 const FEATURES: f64 = 2e-6;
 /// An idle rank looks for work this often, seconds (`Mpi::serve`).
@@ -567,14 +568,16 @@ fn plot(path: &str, measured: &[f64], kernel: f64) {
     // Okabe and Ito's palette, as in the report.
     let plots: Vec<Plot> = vec![
         line(0, "#0072b2", "predictable run times, of the bound").into(),
-        line(1, "#0072b2", "the same, raw").into(),
-        line(4, "#1f2328", "of the bound, with switch and save").into(),
+        line(4, "#1f2328", "the same, with the switch and save after it").into(),
+        line(1, "#0072b2", "predictable, raw").into(),
         line(2, "#d55e00", "unknown run times, of the bound").into(),
-        line(3, "#d55e00", "the same, raw").into(),
+        line(3, "#d55e00", "unknown, raw").into(),
     ];
+    let theme = Theme { grid_color: "#e3e6ea".into(), ..Theme::light() };
     let layout = Layout::auto_from_plots(&plots)
         .with_width(760.0)
         .with_height(440.0)
+        .with_theme(theme)
         .with_title("Simulated scaling: trials of 1 s (log-normal, sigma 1), 100 trials a rank, acceptance 0.1")
         .with_title_size(14)
         .with_x_label("ranks of one simulation thread each")
@@ -587,6 +590,7 @@ fn plot(path: &str, measured: &[f64], kernel: f64) {
         .with_y_axis_min(0.0)
         .with_y_axis_max(100.0)
         .with_y_tick_step(20.0)
+        .with_force_margins(64.0, 36.0)
         .with_legend_position(LegendPosition::InsideBottomLeft);
     std::fs::write(path, kuva::render_to_svg(plots, layout)).expect("the figure can be written");
 }

@@ -40,8 +40,8 @@ const OUTLOOK: u64 = 16;
 const LOOKS: f64 = 2e5;
 /// Mean seconds of an id from which predictions are worth their cost.
 const PREDICTED: f64 = 2e-3;
-/// How much earlier than at the latest moment ids are started, as a multiple of their predicted run time. With 16 to 10,000
-/// lanes, 1 and 6 were worse in `benches/scale.rs`, 2 and 3 about equal.
+/// How much earlier than at the latest moment ids are started, as a multiple of their predicted run time. With 16 lanes in
+/// `benches/scale.rs`, 1 lost two per cent against 2 at acceptance 1, and 4 lost two per cent at acceptance 0.3.
 const HASTE: f64 = 2.0;
 /// For each unit of standard deviation of the logarithm of run time about its prediction, this times the e-fold of it.
 const WARY: f64 = 1.5;
