@@ -103,7 +103,8 @@ struct Journal {
 
 /// The thread that writes.
 struct Writer {
-    records: Sender<Vec<u8>>,
+    /// The bytes of a record, and how many results are in it.
+    records: Sender<(Vec<u8>, u64)>,
     thread: JoinHandle<()>,
     failure: Arc<Mutex<Option<std::io::Error>>>,
 }
@@ -549,18 +550,21 @@ fn encode(stream: u64, width: usize, chunk: &Chunk) -> Vec<u8> {
 impl Writer {
     fn start(journal: &Journal) -> Result<Writer> {
         let mut file = journal.file.try_clone().map_err(Error::io(&journal.path, "write the journal of the run"))?;
-        let (records, arriving) = channel::<Vec<u8>>();
+        let (records, arriving) = channel::<(Vec<u8>, u64)>();
         let failure = Arc::new(Mutex::new(None));
         let told = failure.clone();
         let work = move || {
             let mut unsynced = false;
+            let mut written = 0;
             let mut synced = Instant::now();
             let mut write = || -> std::io::Result<()> {
                 loop {
                     match arriving.recv_timeout(SYNC) {
-                        Ok(record) => {
+                        Ok((record, results)) => {
                             file.write_all(&record)?;
                             unsynced = true;
+                            written += results;
+                            tracing::trace!(written, "journalled");
                         }
                         Err(RecvTimeoutError::Timeout) => {}
                         Err(RecvTimeoutError::Disconnected) => return if unsynced { file.sync_data() } else { Ok(()) },
@@ -618,7 +622,7 @@ impl Sink for Beside<'_> {
     fn arrived(&mut self, chunk: &Chunk) {
         if let Some(writer) = self.journal.borrow().as_ref().and_then(|journal| journal.writer.as_ref()) {
             // A writer that has failed has said so.
-            let _ = writer.records.send(encode(self.stream, self.width, chunk));
+            let _ = writer.records.send((encode(self.stream, self.width, chunk), chunk.len()));
         }
         self.count.1 += chunk.len();
         tracing::trace!(stream = self.stream, known = self.count.0, arrived = self.count.1, "results");

@@ -32,6 +32,8 @@ struct Session {
     step: u64,
     /// By such a number, and by stream: results that were taken from the journal, and that were computed.
     results: BTreeMap<u64, BTreeMap<u64, (u64, u64)>>,
+    /// Computed results since the last such change that are in the journal.
+    written: u64,
 }
 
 fn number(line: &str, name: &str) -> Option<u64> {
@@ -43,7 +45,7 @@ impl Session {
     fn start(folder: &Path, args: &[&str]) -> Session {
         let mut child = nicho(folder, args).arg("-vv").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        Session { child, lines, log: vec![], step: 0, results: BTreeMap::new() }
+        Session { child, lines, log: vec![], step: 0, results: BTreeMap::new(), written: 0 }
     }
 
     /// Reads the next line of the log; `false` at its end.
@@ -51,8 +53,9 @@ impl Session {
         let Some(line) = self.lines.next() else { return false };
         let line = line.unwrap();
         if let Some(step) = number(&line, " step=") {
-            self.step = step;
+            (self.step, self.written) = (step, 0);
         }
+        self.written = number(&line, " written=").unwrap_or(self.written);
         if let Some(stream) = number(&line, " stream=") {
             let results = self.results.entry(self.step).or_default();
             results.insert(stream, (number(&line, " known=").unwrap(), number(&line, " arrived=").unwrap()));
@@ -77,10 +80,10 @@ impl Session {
         self.results.get(&step).map_or(0, |streams| streams.values().map(|(_, computed)| computed).sum())
     }
 
-    /// Reads until so many results of the stage that begins with `step` were computed in this session.
+    /// Reads until so many results of the stage that begins with `step` were computed in this session, and are journalled.
     #[track_caller]
     fn until_computed(&mut self, step: u64, count: u64) {
-        while self.step < step || self.step == step && self.computed(step) < count {
+        while self.step < step || self.step == step && self.computed(step).min(self.written) < count {
             assert!(self.read(), "it ended before step {step}, result {count}:\n{}", self.log.join("\n"));
         }
         assert_eq!(self.step, step, "the stage was over before result {count}:\n{}", self.log.join("\n"));
@@ -96,7 +99,7 @@ impl Session {
         while self.read() {}
         let code = self.child.wait().unwrap().code();
         let (taken, computed) = (self.taken(self.step), self.computed(self.step));
-        Ended { code, step: self.step, taken, computed, log: self.log.join("\n") }
+        Ended { code, step: self.step, taken, computed, written: self.written, log: self.log.join("\n") }
     }
 
     fn kill(self) -> Ended {
@@ -111,20 +114,21 @@ struct Ended {
     step: u64,
     taken: u64,
     computed: u64,
+    written: u64,
 }
 
-/// What a session that was ended had of its last stage is not computed again, but for what was in flight: short tasks are
-/// handed out two for each thread.
+/// What a session that was ended had journalled of its last stage is not computed again. (How much is in flight between a
+/// thread that computes and the journal is a matter of a unit test: here it depends on how busy the machine is.)
 #[track_caller]
-fn lost_what_was_in_flight(before: &Ended, threads: u64, after: &mut Session) {
+fn lost_what_was_in_flight(before: &Ended, after: &mut Session) {
     let step = before.step;
     // Whatever of a stage is known was told when something is computed, or when the stage is over.
     while after.step <= step && after.computed(step) == 0 {
         assert!(after.read(), "it ended early:\n{}", after.log.join("\n"));
     }
-    let (had, taken) = (before.taken + before.computed, after.taken(step));
-    println!("step {}: {taken} of {had} results were taken on", before.step);
-    assert!(taken + 2 * threads >= had, "{taken} of {had} results were taken on:\n{}", after.log.join("\n"));
+    let (had, taken) = (before.taken + before.written, after.taken(step));
+    println!("step {step}: {taken} of {} results were taken on", before.taken + before.computed);
+    assert!(taken >= had, "{taken} of {had} results were taken on:\n{}", after.log.join("\n"));
 }
 
 /// Killed in every stage of a run, each time in the middle: generations, predictions, noise floor, modes.
@@ -138,16 +142,16 @@ fn a_run_that_is_killed_in_every_stage() {
     succeed(folder.path(), &["run", SMOKE, "-o", "whole.h5", "--threads", "2"]);
     let whole = succeed(folder.path(), &["digest", "whole.h5"]);
     let stages = [(GENERATION_0, 30), (GENERATION_2, 40), (PRIOR, 8), (POSTERIOR, 8), (NOISE_FLOOR, 8), (MODES, 60), (MODES, 30)];
-    let mut last: Option<(Ended, u64)> = None;
+    let mut last: Option<Ended> = None;
     for ((step, count), threads) in stages.into_iter().zip(["1", "3", "2", "1", "2", "3", "1"]) {
         let ended = killed_inside(folder.path(), &args(threads), "killed.h5", |session| {
-            if let Some((before, threads)) = &last {
-                lost_what_was_in_flight(before, *threads, session);
+            if let Some(before) = &last {
+                lost_what_was_in_flight(before, session);
             }
             session.until_computed(step, count);
         });
         succeed(folder.path(), &["digest", "killed.h5"]);
-        last = Some((ended, threads.parse().unwrap()));
+        last = Some(ended);
     }
     assert!(folder.path().join("killed.h5.journal").exists());
     succeed(folder.path(), &args("2"));
@@ -173,11 +177,11 @@ fn a_long_generation_that_is_interrupted_again_and_again() {
     long.iter().for_each(|(from, to)| edit(folder.path(), SMOKE, from, to));
     succeed(folder.path(), &["run", SMOKE, "-o", "whole.h5", "--threads", "2"]);
     let whole = succeed(folder.path(), &["digest", "whole.h5"]);
-    let mut last: Option<(Ended, u64)> = None;
+    let mut last: Option<Ended> = None;
     for (signal, threads) in [("KILL", "2"), ("TERM", "1"), ("USR1", "3"), ("INT", "2"), ("KILL", "1")] {
         let mut session = Session::start(folder.path(), &["run", SMOKE, "-o", "again.h5", "--resume", "--threads", threads]);
-        if let Some((before, threads)) = &last {
-            lost_what_was_in_flight(before, *threads, &mut session);
+        if let Some(before) = &last {
+            lost_what_was_in_flight(before, &mut session);
         }
         session.until_computed(GENERATION_0, 20);
         let sent = Instant::now();
@@ -191,7 +195,7 @@ fn a_long_generation_that_is_interrupted_again_and_again() {
             let message = "error: interrupted; again.h5 holds every finished generation\n  fix: the same command with --resume goes on from there";
             assert!(ended.log.ends_with(message), "SIG{signal}:\n{}", ended.log);
         }
-        last = Some((ended, threads.parse().unwrap()));
+        last = Some(ended);
     }
     succeed(folder.path(), &["run", SMOKE, "-o", "again.h5", "--resume", "--threads", "2"]);
     assert_eq!(succeed(folder.path(), &["digest", "again.h5"]), whole);
@@ -254,7 +258,7 @@ fn killed(folder: &Path, output: &str, seed: &str, step: u64, count: u64) -> End
 fn resumed(folder: &Path, output: &str, flags: &[&str]) -> String {
     let args: Vec<&str> = ["run", SMOKE, "-o", output, "--threads", "1"].iter().chain(flags).copied().collect();
     let some = |session: &mut Session| {
-        while session.results.keys().map(|step| session.computed(*step)).sum::<u64>() < 6 {
+        while session.written < 6 {
             assert!(session.read(), "it ended early:\n{}", session.log.join("\n"));
         }
     };
@@ -421,7 +425,7 @@ fn two_processes_on_one_result() {
     second.until("run.h5: another process works on this run; waiting up to 20 s for its end");
     first.until_computed(GENERATION_2, 10);
     let before = first.kill();
-    lost_what_was_in_flight(&before, 1, &mut second);
+    lost_what_was_in_flight(&before, &mut second);
     second.kill();
 }
 
