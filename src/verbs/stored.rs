@@ -36,7 +36,11 @@ pub fn digest(file: &Path) -> Result<()> {
 pub fn refine(file: &Path, threads: usize) -> Result<()> {
     on_ranks(threads, |exec| {
         let job = agree(exec, Store::open(file).and_then(|store| embedded(&store)))?;
-        let shared = Shared::open(exec, |_| Store::open(file))?;
+        let shared = Shared::open(exec, |journaled| {
+            // A run that is under way would write over it.
+            journaled.hold(file)?;
+            Store::open(file)
+        })?;
         let problem = job.problem()?;
         let session = Session::new("refine", exec.place());
         let sampler = job.sampler();
