@@ -135,9 +135,10 @@ impl Mpi {
 
     /// The next message, if one is here: its tag, its stream, the rest.
     fn receive(&self) -> Option<(i32, usize, u64, Vec<u8>)> {
-        let (message, status) = self.world.any_process().immediate_matched_probe()?;
+        // One thread calls MPI: what was found is still there when it is received.
+        let status = self.world.any_process().immediate_probe()?;
         let mut bytes = vec![0u8; status.count(u8::equivalent_datatype()) as usize];
-        message.matched_receive_into(&mut bytes[..]);
+        self.world.process_at_rank(status.source_rank()).receive_into_with_tag(&mut bytes[..], status.tag());
         let stream = word(&bytes, 0)?;
         Some((status.tag(), status.source_rank() as usize, stream, bytes.split_off(8)))
     }
