@@ -29,7 +29,7 @@ use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
 use kuva::render::theme::Theme;
 use nicho::density::{Kernel, covariance_towards};
-use nicho::exec::schedule::{Cost, Schedule};
+use nicho::exec::schedule::{Cost, Schedule, patience};
 use nicho::population::Weights;
 use nicho::rng::{Key, Purpose};
 
@@ -49,10 +49,6 @@ const SCHEDULE: f64 = 2e-6;
 const FEATURES: f64 = 2e-6;
 /// An idle rank looks for work this often, seconds (`Mpi::serve`).
 const HUNGRY: f64 = 100e-6;
-/// Rank 0 sleeps for this share of the time between two results (`lead::patience`), at least and at most so many seconds.
-const PATIENCE: (f64, f64, f64) = (0.1, 20e-6, 0.5e-3);
-/// Seconds of a chunk below which a thread gets a second one in advance (`lead::SHORT`).
-const SHORT: f64 = 20e-3;
 /// The rate of the last generation counts as this many trials in the expected end (`smc::Collect`).
 const GUESS: f64 = 10.0;
 /// It was so many times that of this generation.
@@ -273,11 +269,11 @@ fn generation(case: &Case, times: &Times) -> Outcome {
             out.schedule += clock.elapsed().as_secs_f64();
         }
         // Work for those who want some.
-        let short = schedule.mean().is_some() && schedule.chunk_seconds() < SHORT;
+        let depth = schedule.depth();
         let looked_before = *looked.borrow();
         let mut charged = 0;
         while let Some(rank) = wanting.pop_front() {
-            if team[rank].given >= if short { 2 } else { 1 } {
+            if team[rank].given >= depth {
                 team[rank].listed = false;
                 continue;
             }
@@ -311,7 +307,7 @@ fn generation(case: &Case, times: &Times) -> Outcome {
         }
         out.busy += now - begun;
         // Sleep, until there is a result of its own or for its patience.
-        let patience = (PATIENCE.0 * schedule.chunk_seconds() / ranks as f64).clamp(PATIENCE.1, PATIENCE.2);
+        let patience = patience(schedule.chunk_seconds(), ranks).as_secs_f64();
         let mut wake = now + patience;
         // With nothing on the way the looks until the next event change nothing.
         if inbox.is_empty()
@@ -382,7 +378,7 @@ impl Switch {
     /// `kernel` is what making the proposal takes for each particle.
     fn new(case: &Case, kernel: f64) -> Self {
         let hops = (case.ranks as f64).log2().ceil();
-        let look = (PATIENCE.0 * case.mean).clamp(PATIENCE.1, PATIENCE.2);
+        let look = patience(case.mean, 1).as_secs_f64();
         let particles = case.population as f64;
         // Scatter and allgather: each byte crosses a link twice.
         let bytes = 2.0 * 8.0 * (DIMENSION + 3) as f64 * particles;

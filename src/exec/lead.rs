@@ -5,14 +5,12 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::crew::{Crew, Done};
-use super::schedule::{Cost, Schedule};
+use super::schedule::{Cost, Schedule, patience};
 use super::{Chunk, Sink, Work};
 use crate::error::{Error, Result};
 
 /// Longest time between two calls of [`Sink::idle`].
 pub(super) const IDLE: Duration = Duration::from_millis(100);
-/// Seconds of a chunk below which each thread gets a second one in advance, so that it need not wait for an answer.
-const SHORT: f64 = 20e-3;
 
 /// The other ranks, as the leading one sees them. Rank 0 is itself.
 pub(super) trait Others {
@@ -108,11 +106,6 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
     }
 }
 
-/// How long a rank may sleep between two looks at its messages: about a tenth of the time between two results.
-pub(super) fn patience(chunk_seconds: f64, lanes: usize) -> Duration {
-    Duration::from_secs_f64((0.1 * chunk_seconds / lanes as f64).clamp(20e-6, 0.5e-3))
-}
-
 /// Who has work, and who wants some.
 struct Hands {
     threads: Vec<usize>,
@@ -139,11 +132,9 @@ impl Hands {
 
     /// Gives one chunk after the other to the ranks in turn, as long as there is work below `count` and somebody wants it.
     fn fill(&mut self, schedule: &mut Schedule<'_>, count: u64, mut give: impl FnMut(usize, Range<u64>)) {
-        // Before anything is known about run times, one chunk for each thread finds out.
-        let short = schedule.mean().is_some() && schedule.chunk_seconds() < SHORT;
+        let depth = schedule.depth();
         while let Some(rank) = self.wanting.pop_front() {
-            let most = if short { 2 * self.threads[rank] } else { self.threads[rank] };
-            if self.busy[rank] >= most {
+            if self.busy[rank] >= depth * self.threads[rank] {
                 self.listed[rank] = false;
                 continue;
             }

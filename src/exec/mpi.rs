@@ -5,7 +5,7 @@
 //! Each carries the number of its stream, so that what arrives late is known as such.
 //!
 //! Only the first thread of a rank calls MPI, and never in a call that blocks while others work: it looks, and sleeps for
-//! about a hundredth of the time between two results. Small messages are sent by standard sends, which every library
+//! its [`patience`]. Small messages are sent by standard sends, which every library
 //! buffers; large results may wait until rank 0 takes them, which it does whenever it waits.
 //!
 //! **Trouble.** What fails on rank 0 in [`Executor::once`] or [`Executor::stream`] is known to every rank in the same call. A
@@ -25,8 +25,8 @@ use mpi::request::{Request, scope};
 use mpi::topology::{Communicator, SimpleCommunicator};
 
 use super::crew::{Board, Crew, Done, in_task, panicked_at};
-use super::lead::{End, IDLE, Lead, Others, lead, patience};
-use super::schedule::Cost;
+use super::lead::{End, IDLE, Lead, Others, lead};
+use super::schedule::{Cost, patience};
 use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, host};
 use crate::error::{Error, Result};
 

@@ -21,6 +21,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::ops::Range;
+use std::time::Duration;
 
 pub use super::cost::Cost;
 
@@ -28,6 +29,10 @@ pub use super::cost::Cost;
 const CHUNK: f64 = 1e-3;
 /// The same for each lane: rank 0 sees one chunk in this time, whatever their number.
 const CHUNK_PER_LANE: f64 = 20e-6;
+/// Seconds of a chunk below which each thread gets a second one in advance, so that it need not wait for an answer.
+const SHORT: f64 = 20e-3;
+/// Shortest and longest time between two looks at messages, in seconds.
+const LOOK: (f64, f64) = (20e-6, 1e-3);
 /// Largest chunk, in ids.
 const CHUNK_MAX: u64 = 1 << 16;
 /// A chunk is at most so many times as large as the largest that is done: the first ones find out what an id costs.
@@ -47,6 +52,14 @@ const HASTE: f64 = 2.0;
 const WARY: f64 = 1.5;
 /// The expected end of the stream is taken so many of its standard deviations too late.
 const MARGIN: f64 = 1.0;
+
+/// How long a rank with so many `lanes` may sleep between two looks at its messages. Where each thread has a second chunk,
+/// nobody waits for an answer sooner than a chunk takes, and each look costs the thread beside it some 10 µs; else a tenth of
+/// the time between two results.
+pub fn patience(chunk_seconds: f64, lanes: usize) -> Duration {
+    let seconds = if chunk_seconds < SHORT { chunk_seconds / 4.0 } else { 0.1 * chunk_seconds / lanes as f64 };
+    Duration::from_secs_f64(seconds.clamp(LOOK.0, LOOK.1))
+}
 
 /// What the schedule asks of the tasks: appends the features of an id.
 pub type Features<'a> = &'a dyn Fn(u64, &mut Vec<f64>);
@@ -167,6 +180,11 @@ impl<'a> Schedule<'a> {
     /// Seconds that a chunk takes.
     pub fn chunk_seconds(&self) -> f64 {
         self.mean().map_or(0.0, |mean| mean * self.size() as f64)
+    }
+
+    /// Chunks for each thread at once. Before anything is known about run times, one finds out.
+    pub fn depth(&self) -> usize {
+        if self.mean().is_some() && self.chunk_seconds() < SHORT { 2 } else { 1 }
     }
 
     /// A chunk of `count` ids from `first` is done, in so many seconds of one lane.
