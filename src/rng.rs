@@ -12,6 +12,10 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 
+#[cfg(test)]
+pub(crate) mod chi_square;
+mod discrete;
+
 /// Name and version of the scheme; stored with every result, so that a future change of bits is visible.
 pub const SCHEME: &str = "nicho-keyed-xoshiro256++/1";
 
@@ -103,32 +107,6 @@ impl Stream {
     /// Exponential with mean 1.
     pub fn exponential(&mut self) -> f64 {
         -libm::log(self.uniform())
-    }
-
-    /// Binomial number of successes in `n` trials, by inversion; cost O(n p).
-    pub fn binomial(&mut self, n: u32, p: f64) -> u32 {
-        /// Trials in one inversion; `(1 - p)^n` must not underflow.
-        const MOST: u32 = 512;
-        if n > MOST {
-            return self.binomial(MOST, p) + self.binomial(n - MOST, p);
-        }
-        let u = self.uniform();
-        if p <= 0.0 {
-            return 0;
-        }
-        if p >= 1.0 {
-            return n;
-        }
-        let odds = p / (1.0 - p);
-        let mut term = libm::pow(1.0 - p, f64::from(n));
-        let mut below = term;
-        let mut k = 0;
-        while u > below && k < n {
-            term *= odds * f64::from(n - k) / f64::from(k + 1);
-            below += term;
-            k += 1;
-        }
-        k
     }
 
     /// Gamma with the given shape and scale 1 (Marsaglia and Tsang 2000, ACM TOMS 26:363).
@@ -243,9 +221,9 @@ mod tests {
         let mut rng = Key::root(5).stream(Purpose::Simulate);
         let n = 200_000;
         let mean = |draw: &mut dyn FnMut() -> f64| (0..n).map(|_| draw()).sum::<f64>() / f64::from(n);
-        let binomial = mean(&mut || f64::from(rng.binomial(20, 0.3)));
+        let binomial = mean(&mut || rng.binomial(20, 0.3) as f64);
         assert!((binomial - 6.0).abs() < 5.0 * (4.2 / f64::from(n)).sqrt());
-        let large = mean(&mut || f64::from(rng.binomial(3000, 0.5)));
+        let large = mean(&mut || rng.binomial(3000, 0.5) as f64);
         assert!((large - 1500.0).abs() < 5.0 * (750.0 / f64::from(n)).sqrt(), "{large}");
         for shape in [0.4, 3.0] {
             let gamma = mean(&mut || rng.gamma(shape));

@@ -83,7 +83,7 @@ fn baseline(
         let points = drawn_curve(&before, incidence, rng);
         let free = forward(&points, row.month).clamp(0.0, 1.0);
         let p = if incidence { 1.0 - free } else { free };
-        f64::from(binomial(n, p, rng)) / f64::from(n)
+        rng.binomial(u64::from(n), p) as f64 / f64::from(n)
     });
     Some(ensemble.collect())
 }
@@ -112,12 +112,6 @@ fn drawn_curve(rows: &[&Row], incidence: bool, rng: &mut Stream) -> Vec<(f64, f6
         points.push((row.month, free));
     }
     points
-}
-
-/// Binomial draw by the rarer outcome, which is what the stream's inversion is made for (its first term underflows for
-/// large n and p near 1).
-fn binomial(n: u32, p: f64, rng: &mut Stream) -> u32 {
-    if p <= 0.5 { rng.binomial(n, p) } else { n - rng.binomial(n, 1.0 - p) }
 }
 
 #[cfg(test)]
