@@ -8,11 +8,14 @@
 //! Guarantees: the bits of a solution depend neither on the width of the registers nor on the other problems of a batch;
 //! nothing is allocated per step; a problem whose step collapses is reported with time and component, and never loops for
 //! ever.
+//!
+//! Small clones, for which cells are whole and chance counts, are in [`birth_death`].
 
 use std::marker::PhantomData;
 
 use pulp::{Arch, Simd, WithSimd};
 
+pub mod birth_death;
 mod lanes;
 mod pair;
 mod stepper;
