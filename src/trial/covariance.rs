@@ -197,9 +197,9 @@ mod tests {
         let mut time = 0.0;
         let mut next = |mean: f64, share: f64| {
             time += if rng.uniform() < share { mean * rng.exponential() } else { f64::INFINITY };
-            u64::MAX >> (64 - plan.months.len()) & !plan.by(time)
+            plan.by(plan.horizon) & !plan.by(time)
         };
-        let mut history = History { attended: u64::MAX >> (64 - plan.months.len()), ..History::default() };
+        let mut history = History { attended: plan.by(plan.horizon), ..History::default() };
         history.found.chr = next(1.0, 0.97);
         history.found.mcyr = next(5.0, 0.94) & plan.marrow;
         history.found.ccyr = next(4.0, 0.95) & plan.marrow;

@@ -14,9 +14,9 @@
 //! the estimate is then NaN: a fit counts the simulation as failed, a prediction leaves the row out.
 
 use crate::error::Result;
-use crate::trial::history::{History, Plan};
+use crate::trial::history::{History, Plan, Visits};
 use crate::trial::table::Row;
-use crate::trial::visits::{Condition, condition, last, low, meets, pairs, relevant, since_first};
+use crate::trial::visits::{Condition, condition, last, meets, pairs, relevant, since_first};
 use crate::trial::vocabulary::{Endpoint, Kind, Term, Word};
 
 /// Estimates of a list of rows, prepared for one plan of visits.
@@ -59,11 +59,11 @@ struct Share {
 #[derive(Clone, Debug)]
 enum What {
     /// A finding at any visit of the set; counted only from the first visit of `from` on, if given.
-    Ever { of: Endpoint, visits: u64, from: Option<Endpoint> },
+    Ever { of: Endpoint, visits: Visits, from: Option<Endpoint> },
     /// A finding at both visits of a pair.
-    Confirmed { of: Endpoint, pairs: Vec<u64> },
+    Confirmed { of: Endpoint, pairs: Vec<Visits> },
     /// A finding at the last assessment of the set, on treatment beyond the month.
-    Last { of: Endpoint, visits: u64, month: f64 },
+    Last { of: Endpoint, visits: Visits, month: f64 },
     /// An event by the month.
     Event { of: Endpoint, month: f64 },
     /// On treatment beyond the month.
@@ -214,7 +214,7 @@ impl Estimator {
         match what {
             What::Ever { of, visits, from } => {
                 let since = match from {
-                    None => u64::MAX,
+                    None => Visits::MAX,
                     Some(first) => since_first(seen(first) & relevant(&self.plan, *first)),
                 };
                 seen(of) & visits & since != 0
@@ -252,8 +252,7 @@ impl Estimator {
     fn loss(&self, history: &History, start: f64) -> f64 {
         let marrow = history.attended & self.plan.marrow;
         let reached = history.found.ccyr & marrow;
-        let before = self.plan.months.iter().take_while(|m| **m < start).count() as u32;
-        let mut rest = marrow & since_first(reached) & !low(before);
+        let mut rest = marrow & since_first(reached) & !self.plan.before(start);
         let mut lost = f64::INFINITY;
         while rest != 0 {
             let visit = rest.trailing_zeros();
@@ -272,17 +271,15 @@ impl Estimator {
     /// Kaplan-Meier on the grid of visits: counts per visit, no sorting.
     fn response_curve(&self, curve: &Curve, histories: &[History], out: &mut [f64]) {
         let visits = relevant(&self.plan, curve.of);
-        let (mut reached, mut ended) = ([0u32; 64], [0u32; 64]);
+        let (mut reached, mut ended) = ([0u32; Plan::MOST], [0u32; Plan::MOST]);
         let mut risk = 0u32;
         for history in histories {
             let attended = history.attended & visits;
-            if attended == 0 {
-                continue;
-            }
+            let Some(last) = attended.checked_ilog2() else { continue };
             risk += 1;
             let found = curve.of.found(&history.found).unwrap_or(0) & attended;
             if found == 0 {
-                ended[63 - attended.leading_zeros() as usize] += 1;
+                ended[last as usize] += 1;
             } else {
                 reached[found.trailing_zeros() as usize] += 1;
             }
@@ -340,7 +337,7 @@ impl Estimator {
 
     fn life_table(&self, annual: &Annual, histories: &[History], out: &mut [f64]) {
         // Per year: at risk at its start, events, censored within.
-        let mut counts = [[0u32; 3]; 64];
+        let mut counts = vec![[0u32; 3]; annual.years.len()];
         for history in histories {
             let (time, happened) = self.event(annual.of, history, 0.0);
             for (count, (_, end)) in counts.iter_mut().zip(&annual.years) {
@@ -391,7 +388,7 @@ mod tests {
         Plan::iris(24.0)
     }
 
-    fn visits(months: &[f64]) -> u64 {
+    fn visits(months: &[f64]) -> Visits {
         months.iter().fold(0, |set, m| set | 1 << plan().visit(*m).unwrap())
     }
 

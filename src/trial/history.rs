@@ -5,13 +5,16 @@
 //! planned visit up to the horizon; `attended` says which visits took place on study treatment, so that each published
 //! denominator (all patients, on treatment, sampled) can be formed from the same history.
 
-/// The visits of a trial. At most 64.
+/// A set of visits: bit *k* is visit *k* of the plan.
+pub type Visits = u128;
+
+/// The visits of a trial. At most [`Plan::MOST`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Months since the start of treatment, ascending.
     pub months: Vec<f64>,
     /// Bit set of the visits with a marrow examination (metaphases).
-    pub marrow: u64,
+    pub marrow: Visits,
     /// End of observation in months; the last visit is not later.
     pub horizon: f64,
 }
@@ -20,21 +23,21 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Findings {
     /// Complete haematological response.
-    pub chr: u64,
+    pub chr: Visits,
     /// Major cytogenetic response: at most 35 % Ph+ metaphases (marrow visits only).
-    pub mcyr: u64,
+    pub mcyr: Visits,
     /// Complete cytogenetic response: no Ph+ among the metaphases (marrow visits only).
-    pub ccyr: u64,
+    pub ccyr: Visits,
     /// BCR-ABL at most 10 % on the International Scale (IS).
-    pub is10: u64,
+    pub is10: Visits,
     /// At most 1 % IS.
-    pub is1: u64,
+    pub is1: Visits,
     /// Major molecular response: at most 0.1 % IS.
-    pub mmr: u64,
+    pub mmr: Visits,
     /// At most 0.01 % IS.
-    pub mr4: u64,
+    pub mr4: Visits,
     /// At most 0.0032 % IS.
-    pub mr45: u64,
+    pub mr45: Visits,
 }
 
 /// Why study treatment ended.
@@ -80,7 +83,7 @@ pub struct History {
     /// Findings at every planned visit.
     pub found: Findings,
     /// Visits that took place on study treatment: month < `left`.
-    pub attended: u64,
+    pub attended: Visits,
     /// End of study treatment, whatever the reason.
     pub left: f64,
     /// The reason.
@@ -114,18 +117,32 @@ impl Default for History {
 }
 
 impl Plan {
-    /// Bit set of the visits at or before `month`.
-    pub fn by(&self, month: f64) -> u64 {
-        self.months.iter().take_while(|&&m| m <= month).fold(0, |set, _| (set << 1) | 1)
+    /// The most visits that a plan can hold: the bits of a set.
+    pub const MOST: usize = Visits::BITS as usize;
+
+    /// The visits at or before `month`.
+    pub fn by(&self, month: f64) -> Visits {
+        low(self.months.partition_point(|&m| m <= month))
+    }
+
+    /// The visits before `month`.
+    pub fn before(&self, month: f64) -> Visits {
+        low(self.months.partition_point(|&m| m < month))
     }
 
     /// The visit nearest to `month`, if there is a visit within half a month of it.
     pub fn visit(&self, month: f64) -> Option<usize> {
-        self.months.iter().position(|m| (m - month).abs() <= 0.5)
+        let near = self.months.iter().map(|m| (m - month).abs()).enumerate().filter(|(_, distance)| *distance <= 0.5);
+        near.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(visit, _)| visit)
     }
 
     /// Month of the first visit in the set, or infinity.
-    pub fn first(&self, set: u64) -> f64 {
+    pub fn first(&self, set: Visits) -> f64 {
         if set == 0 { f64::INFINITY } else { self.months[set.trailing_zeros() as usize] }
     }
+}
+
+/// The lowest `count` bits.
+pub(super) fn low(count: usize) -> Visits {
+    1u128.checked_shl(count as u32).map_or(Visits::MAX, |bit| bit - 1)
 }

@@ -4,6 +4,7 @@ pub mod covariance;
 pub mod estimate;
 pub mod history;
 mod read;
+pub mod schedule;
 pub mod skill;
 pub mod table;
 mod visits;

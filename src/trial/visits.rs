@@ -1,64 +1,38 @@
-//! Which visits count: the plan of IRIS, the assessments of an endpoint, confirmation, conditions on a patient.
+//! Which visits count: the assessments of an endpoint, confirmation, conditions on a patient.
 
-use crate::trial::history::{History, Plan};
+use crate::trial::history::{History, Plan, Visits, low};
 use crate::trial::vocabulary::{Endpoint, Term};
 
 /// Four weeks in months: the least time between a response and its confirmation.
 const FOUR_WEEKS: f64 = 28.0 / 30.437_5;
 
-impl Plan {
-    /// The visits of IRIS: months 1, 2, 3, then every 3 months; marrow at 3, 6, 9, 12 and then every 6 months.
-    ///
-    /// Haematology was seen more often in the first months and PCR every 3 months from CCyR on. The marrow schedule is an
-    /// *assumption*: the published rates at 3, 6, 12 and 18 months demand marrow then, and the later interval is the one
-    /// usual in trials of that time. Holds at most 64 visits, that is, 183 months; later ones are left out.
-    pub fn iris(horizon: f64) -> Plan {
-        let mut months: Vec<f64> = [1.0, 2.0].into_iter().filter(|m| *m <= horizon).collect();
-        let mut marrow = 0u64;
-        let mut month = 3.0;
-        while month <= horizon && months.len() < 64 {
-            if month <= 12.0 || month % 6.0 == 0.0 {
-                marrow |= 1 << months.len();
-            }
-            months.push(month);
-            month += 3.0;
-        }
-        Plan { months, marrow, horizon }
-    }
-}
-
 /// A term of a condition with its visits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Condition {
     pub(super) of: Endpoint,
-    pub(super) visits: u64,
+    pub(super) visits: Visits,
     /// On treatment beyond this month, and the last assessment counts; `None`: ever.
     pub(super) at: Option<f64>,
     pub(super) not: bool,
 }
 
-/// The lowest `count` bits.
-pub(super) fn low(count: u32) -> u64 {
-    1u64.checked_shl(count).map_or(u64::MAX, |bit| bit - 1)
-}
-
 /// All visits from the first of the set on; none if it is empty.
-pub(super) fn since_first(set: u64) -> u64 {
-    if set == 0 { 0 } else { u64::MAX << set.trailing_zeros() }
+pub(super) fn since_first(set: Visits) -> Visits {
+    if set == 0 { 0 } else { Visits::MAX << set.trailing_zeros() }
 }
 
 /// The visits at which an endpoint is assessed.
-pub(super) fn relevant(plan: &Plan, of: Endpoint) -> u64 {
-    if of.is_cytogenetic() { plan.marrow } else { low(plan.months.len() as u32) }
+pub(super) fn relevant(plan: &Plan, of: Endpoint) -> Visits {
+    if of.is_cytogenetic() { plan.marrow } else { low(plan.months.len()) }
 }
 
 /// What the last of the `assessed` visits showed.
-pub(super) fn last(seen: u64, assessed: u64) -> Option<bool> {
+pub(super) fn last(seen: Visits, assessed: Visits) -> Option<bool> {
     assessed.checked_ilog2().map(|visit| seen >> visit & 1 == 1)
 }
 
 /// Each visit of the set with the next one that is at least four weeks later.
-pub(super) fn pairs(plan: &Plan, visits: u64) -> Vec<u64> {
+pub(super) fn pairs(plan: &Plan, visits: Visits) -> Vec<Visits> {
     let set: Vec<usize> = (0..plan.months.len()).filter(|v| visits >> v & 1 == 1).collect();
     set.iter()
         .enumerate()
@@ -88,22 +62,4 @@ pub(super) fn meets(given: &[Condition], history: &History) -> bool {
             }
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_plan_of_iris_has_marrow_where_rates_are_published() {
-        let plan = Plan::iris(96.0);
-        assert_eq!(&plan.months[..6], &[1.0, 2.0, 3.0, 6.0, 9.0, 12.0]);
-        for month in [3.0, 6.0, 9.0, 12.0, 18.0, 24.0, 96.0] {
-            assert_eq!(plan.marrow >> plan.visit(month).unwrap() & 1, 1);
-        }
-        for month in [1.0, 2.0, 15.0, 21.0, 93.0] {
-            assert_eq!(plan.marrow >> plan.visit(month).unwrap() & 1, 0);
-        }
-        assert_eq!((plan.months.len(), plan.marrow.count_ones()), (34, 18));
-    }
 }

@@ -23,7 +23,7 @@
 //! treatment at month 12 and in it at the last assessment), `not mmr@18` (on treatment, assessed, and not in it). A
 //! curve with a condition at a month is a landmark analysis: it starts there, with those who are event-free.
 
-use crate::trial::history::{Findings, Leaving};
+use crate::trial::history::{Findings, Leaving, Visits};
 
 /// What is observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,7 +156,7 @@ impl Word for Role {
 
 impl Endpoint {
     /// The visits at which the finding is made; `None` for what is not a finding.
-    pub fn found(self, findings: &Findings) -> Option<u64> {
+    pub fn found(self, findings: &Findings) -> Option<Visits> {
         Some(match self {
             Endpoint::Chr => findings.chr,
             Endpoint::Mcyr => findings.mcyr,

@@ -25,7 +25,7 @@ use super::patient::Patient;
 use super::state::{COUNT, DL, DR, H};
 use crate::model::Unsimulable;
 use crate::rng::{Key, Purpose};
-use crate::trial::history::{Event, Findings, History, Leaving, Plan};
+use crate::trial::history::{Event, Findings, History, Leaving, Plan, Visits};
 
 const MONTHS_PER_YEAR: f64 = 12.0;
 /// Control transcripts of a normal cell per fusion transcript of a leukaemic one.
@@ -84,11 +84,11 @@ struct Course {
 struct Seen {
     found: Findings,
     /// Visits at which the underlying response is lost or the count rises, by kind.
-    lost_chr: u64,
-    lost_mcyr: u64,
-    rising: u64,
+    lost_chr: Visits,
+    lost_mcyr: Visits,
+    rising: Visits,
     /// Visits after which the response is unsatisfactory.
-    failing: u64,
+    failing: Visits,
 }
 
 impl<'a> Observer<'a> {
@@ -117,7 +117,7 @@ impl<'a> Observer<'a> {
         let seen = self.visits(states, patient, key);
         let (progressed, died, died_of_cml) = self.fate(states, key);
         let (left, reason) = self.leaving(&seen, progressed, died, key);
-        let attended = self.attended(left);
+        let attended = self.plan.before(left);
         let (event, event_kind) = self.event(&seen, attended, left, progressed, died);
         let by_horizon = |month: f64| if month <= self.plan.horizon { month } else { f64::INFINITY };
         History {
@@ -142,7 +142,7 @@ impl<'a> Observer<'a> {
         for (k, (&month, state)) in self.plan.months.iter().zip(states.iter().skip(1)).enumerate() {
             // Two numbers for each visit, used or not, so that no finding shifts the next.
             let (z, u) = (rng.normal(), rng.uniform());
-            let visit = 1u64 << k;
+            let visit: Visits = 1 << k;
             let x = ratio(state);
             self.measure_blood(&mut seen.found, visit, x, z);
             if self.plan.marrow & visit != 0 {
@@ -159,7 +159,7 @@ impl<'a> Observer<'a> {
             course.ratio = x;
             let late = FAILURE_MONTHS.map(|from| month >= from);
             let lacking = late[0] && !course.chr || late[1] && !course.mcyr || late[2] && !course.ccyr;
-            let mark = |set: &mut u64, yes: bool| *set |= if yes { visit } else { 0 };
+            let mark = |set: &mut Visits, yes: bool| *set |= if yes { visit } else { 0 };
             mark(&mut seen.lost_chr, lost_chr);
             mark(&mut seen.lost_mcyr, course.major_lost);
             mark(&mut seen.rising, rising);
@@ -168,7 +168,7 @@ impl<'a> Observer<'a> {
         seen
     }
 
-    fn measure_blood(&self, found: &mut Findings, visit: u64, x: f64, z: f64) {
+    fn measure_blood(&self, found: &mut Findings, visit: Visits, x: f64, z: f64) {
         let measured = libm::log(x / (x + CONTROL_ALLELES)) + self.ln_noise * z;
         // Not `max`, which would turn a level that is not a number into the deepest response.
         let level = if measured < self.ln_limit { self.ln_limit } else { measured };
@@ -185,7 +185,7 @@ impl<'a> Observer<'a> {
     }
 
     /// Compares the binomial number of Ph+ metaphases, by inversion of `u`, with none and with the most in a major response.
-    fn measure_marrow(&self, found: &mut Findings, visit: u64, odds: f64, u: f64) {
+    fn measure_marrow(&self, found: &mut Findings, visit: Visits, odds: f64, u: f64) {
         let mut term = 1.0 / power(1.0 + odds, self.metaphases);
         let mut below = term;
         if u <= below {
@@ -264,7 +264,7 @@ impl<'a> Observer<'a> {
     }
 
     /// Month at which the time spent after visits of the set, each up to the next visit, reaches `target` months.
-    fn exposure(&self, set: u64, target: f64) -> f64 {
+    fn exposure(&self, set: Visits, target: f64) -> f64 {
         let months = &self.plan.months;
         let (mut left, mut rest) = (target, set);
         while rest != 0 {
@@ -279,14 +279,8 @@ impl<'a> Observer<'a> {
         f64::INFINITY
     }
 
-    /// Visits before the end of treatment.
-    fn attended(&self, left: f64) -> u64 {
-        let visits = self.plan.months.partition_point(|&month| month < left);
-        if visits >= 64 { u64::MAX } else { (1 << visits) - 1 }
-    }
-
     /// First event on treatment. A visit that finds more than one loss is named by the graver.
-    fn event(&self, seen: &Seen, attended: u64, left: f64, progressed: f64, died: f64) -> (f64, Event) {
+    fn event(&self, seen: &Seen, attended: Visits, left: f64, progressed: f64, died: f64) -> (f64, Event) {
         let on_treatment = |month: f64| if month <= left && month <= self.plan.horizon { month } else { f64::INFINITY };
         [
             (on_treatment(died), Event::Death),

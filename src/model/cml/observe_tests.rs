@@ -194,7 +194,7 @@ fn one_per_cent_is_about_where_ph_positive_cells_disappear() {
     let plan = Plan { months: vec![12.0], marrow: 1, horizon: 12.0 };
     let mut p = quiet();
     p.marrow_odds = 2.4;
-    let share = |p: &Population, x: f64, of: fn(&Findings) -> u64| {
+    let share = |p: &Population, x: f64, of: fn(&Findings) -> Visits| {
         (0..10_000).filter(|&j| of(&history(p, &plan, &[x, x], 0.0, key(j)).found) == 1).count() as f64 / 1e4
     };
     for (is, published) in [(1.0, 0.39), (0.5, 0.62), (0.1, 0.91)] {
@@ -214,13 +214,13 @@ fn one_per_cent_is_about_where_ph_positive_cells_disappear() {
 
 #[test]
 fn counting_noise_makes_no_false_loss() {
-    // Steady 30 % Ph+ over 64 marrow visits: every fourth count is above 35 %, none is an event.
-    let plan = Plan { months: (1..=64).map(f64::from).collect(), marrow: u64::MAX, horizon: 64.0 };
+    // Steady 30 % Ph+ over 128 marrow visits: every fourth count is above 35 %, none is an event.
+    let plan = Plan { months: (1..=128).map(f64::from).collect(), marrow: Visits::MAX, horizon: 128.0 };
     let p = quiet();
     for j in 0..50 {
-        let h = history(&p, &plan, &[0.3 / 0.7 / p.marrow_odds; 65], 0.0, key(j));
-        assert!(h.found.mcyr != u64::MAX && h.event_kind == Event::None);
-        assert_eq!(h.attended, u64::MAX);
+        let h = history(&p, &plan, &[0.3 / 0.7 / p.marrow_odds; 129], 0.0, key(j));
+        assert!(h.found.mcyr != Visits::MAX && h.event_kind == Event::None);
+        assert_eq!(h.attended, Visits::MAX);
     }
 }
 
@@ -241,7 +241,7 @@ fn histories_keep_their_order() {
     let plan = Plan { marrow: 0b01_0111_1010, ..plan() };
     let mut p = Population::new(&defaults()).unwrap();
     (p.hazard_other_death, p.hazard_unsatisfactory, p.hazard_progression) = (0.05, 1.0, 0.3);
-    let within = |a: u64, b: u64| a & !b == 0;
+    let within = |a: Visits, b: Visits| a & !b == 0;
     let mut kinds = [0; 6];
     for j in 0..5000 {
         let h = history(&p, &plan, &random(j, 10), 0.2, key(j));
@@ -275,7 +275,7 @@ fn a_longer_horizon_changes_nothing_that_came_before() {
     for j in 0..2000 {
         let ratios = random(j, 10);
         let [a, b] = [&short, &long].map(|plan| history(&p, plan, &ratios, 0.4, key(j)));
-        let early = |set: u64| set & 0b11_1111;
+        let early = |set: Visits| set & 0b11_1111;
         let cut = |month: f64| if month <= 18.0 { month } else { f64::INFINITY };
         assert_eq!(a.found.mmr, early(b.found.mmr));
         assert_eq!((a.found.ccyr, a.found.mcyr), (early(b.found.ccyr), early(b.found.mcyr)));
