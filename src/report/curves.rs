@@ -127,6 +127,7 @@ fn short(endpoint: Endpoint) -> &'static str {
         Endpoint::Mmr => "Major molecular response (MMR)",
         Endpoint::Mr4 => "Deep molecular response (MR4)",
         Endpoint::Mr45 => "Deep molecular response (MR4.5)",
+        Endpoint::Umrd => "BCR-ABL undetectable",
         Endpoint::CcyrLoss => "Loss of CCyR",
         Endpoint::Efs => "EFS",
         Endpoint::Ffp => "Freedom from AP/BC",
@@ -150,6 +151,7 @@ fn condition(term: &Term, month: f64) -> String {
         Endpoint::Mmr => "MMR",
         Endpoint::Mr4 => "MR4",
         Endpoint::Mr45 => "MR4.5",
+        Endpoint::Umrd => "undetectable BCR-ABL",
         Endpoint::Is10 => "IS 10 %",
         _ => "IS 1 %",
     };

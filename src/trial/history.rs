@@ -38,6 +38,8 @@ pub struct Findings {
     pub mr4: Visits,
     /// At most 0.0032 % IS.
     pub mr45: Visits,
+    /// Undetectable: below the detection limit of the assay, whatever that is.
+    pub umrd: Visits,
 }
 
 /// Why study treatment ended.

@@ -2,7 +2,7 @@
 //!
 //! | endpoint | a patient shows it when |
 //! |---|---|
-//! | `chr`, `mcyr`, `ccyr`, `is10`, `is1`, `mmr`, `mr4`, `mr45` | the finding of that name is made at a visit on treatment |
+//! | `chr`, `mcyr`, `ccyr`, `is10`, `is1`, `mmr`, `mr4`, `mr45`, `umrd` | the finding of that name is made at a visit on treatment |
 //! | `ccyr_loss` | a complete cytogenetic response, once reached, is lost on treatment |
 //! | `efs`, `ffp` | on treatment: an event of event-free survival; accelerated phase or blast crisis |
 //! | `os`, `os_cml` | death, followed after leaving treatment too: of any cause; related to CML |
@@ -44,6 +44,8 @@ pub enum Endpoint {
     Mr4,
     /// At most 0.0032 % IS.
     Mr45,
+    /// BCR-ABL undetectable.
+    Umrd,
     /// Loss of complete cytogenetic response on treatment.
     CcyrLoss,
     /// Event of event-free survival on treatment.
@@ -124,6 +126,7 @@ impl Word for Endpoint {
         ("mmr", Endpoint::Mmr),
         ("mr4", Endpoint::Mr4),
         ("mr45", Endpoint::Mr45),
+        ("umrd", Endpoint::Umrd),
         ("ccyr_loss", Endpoint::CcyrLoss),
         ("efs", Endpoint::Efs),
         ("ffp", Endpoint::Ffp),
@@ -166,13 +169,14 @@ impl Endpoint {
             Endpoint::Mmr => findings.mmr,
             Endpoint::Mr4 => findings.mr4,
             Endpoint::Mr45 => findings.mr45,
+            Endpoint::Umrd => findings.umrd,
             _ => return None,
         })
     }
 
     /// Whether it is a finding at visits.
     pub fn is_response(self) -> bool {
-        self <= Endpoint::Mr45
+        self <= Endpoint::Umrd
     }
 
     /// Whether it is read from marrow metaphases.
@@ -198,7 +202,8 @@ impl Endpoint {
     }
 
     /// Whether whoever shows `self` shows `other` too, at the same time and by definition: `mr4` within `mmr`, `ccyr`
-    /// within `mcyr` within `chr`, progression within events of event-free survival.
+    /// within `mcyr` within `chr`, progression within events of event-free survival. `umrd` is within none: an insensitive
+    /// assay leaves more than 0.0032 % undetected.
     pub fn within(self, other: Endpoint) -> bool {
         let molecular = Endpoint::Is10..=Endpoint::Mr45;
         let marrow = Endpoint::Chr..=Endpoint::Ccyr;

@@ -6,7 +6,7 @@
 //! is Ph+: none is a complete, at most 35 % a major cytogenetic response.
 //!
 //! **Detection.** A level below the detection limit is reported as the limit: with an assay that ends at 0.01 % nobody
-//! can be seen in MR4.5.
+//! can be seen in MR4.5. Such a visit is undetectable (`umrd`), which says less of a patient the less sensitive the assay.
 //!
 //! **Loss of response** is judged on the *underlying* marrow odds and blood ratio, not on counted metaphases. With 20
 //! cells a patient at a steady 30 % Ph+ counts 8 or more every fourth time, so a rule on counts would call losses that are
@@ -172,6 +172,10 @@ impl<'a> Observer<'a> {
         let measured = libm::log(x / (x + CONTROL_ALLELES)) + self.ln_noise * z;
         // Not `max`, which would turn a level that is not a number into the deepest response.
         let level = if measured < self.ln_limit { self.ln_limit } else { measured };
+        // Undetectable is what was measured, not what is reported: a level at the limit is detected.
+        if measured < self.ln_limit {
+            found.umrd |= visit;
+        }
         let sets = [&mut found.is10, &mut found.is1, &mut found.mmr, &mut found.mr4, &mut found.mr45];
         for (set, threshold) in sets.into_iter().zip(LN_LEVELS) {
             // A limit that stands at the threshold counts as within it, whatever the rounding of the logarithms.

@@ -57,7 +57,7 @@ fn a_responder_stays_and_reaches_each_level_when_he_should() {
     assert_eq!((h.died, h.progressed, h.attended), (f64::INFINITY, f64::INFINITY, 0x3ff));
     // IS % at the visits: 20, 2.4, 0.5, 0.05, 0.05, 0.005, 0.005, then at the detection limit of 0.001.
     assert_eq!((h.found.is10, h.found.is1, h.found.mmr), (0x3fe, 0x3fc, 0x3f8));
-    assert_eq!((h.found.mr4, h.found.mr45, h.found.chr), (0x3e0, 0x380, 0x3ff));
+    assert_eq!((h.found.mr4, h.found.mr45, h.found.umrd, h.found.chr), (0x3e0, 0x380, 0x380, 0x3ff));
 }
 
 #[test]
@@ -68,7 +68,8 @@ fn a_level_at_the_threshold_is_reached_and_one_below_the_assay_is_not_seen() {
         assert_eq!(found(&p, is).mr45 != 0, below);
     }
     p.detection_limit = 0.01;
-    assert_eq!((found(&p, 0.0).mr4, found(&p, 0.0).mr45), (0x3ff, 0));
+    assert_eq!((found(&p, 0.0).mr4, found(&p, 0.0).mr45, found(&p, 0.0).umrd), (0x3ff, 0, 0x3ff));
+    assert_eq!((found(&p, 0.0099).umrd, found(&p, 0.0101).umrd), (0x3ff, 0));
     p.detection_limit = 0.0032;
     assert_eq!(found(&p, 0.0).mr45, 0x3ff);
 }
