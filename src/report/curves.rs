@@ -98,6 +98,7 @@ fn curve_name(row: &Row) -> String {
         (Endpoint::Os, _) => "Deaths",
         (Endpoint::OsCml, Kind::KmSurvival) => "Survival, CML-related deaths only",
         (Endpoint::OsCml, _) => "CML-related deaths",
+        (Endpoint::Relapse, Kind::KmSurvival) => "Treatment-free remission",
         (other, _) => short(other),
     };
     let kind = match row.kind {
@@ -105,7 +106,7 @@ fn curve_name(row: &Row) -> String {
         Kind::KmSurvival => "Kaplan-Meier",
         Kind::Ever => "ever reached",
         Kind::Confirmed => "confirmed",
-        Kind::At if row.endpoint == Endpoint::OnTreatment => "all patients",
+        Kind::At if matches!(row.endpoint, Endpoint::OnTreatment | Endpoint::Stopped) => "all patients",
         Kind::At if row.given.is_empty() => "current",
         Kind::At => "at that month",
         Kind::Product => "all patients",
@@ -133,7 +134,9 @@ fn short(endpoint: Endpoint) -> &'static str {
         Endpoint::Ffp => "Freedom from AP/BC",
         Endpoint::Os => "Overall survival",
         Endpoint::OsCml => "Survival, CML deaths",
+        Endpoint::Relapse => "Relapse after stopping",
         Endpoint::OnTreatment => "Still on study drug",
+        Endpoint::Stopped => "Stopped treatment",
         Endpoint::LeftAdverse => "Left for an adverse event",
         Endpoint::LeftUnsatisfactory => "Left for unsatisfactory effect",
         Endpoint::LeftTransplant => "Left for a transplant",
@@ -183,6 +186,8 @@ pub(super) fn words(row: &RowLine) -> String {
         Endpoint::Os if !survival => "Death",
         Endpoint::OsCml if survival => "Free of CML-related death",
         Endpoint::OsCml => "CML-related death",
+        Endpoint::Relapse if survival => "Treatment-free remission",
+        Endpoint::Relapse => "Relapse",
         other => short(other),
     };
     let when = match source.kind {
@@ -194,7 +199,8 @@ pub(super) fn words(row: &RowLine) -> String {
     };
     let given: Vec<String> = source.given.iter().map(|t| condition(t, row.month).replace("month ", "")).collect();
     let given = if given.is_empty() { String::new() } else { format!(", {}", given.join(" and ")) };
-    format!("{name} {when}{given}")
+    let since = if source.endpoint == Endpoint::Relapse { " after stopping" } else { "" };
+    format!("{name} {when}{since}{given}")
 }
 
 fn extent(rows: &[&RowLine]) -> (f64, f64) {
@@ -251,10 +257,9 @@ fn panel(name: &str, rows: &[&RowLine]) -> Figure {
     // A curve that starts late is not squeezed into the right half.
     let from = if first > 0.55 * last { libm::floor((first - 1.0) / 12.0) * 12.0 } else { 0.0 };
     let step = if last - from <= 24.0 { 6.0 } else { step };
-    let x = Axis {
-        step: Some(step),
-        ..Axis::linear("Months since start of treatment", (from, last + 0.06 * (last - from).max(12.0)))
-    };
+    let stopped = rows.iter().all(|r| r.source.as_ref().is_some_and(|row| row.endpoint == Endpoint::Relapse));
+    let since = if stopped { "Months since the stop of treatment" } else { "Months since start of treatment" };
+    let x = Axis { step: Some(step), ..Axis::linear(since, (from, last + 0.06 * (last - from).max(12.0))) };
     let y = axis(rows, if rows.iter().all(|r| r.share) { "Patients, %" } else { "Value" });
     let starts = y.range.0;
     let mut chart = Chart::new(x, y, PANEL).margins([58.0, 12.0, 10.0, 50.0]);

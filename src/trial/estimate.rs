@@ -4,6 +4,8 @@
 //!   who leaves without it is censored after the last visit attended. Events of survival on treatment end with treatment;
 //!   death is followed after it, to the horizon. An event and a censoring at one time: the event comes first. Beyond the
 //!   last patient at risk a curve stays where it is.
+//! * The clock of a relapse starts at each patient's stop of treatment. Those who stopped by the horizon count; leaving,
+//!   death and the horizon censor, so that Kaplan-Meier's survival is treatment-free remission.
 //! * An annual rate is the actuarial one: events / (at risk at the start of the year − half of those censored within it).
 //! * A status "at" a month asks for the last assessment up to then (metaphases: the last marrow) and for treatment to go on
 //!   beyond the month.
@@ -68,6 +70,8 @@ enum What {
     Event { of: Endpoint, month: f64 },
     /// On treatment beyond the month.
     Staying { month: f64 },
+    /// Stopped treatment as planned by the month.
+    Stopped { month: f64 },
     /// Left for the reason of the endpoint by the month.
     Left { of: Endpoint, month: f64 },
 }
@@ -107,6 +111,7 @@ impl Estimator {
 
     fn check(&self, row: &Row) -> Result<()> {
         let horizon = self.plan.horizon;
+        // That of a relapse too, though it counts from the stop: nobody is followed for longer.
         if row.month > horizon {
             let problem = format!("row {} at month {} lies after the horizon {horizon}", row.id, row.month);
             return Err(row.error("month", problem, "raise the horizon of the trial, or drop the row".into()));
@@ -147,6 +152,7 @@ impl Estimator {
                 None => self.annuals.push(Annual { of, years: vec![(at, month)] }),
             },
             Kind::Ever if of.is_event() => self.shares.push(share(given, What::Event { of, month })),
+            Kind::Ever | Kind::At if of == Endpoint::Stopped => self.shares.push(share(given, What::Stopped { month })),
             Kind::Ever => {
                 let from = row.given.iter().find(|t| t.month.is_none() && !t.not).map(|t| t.response);
                 self.shares.push(share(given, What::Ever { of, visits, from }));
@@ -201,6 +207,7 @@ impl Estimator {
             // A status among a subgroup is asked of those who are still there to be asked.
             let asked = match share.what {
                 What::Last { month, .. } if !share.given.is_empty() => history.left > month,
+                What::Event { of, .. } => self.followed(of, history),
                 _ => true,
             };
             among += u32::from(asked);
@@ -228,9 +235,15 @@ impl Estimator {
                 let (time, happened) = self.event(*of, history, 0.0);
                 happened && time <= *month
             }
+            What::Stopped { month } => history.stopped_by(*month),
             What::Staying { month } => history.left > *month,
             What::Left { of, month } => history.left <= *month && of.reason() == Some(history.reason),
         }
+    }
+
+    /// Whether the clock of an event ever starts: that of a relapse at the stop of treatment, any other at the start.
+    fn followed(&self, of: Endpoint, history: &History) -> bool {
+        of != Endpoint::Relapse || history.stopped_by(self.plan.horizon)
     }
 
     /// Time of an event or of censoring, and which of the two. A loss of response is looked for from `start` on.
@@ -239,10 +252,15 @@ impl Estimator {
         let on_treatment = |time: f64| {
             if time <= end { (time, true) } else { (end, false) }
         };
+        let since_stop = |end: f64| {
+            let relapsed = history.relapsed <= end;
+            (if relapsed { history.relapsed } else { end } - history.stopped, relapsed)
+        };
         match of {
             Endpoint::Efs => on_treatment(history.event),
             Endpoint::Ffp => on_treatment(history.progressed),
             Endpoint::CcyrLoss => on_treatment(self.loss(history, start)),
+            Endpoint::Relapse => since_stop(end.min(history.died)),
             _ if history.died > self.plan.horizon => (self.plan.horizon, false),
             _ => (history.died, of == Endpoint::Os || history.died_of_cml),
         }
@@ -300,7 +318,7 @@ impl Estimator {
     /// Kaplan-Meier of an event, or of a response with a condition, by sorted times.
     fn event_curve(&self, curve: &Curve, histories: &[History], times: &mut Vec<(f64, bool)>, out: &mut [f64]) {
         times.clear();
-        let all = histories.iter().filter(|history| meets(&curve.given, history));
+        let all = histories.iter().filter(|history| self.followed(curve.of, history) && meets(&curve.given, history));
         if curve.of.is_response() {
             times.extend(all.filter_map(|history| self.first_response(curve, history)));
         } else {
@@ -549,8 +567,77 @@ mod tests {
     }
 
     #[test]
+    fn a_relapse_counts_from_the_stop_among_those_who_stopped() {
+        let stop = |stopped: f64, relapsed: f64, left: f64| History { stopped, relapsed, ..patient(left) };
+        let mut cohort = [
+            stop(6.0, 9.0, NEVER),    // relapse at 3
+            stop(12.0, 18.0, NEVER),  // relapse at 6
+            stop(12.0, NEVER, 15.0),  // left: censored at 3, after the relapse of that time
+            stop(20.0, NEVER, NEVER), // censored at the horizon, at 4
+            stop(2.0, 25.0, NEVER),   // relapse after the horizon: censored at 22
+            stop(8.0, 20.0, NEVER),   // died before: censored at 5
+            stop(16.0, NEVER, 16.0),  // left at the stop: no planned stop
+            stop(25.0, NEVER, NEVER), // stops after the horizon
+            patient(NEVER),
+            patient(10.0),
+        ];
+        cohort[5].died = 13.0;
+        let rows = "relapse,km_survival,,2\nrelapse,km_survival,,3\nrelapse,km_survival,,5\nrelapse,km_survival,,6\n\
+            relapse,km_survival,,24\nrelapse,km_incidence,,6\nrelapse,ever,,3\nrelapse,ever,,24\n\
+            stopped,ever,,6\nstopped,at,,12\nstopped,ever,,24\non_treatment,at,,23";
+        // Six stopped, at 6, 12, 12, 20, 2, 8. In months since the stop: 3 (relapse), 3, 4, 5, 6 (relapse), 22 (all others
+        // censored). S = 5/6 at 3; two are at risk at 6, so 5/12 there. Stopped by 6 two of ten, by 12 five, in all six.
+        let s = [1.0, 5.0 / 6.0, 5.0 / 6.0, 5.0 / 12.0, 5.0 / 12.0];
+        let expected = [s[0], s[1], s[2], s[3], s[4], 7.0 / 12.0, 1.0 / 6.0, 1.0 / 3.0, 0.2, 0.5, 0.6, 0.7];
+        close(&all(rows, &cohort).unwrap(), &expected);
+        // Where nobody stopped there is no curve; a share of nobody is 0.
+        let found = all("relapse,km_survival,,12\nrelapse,ever,,12\nstopped,at,,12", &cohort[6..]).unwrap();
+        assert!(found[0].is_nan());
+        close(&found[1..], &[0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_relapse_at_the_end_of_observation_counts() {
+        let stop = |stopped: f64, relapsed: f64, left: f64| History { stopped, relapsed, ..patient(left) };
+        let mut cohort = [stop(12.0, 24.0, NEVER), stop(6.0, 10.0, 10.0), stop(6.0, 10.0, NEVER), stop(23.0, 23.0, NEVER)];
+        cohort[2].died = 10.0;
+        // At the horizon, with leaving, with death, at once: 4 of 4 by 12 months; at 0 one of four, at 4 two of three.
+        let found = all("relapse,km_survival,,1\nrelapse,km_survival,,4\nrelapse,km_survival,,12\nrelapse,ever,,4", &cohort);
+        close(&found.unwrap(), &[0.75, 0.25, 0.0, 0.75]);
+    }
+
+    #[test]
+    fn stopping_is_asked_of_responders_too() {
+        let mut cohort = [in_ccyr(NEVER, &[6.0]), in_ccyr(NEVER, &[6.0]), in_ccyr(NEVER, &[])];
+        cohort[0].stopped = 12.0;
+        cohort[2].stopped = 12.0;
+        close(&all("stopped,at,ccyr@6,12\nstopped,ever,not ccyr,12", &cohort).unwrap(), &[0.5, 1.0]);
+    }
+
+    #[test]
+    fn undetectable_is_a_response_like_the_others() {
+        let mut cohort = [in_ccyr(NEVER, &[12.0]), in_ccyr(NEVER, &[]), in_ccyr(13.0, &[12.0]), in_ccyr(NEVER, &[12.0])];
+        cohort[0].found.umrd = visits(&[12.0, 15.0]);
+        cohort[1].found.umrd = visits(&[18.0]);
+        cohort[2].found.umrd = visits(&[15.0]);
+        let rows = "umrd,km_incidence,,12\numrd,km_incidence,,18\numrd,ever,,24\numrd,at,,15\n\
+            umrd,confirmed,,24\numrd,at,ccyr@12,12\nefs,ever,umrd@12,24";
+        // At 12 one of 4; the third leaves after that visit; at 18 one of 2.
+        close(&all(rows, &cohort).unwrap(), &[0.25, 0.625, 0.5, 0.25, 0.25, 1.0 / 3.0, 0.0]);
+    }
+
+    #[test]
+    fn a_year_of_rates_for_each_month_is_no_limit() {
+        let rows: String = (1..=80).map(|i| format!("efs,annual,,{}\n", 12.0 + f64::from(i) / 10.0)).collect();
+        let event = History { event: 10.0, ..patient(NEVER) };
+        // At risk for 12 months each; the event at 10 lies in the years that start before it.
+        close(&all(&rows, &[event; 3]).unwrap(), &[1.0; 80]);
+    }
+
+    #[test]
     fn rows_that_the_plan_cannot_serve_are_refused() {
         for (row, problem) in [
+            ("relapse,km_survival,,25", "lies after the horizon 24"),
             ("os,km_survival,,36", "lies after the horizon 24"),
             ("mmr,at,ccyr@15,15", "needs a marrow at month 15"),
             ("mmr,at,ccyr,16", "needs a visit at month 16"),

@@ -86,7 +86,7 @@ pub struct History {
     pub found: Findings,
     /// Visits that took place on study treatment: month < `left`.
     pub attended: Visits,
-    /// End of study treatment, whatever the reason.
+    /// End of study treatment, whatever the reason; a planned stop is none.
     pub left: f64,
     /// The reason.
     pub reason: Leaving,
@@ -100,6 +100,10 @@ pub struct History {
     pub died: f64,
     /// Whether the death was related to CML.
     pub died_of_cml: bool,
+    /// Planned stop of treatment, which is not leaving: the patient stays in the trial, and visits go on.
+    pub stopped: f64,
+    /// Relapse after that stop.
+    pub relapsed: f64,
 }
 
 impl Default for History {
@@ -114,7 +118,16 @@ impl Default for History {
             progressed: f64::INFINITY,
             died: f64::INFINITY,
             died_of_cml: false,
+            stopped: f64::INFINITY,
+            relapsed: f64::INFINITY,
         }
+    }
+}
+
+impl History {
+    /// Whether treatment was stopped as planned by `month`, before the patient left for another reason.
+    pub fn stopped_by(&self, month: f64) -> bool {
+        self.stopped < self.left && self.stopped <= month
     }
 }
 

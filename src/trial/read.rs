@@ -151,11 +151,7 @@ impl Fields<'_> {
         }
         let role: Role = self.word("fit_role")?;
         let (endpoint, kind) = (self.word::<Endpoint>("endpoint")?, self.word::<Kind>("kind")?);
-        if !endpoint.allows(kind) {
-            let able: Vec<&str> = Kind::ALL.iter().filter(|(_, k)| endpoint.allows(*k)).map(|(n, _)| *n).collect();
-            let problem = format!("{} cannot be estimated as {}", endpoint.name(), kind.name());
-            return Err(self.error("kind", problem, format!("{} allows: {}", endpoint.name(), able.join(", "))));
-        }
+        endpoint.check_kind(kind).map_err(|(problem, fix)| self.error("kind", problem, fix))?;
         let value = self.required("value", 0.0..=1.0)?;
         let n = self.number("n", 1.0..=f64::INFINITY)?;
         let given_se = self.number("se", 0.0..=1.0)?;
@@ -169,6 +165,8 @@ impl Fields<'_> {
             let problem = format!("a {} row needs a standard error, and neither se nor n is given", role.name());
             return Err(self.error("se", problem, "give n (binomial error) or se in (0, 1], or make it context".into()));
         }
+        let given = self.given()?;
+        endpoint.check_given(kind, &given).map_err(|(problem, fix)| self.error("given", problem, fix))?;
         let group = self.text("group");
         let group = if group.is_empty() { id } else { group };
         Ok(Row {
@@ -177,7 +175,7 @@ impl Fields<'_> {
             group: group.into(),
             endpoint,
             kind,
-            given: self.given()?,
+            given,
             month: self.required("month", 0.0..=1200.0)?,
             value,
             n,

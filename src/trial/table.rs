@@ -49,7 +49,7 @@ pub struct Row {
     pub kind: Kind,
     /// Among whom; empty: all patients.
     pub given: Vec<Term>,
-    /// When, months since the start of treatment; of an annual rate the end of the year.
+    /// When, months since the start of treatment, of a relapse since the stop; of an annual rate the end of the year.
     pub month: f64,
     /// The figure, in [0, 1].
     pub value: f64,
@@ -311,6 +311,9 @@ mod tests {
             ("a,fit,g,cyr,ever,,30,.7,553,,,,b,d,,s\n", "t.csv:3:9: endpoint: unknown endpoint \"cyr\"", "\"ccyr\"?"),
             ("a,fit,g,ccyr,evr,,30,.7,553,,,,b,d,,s\n", "t.csv:3:14: kind: unknown kind \"evr\"", "\"ever\"?"),
             ("a,heldout,g,ccyr,ever,,30,.7,553,,,,b,d,,s\n", "unknown fit_role \"heldout\"", "\"held_out\"?"),
+            ("a,fit,g,relapse,ever,ccyr@12,30,.7,99,,,,b,d,,s\n", "t.csv:3:22: given: relapse as ever takes no", "leave given"),
+            ("a,fit,g,os,annual,mmr,24,.7,99,,,,b,d,,s\n", "given: os as annual takes no condition", "leave given empty"),
+            ("a,fit,g,relapse,annual,,24,.7,99,,,,b,d,,s\n", "t.csv:3:17: kind: relapse cannot", "km_survival, ever"),
             ("a,fit,g,os,confirmed,,30,.7,553,,,,b,d,,s\n", "os cannot be estimated as confirmed", "km_survival"),
             ("a,fit,g,mmr,at,ccy@3,3,.7,51,,,,b,d,,s\n", "t.csv:3:16: given: \"ccy\" is not a response", "\"ccyr\"?"),
             ("a,fit,g,mmr,at,ccyr@x,3,.7,51,,,,b,d,,s\n", "\"x\" is not a month", "ccyr@12"),

@@ -2,11 +2,13 @@
 //!
 //! | endpoint | a patient shows it when |
 //! |---|---|
-//! | `chr`, `mcyr`, `ccyr`, `is10`, `is1`, `mmr`, `mr4`, `mr45`, `umrd` | the finding of that name is made at a visit on treatment |
+//! | `chr`, `mcyr`, `ccyr`, `is10`, `is1`, `mmr`, `mr4`, `mr45`, `umrd` | the finding is made at a visit on treatment |
 //! | `ccyr_loss` | a complete cytogenetic response, once reached, is lost on treatment |
 //! | `efs`, `ffp` | on treatment: an event of event-free survival; accelerated phase or blast crisis |
 //! | `os`, `os_cml` | death, followed after leaving treatment too: of any cause; related to CML |
-//! | `on_treatment` | still on study treatment |
+//! | `relapse` | relapse after a planned stop of treatment, among those who stopped; its month counts from each patient's stop |
+//! | `on_treatment` | still on study treatment; a planned stop is not leaving |
+//! | `stopped` | treatment was stopped as planned |
 //! | `left_adverse`, `left_unsatisfactory`, `left_transplant`, `left_death`, `left_other` | left study treatment for that reason |
 //!
 //! | kind | value |
@@ -21,7 +23,8 @@
 //!
 //! A condition is empty (all patients) or terms joined by ` & `: `ccyr` (reached by the row's month), `ccyr@12` (on
 //! treatment at month 12 and in it at the last assessment), `not mmr@18` (on treatment, assessed, and not in it). A
-//! curve with a condition at a month is a landmark analysis: it starts there, with those who are event-free.
+//! curve with a condition at a month is a landmark analysis: it starts there, with those who are event-free. `relapse`,
+//! `product` and `annual` take no condition.
 
 use crate::trial::history::{Findings, Leaving, Visits};
 
@@ -56,8 +59,12 @@ pub enum Endpoint {
     Os,
     /// Death related to CML.
     OsCml,
+    /// Relapse after a planned stop of treatment.
+    Relapse,
     /// On study treatment.
     OnTreatment,
+    /// Stopped treatment as planned.
+    Stopped,
     /// Left for an adverse event.
     LeftAdverse,
     /// Left for an unsatisfactory effect.
@@ -132,7 +139,9 @@ impl Word for Endpoint {
         ("ffp", Endpoint::Ffp),
         ("os", Endpoint::Os),
         ("os_cml", Endpoint::OsCml),
+        ("relapse", Endpoint::Relapse),
         ("on_treatment", Endpoint::OnTreatment),
+        ("stopped", Endpoint::Stopped),
         ("left_adverse", Endpoint::LeftAdverse),
         ("left_unsatisfactory", Endpoint::LeftUnsatisfactory),
         ("left_transplant", Endpoint::LeftTransplant),
@@ -186,7 +195,7 @@ impl Endpoint {
 
     /// Whether it is something that happens once, at a time.
     pub fn is_event(self) -> bool {
-        (Endpoint::CcyrLoss..=Endpoint::OsCml).contains(&self)
+        (Endpoint::CcyrLoss..=Endpoint::Relapse).contains(&self)
     }
 
     /// The reason of leaving that it counts.
@@ -217,13 +226,36 @@ impl Endpoint {
     /// Whether rows of this kind can be formed for this endpoint.
     pub fn allows(self, kind: Kind) -> bool {
         match kind {
-            Kind::KmIncidence | Kind::Ever => self.is_response() || self.is_event(),
+            Kind::KmIncidence => self.is_response() || self.is_event(),
+            Kind::Ever => self.is_response() || self.is_event() || self == Endpoint::Stopped,
             Kind::KmSurvival => self.is_event(),
             Kind::Confirmed => self.is_response(),
             Kind::At => !self.is_event(),
             Kind::Product => self.is_response() && !self.is_cytogenetic() && self != Endpoint::Chr,
-            Kind::Annual => self.is_event() && self != Endpoint::CcyrLoss,
+            Kind::Annual => self.is_event() && self != Endpoint::CcyrLoss && self != Endpoint::Relapse,
         }
+    }
+
+    /// Refuses a kind that cannot be formed, with the problem and what to do.
+    pub(super) fn check_kind(self, kind: Kind) -> Result<(), (String, String)> {
+        if self.allows(kind) {
+            return Ok(());
+        }
+        let able: Vec<&str> = Kind::ALL.iter().filter(|(_, k)| self.allows(*k)).map(|(name, _)| *name).collect();
+        let problem = format!("{} cannot be estimated as {}", self.name(), kind.name());
+        Err((problem, format!("{} allows: {}", self.name(), able.join(", "))))
+    }
+
+    /// Refuses conditions where none can be taken, with the problem and what to do.
+    pub(super) fn check_given(self, kind: Kind, given: &[Term]) -> Result<(), (String, String)> {
+        let why = match (self, kind) {
+            _ if given.is_empty() => return Ok(()),
+            (Endpoint::Relapse, _) => "relapse is already among those who stopped, and its month counts from the stop",
+            (_, Kind::Product) => "a product is already among those who reached ccyr",
+            (_, Kind::Annual) => "an annual rate is among all patients",
+            _ => return Ok(()),
+        };
+        Err((format!("{} as {} takes no condition: {why}", self.name(), kind.name()), "leave given empty".into()))
     }
 }
 
@@ -285,4 +317,52 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a 
         }
     }
     best.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        for (name, word) in Endpoint::ALL {
+            assert_eq!((Endpoint::parse(name), word.name()), (Some(*word), *name));
+            assert_eq!(word.found(&Findings::default()).is_some(), word.is_response());
+            assert!(Kind::ALL.iter().any(|(_, kind)| word.allows(*kind)), "{name} can be estimated in some way");
+        }
+        assert_eq!(Endpoint::Umrd.found(&Findings { umrd: 5, ..Findings::default() }), Some(5));
+        let umrd = Term { response: Endpoint::Umrd, month: Some(24.0), not: true };
+        assert_eq!(Term::parse_all("not umrd@24"), Ok(vec![umrd]));
+        assert!(Term::parse_all("relapse").is_err() && Term::parse_all("stopped@12").is_err());
+    }
+
+    #[test]
+    fn each_endpoint_has_its_kinds() {
+        let kinds = |of: Endpoint| {
+            let able = Kind::ALL.iter().filter(|(_, kind)| of.allows(*kind)).map(|(name, _)| *name);
+            able.collect::<Vec<_>>().join(" ")
+        };
+        for (of, expected) in [
+            (Endpoint::Ccyr, "km_incidence ever confirmed at"),
+            (Endpoint::Mr45, "km_incidence ever confirmed at product"),
+            (Endpoint::Umrd, "km_incidence ever confirmed at product"),
+            (Endpoint::CcyrLoss, "km_incidence km_survival ever"),
+            (Endpoint::OsCml, "km_incidence km_survival ever annual"),
+            (Endpoint::Relapse, "km_incidence km_survival ever"),
+            (Endpoint::OnTreatment, "at"),
+            (Endpoint::Stopped, "ever at"),
+            (Endpoint::LeftOther, "at"),
+        ] {
+            assert_eq!(kinds(of), expected, "{}", of.name());
+        }
+    }
+
+    #[test]
+    fn undetectable_is_within_no_level_and_no_level_within_it() {
+        for (name, other) in Endpoint::ALL {
+            let alone = *other != Endpoint::Umrd;
+            assert_eq!((Endpoint::Umrd.within(*other), other.within(Endpoint::Umrd)), (!alone, !alone), "{name}");
+        }
+        assert!(Endpoint::Mr45.within(Endpoint::Is10) && !Endpoint::Relapse.within(Endpoint::Os));
+    }
 }

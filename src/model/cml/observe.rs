@@ -130,6 +130,9 @@ impl<'a> Observer<'a> {
             progressed: by_horizon(progressed),
             died: by_horizon(died),
             died_of_cml: died_of_cml && died <= self.plan.horizon,
+            // Treatment goes on to the end in this trial.
+            stopped: f64::INFINITY,
+            relapsed: f64::INFINITY,
         }
     }
 
