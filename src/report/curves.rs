@@ -371,3 +371,23 @@ fn forest(title: &str, rows: &[&RowLine]) -> Figure {
     let svg = chart.draw(&id, title, &caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
     Figure { id, title: title.into(), caption, svg, size, key: BAND_KEY }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_after_stopping_is_named() {
+        let name = |of, kind, given: &str| {
+            let given = Term::parse_all(given).unwrap();
+            curve_name(&Row::asked(of, kind, given, 24.0).unwrap())
+        };
+        assert_eq!(name(Endpoint::Relapse, Kind::KmSurvival, ""), "Treatment-free remission: Kaplan-Meier");
+        assert_eq!(name(Endpoint::Relapse, Kind::KmIncidence, ""), "Relapse after stopping: cumulative incidence");
+        assert_eq!(name(Endpoint::Stopped, Kind::At, ""), "Stopped treatment: all patients");
+        assert_eq!(name(Endpoint::Stopped, Kind::Ever, ""), "Stopped treatment: ever");
+        assert_eq!(name(Endpoint::Umrd, Kind::At, ""), "BCR-ABL undetectable: current");
+        let given = "EFS events: ever, of those in undetectable BCR-ABL then";
+        assert_eq!(name(Endpoint::Efs, Kind::Ever, "umrd@24"), given);
+    }
+}

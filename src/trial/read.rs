@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::trial::table::{COLUMNS, Row};
+use crate::trial::table::{COLUMNS, LAST_MONTH, Row};
 use crate::trial::vocabulary::{Endpoint, Kind, Role, Term, Word, nearest};
 
 /// The text of a table and its name.
@@ -176,7 +176,7 @@ impl Fields<'_> {
             endpoint,
             kind,
             given,
-            month: self.required("month", 0.0..=1200.0)?,
+            month: self.required("month", 0.0..=LAST_MONTH)?,
             value,
             n,
             se,
@@ -186,7 +186,7 @@ impl Fields<'_> {
             definition: self.text("definition").into(),
             reason: self.text("reason").into(),
             source: self.text("source").into(),
-            place: (self.source.name.to_path_buf(), self.line),
+            place: Some((self.source.name.to_path_buf(), self.line)),
         })
     }
 

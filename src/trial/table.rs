@@ -34,6 +34,9 @@ pub const COLUMNS: [&str; 16] = [
     "source",
 ];
 
+/// The last month that a row can be about.
+pub(super) const LAST_MONTH: f64 = 1200.0;
+
 /// One published figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -51,7 +54,7 @@ pub struct Row {
     pub given: Vec<Term>,
     /// When, months since the start of treatment, of a relapse since the stop; of an annual rate the end of the year.
     pub month: f64,
-    /// The figure, in [0, 1].
+    /// The figure, in [0, 1]; not a number where a row only asks for an estimate.
     pub value: f64,
     /// Denominator; `None` where it was not published.
     pub n: Option<f64>,
@@ -69,8 +72,8 @@ pub struct Row {
     pub reason: String,
     /// Where it was published.
     pub source: String,
-    /// Where it stands: file and line.
-    pub place: (PathBuf, usize),
+    /// Where it stands: file and line; `None` for a row that no file names.
+    pub place: Option<(PathBuf, usize)>,
 }
 
 impl Row {
@@ -89,9 +92,49 @@ impl Row {
         self.given.iter().map(Term::text).collect::<Vec<_>>().join(" & ")
     }
 
-    /// An error about this row.
+    /// An error about this row, at its place if it has one.
     pub fn error(&self, key: &str, problem: String, fix: String) -> Error {
-        Error::Input { file: self.place.0.clone(), line: self.place.1, column: 1, key: key.into(), problem, fix }
+        match &self.place {
+            Some((file, line)) => Error::Input { file: file.clone(), line: *line, column: 1, key: key.into(), problem, fix },
+            None => Error::Usage { problem, fix },
+        }
+    }
+
+    /// A row that asks for an estimate without an observation: context, named after what it asks for, as in
+    /// `mmr_ever_12`, with a value that is not a number and no place.
+    ///
+    /// # Errors
+    /// The problem and what to do: an endpoint that cannot be estimated that way, conditions where none can be taken, a
+    /// month outside (0, 1200].
+    pub fn asked(endpoint: Endpoint, kind: Kind, given: Vec<Term>, month: f64) -> Result<Row, (String, String)> {
+        endpoint.check_kind(kind)?;
+        endpoint.check_given(kind, &given)?;
+        if !(month > 0.0 && month <= LAST_MONTH) {
+            let problem = format!("month {month} is outside (0, {LAST_MONTH}]");
+            return Err((problem, "give it in months since the start of treatment, as in 12".into()));
+        }
+        let words: Vec<String> = given.iter().map(|term| term.text().replace(' ', "_")).collect();
+        let among = if given.is_empty() { String::new() } else { format!("{}_", words.join("_and_")) };
+        let id = format!("{}_{}_{among}{month}", endpoint.name(), kind.name());
+        Ok(Row {
+            group: id.clone(),
+            id,
+            role: Role::Context,
+            endpoint,
+            kind,
+            given,
+            month,
+            value: f64::NAN,
+            n: None,
+            se: None,
+            step: 0.0,
+            level: None,
+            se_basis: String::new(),
+            definition: String::new(),
+            reason: String::new(),
+            source: String::new(),
+            place: None,
+        })
     }
 }
 
@@ -139,7 +182,8 @@ impl Table {
             let fields = Fields { record: &record, order: &order, line, source: &source };
             let row = fields.row()?;
             if let Some(first) = rows.iter().find(|r| r.id == row.id) {
-                let problem = format!("\"{}\" already names the row in line {}", row.id, first.place.1);
+                let earlier = first.place.as_ref().map_or(0, |place| place.1);
+                let problem = format!("\"{}\" already names the row in line {earlier}", row.id);
                 return Err(fields.error("id", problem, "give every row its own id".into()));
             }
             rows.push(row);
@@ -335,5 +379,59 @@ mod tests {
         let absent = Table::load(Path::new("no/such.csv")).unwrap_err();
         assert!(absent.to_string().contains("no/such.csv:1:1: observations:") && absent.exit_code() == 3);
         assert!(Table::parse(&format!("{HEADER}{good}"), Path::new("t.csv")).is_ok());
+    }
+
+    #[test]
+    fn a_row_that_only_asks_needs_no_file() {
+        let ccyr = |text: &str| Term::parse_all(text).unwrap();
+        let row = Row::asked(Endpoint::Mmr, Kind::Ever, Vec::new(), 12.0).unwrap();
+        assert_eq!(
+            (row.id.as_str(), row.group.as_str(), row.role, row.place.is_none()),
+            ("mmr_ever_12", "mmr_ever_12", Role::Context, true)
+        );
+        assert!(row.value.is_nan() && row.se.is_none() && row.n.is_none() && row.variance().is_none());
+        let row = Row::asked(Endpoint::Efs, Kind::KmSurvival, ccyr("ccyr@18 & not mmr@18"), 84.5).unwrap();
+        assert_eq!(
+            (row.id.as_str(), row.given_text().as_str()),
+            ("efs_km_survival_ccyr@18_and_not_mmr@18_84.5", "ccyr@18 & not mmr@18")
+        );
+        for (of, kind, given, month, problem, fix) in [
+            (Endpoint::Os, Kind::Confirmed, "", 12.0, "os cannot be estimated as confirmed", "km_survival"),
+            (Endpoint::Relapse, Kind::At, "", 12.0, "relapse cannot be estimated as at", "km_incidence, km_survival, ever"),
+            (Endpoint::Relapse, Kind::KmSurvival, "mr4", 12.0, "relapse as km_survival takes no condition", "leave given empty"),
+            (Endpoint::Mmr, Kind::Product, "ccyr@12", 12.0, "mmr as product takes no condition", "leave given empty"),
+            (Endpoint::Mmr, Kind::At, "", 0.0, "month 0 is outside (0, 1200]", "months"),
+            (Endpoint::Mmr, Kind::At, "", f64::NAN, "month NaN is outside", "months"),
+        ] {
+            let refusal = Row::asked(of, kind, ccyr(given), month).unwrap_err();
+            assert!(refusal.0.contains(problem) && refusal.1.contains(fix), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn rows_that_ask_are_estimated_as_rows_of_a_table_are() {
+        let asked = |of, kind, month| Row::asked(of, kind, Vec::new(), month).unwrap();
+        let mut rows = [
+            asked(Endpoint::Mmr, Kind::Ever, 12.0),
+            asked(Endpoint::Ccyr, Kind::KmIncidence, 24.0),
+            asked(Endpoint::Mmr, Kind::Product, 24.0),
+        ];
+        let plan = Plan::iris(24.0);
+        let estimator = Estimator::new(&rows.iter().collect::<Vec<_>>(), &plan).unwrap();
+        let mut history = crate::trial::history::History { attended: plan.by(24.0), ..Default::default() };
+        (history.found.mmr, history.found.ccyr) = (plan.by(24.0), plan.marrow);
+        let mut out = [f64::NAN; 3];
+        estimator.estimate(&[history, Default::default()], &mut out);
+        assert_eq!(out, [0.5, 1.0, 1.0]);
+        // Without a place an error is one of usage; a caller that knows the place gives it.
+        let refused = |row: &Row| Estimator::new(&[row], &Plan::iris(12.0)).unwrap_err();
+        let error = refused(&rows[1]);
+        assert_eq!(error.exit_code(), 2);
+        assert!(
+            error.to_string().starts_with("row ccyr_km_incidence_24 at month 24 lies after the horizon 12\n  fix: "),
+            "{error}"
+        );
+        rows[1].place = Some(("scenario.toml".into(), 7));
+        assert!(refused(&rows[1]).to_string().starts_with("scenario.toml:7:1: month: row ccyr"));
     }
 }
