@@ -1,15 +1,18 @@
-//! Cost of integrating patients: one patient, and trial-sized cohorts to 60 and 120 months, at every width of this CPU; and
+//! Cost of integrating patients: one patient, and trial-sized cohorts to 60 and 96 months, at every width of this CPU, with few
+//! stem cells followed by the equations or counted; and
 //! of a whole virtual trial of the main job: drawing, integrating and observing 553 patients, and estimating its rows.
 
 #![allow(clippy::expect_used, missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use nicho::integrate::Failure;
 use nicho::integrate::Width;
 use nicho::job::Job;
-use nicho::model::cml::course::follow;
+use nicho::model::cml::course::{Bedside, Cohort, FewCells, TOLERANCE};
+use nicho::model::cml::drugs::{Drug, Exposure};
 use nicho::model::cml::parameters::{Population, defaults};
 use nicho::model::cml::patient::Patient;
-use nicho::model::cml::state::DL;
+use nicho::model::cml::state::{COUNT, DL};
 use nicho::rng::Key;
 
 /// Patients of the IRIS imatinib arm (O'Brien et al. 2003, N Engl J Med 348:994).
@@ -26,29 +29,50 @@ fn visits(last: u32) -> Vec<f64> {
     [1, 2].into_iter().chain((3..=last).step_by(3)).map(f64::from).collect()
 }
 
-fn burden(patients: &[Patient], months: &[f64], width: Width) -> f64 {
-    let mut sum = 0.0;
-    follow(patients, months, width, &mut |_, rows| {
-        if let Ok(rows) = rows {
-            sum += rows.iter().map(|y| y[DL]).sum::<f64>();
-        }
-    });
-    sum
+/// Imatinib 400 mg a day, and a sum over the states.
+struct Constant<'a> {
+    population: Population,
+    patients: &'a [Patient],
+    sum: f64,
+}
+
+impl Bedside for Constant<'_> {
+    fn admit(&mut self, _: usize, j: usize) -> Exposure {
+        let mut exposure = Exposure::default();
+        self.population.expose(&mut exposure, Drug::Imatinib, 400.0, self.patients[j].clearance);
+        exposure
+    }
+    fn visit(&mut self, _: usize, _: usize, _: usize, _: &[f64; COUNT]) -> Option<Exposure> {
+        None
+    }
+    fn discharge(&mut self, _: usize, _: usize, states: Result<&[[f64; COUNT]], Failure>) {
+        self.sum += states.map_or(0.0, |rows| rows.iter().map(|y| y[DL]).sum());
+    }
+}
+
+fn burden(patients: &[Patient], months: &[f64], few_cells: FewCells, width: Width) -> f64 {
+    let population = Population::new(&defaults()).expect("the table's defaults are legal");
+    let keys: Vec<Key> = (0..patients.len() as u64).map(|j| Key::root(2).child(j)).collect();
+    let mut bedside = Constant { population, patients, sum: 0.0 };
+    Cohort { patients, keys: &keys, months, few_cells, tolerance: &TOLERANCE, width }.follow(&mut bedside);
+    bedside.sum
 }
 
 fn patients(c: &mut Criterion) {
     let cohort = cohort();
-    let median = [Patient::median()];
+    let median = [Patient::median(&Population::new(&defaults()).expect("the table's defaults are legal"))];
     for (name, patients, last) in
-        [("median patient, 60 months", &median[..], 60), ("cohort, 60 months", &cohort, 60), ("cohort, 120 months", &cohort, 120)]
+        [("median patient, 60 months", &median[..], 60), ("cohort, 60 months", &cohort, 60), ("cohort, 96 months", &cohort, 96)]
     {
         let months = visits(last);
         let mut group = c.benchmark_group(name);
         group.throughput(Throughput::Elements(patients.len() as u64));
         for width in Width::available() {
-            group.bench_function(BenchmarkId::from_parameter(format!("{width:?}")), |b| {
-                b.iter(|| burden(patients, &months, width));
-            });
+            for few_cells in [FewCells::Fluid, FewCells::Counted] {
+                group.bench_function(BenchmarkId::from_parameter(format!("{few_cells:?} {width:?}")), |b| {
+                    b.iter(|| burden(patients, &months, few_cells, width));
+                });
+            }
         }
         group.finish();
     }

@@ -7,7 +7,7 @@
 //! published figures, by the job's [distance](distance::Distance), form a [generation](population::Generation), and the
 //! generations walk towards the posterior. Each is put into the [store], one HDF5 file that is result, checkpoint and
 //! record at once. From the last generation come equal-weight draws, [predictions](predict) of every fitted and held-out
-//! row, polished [modes](refine) and a [report].
+//! row, polished [modes](refine) and a [report]. A [scenario](job::scenario) asks the same of trials that were not fitted.
 //!
 //! Data runs left to right and nothing runs back. *What* is inferred stands in the job file; *where* it runs is flags, and
 //! cannot change the answer: the result is a function of (job, seed) alone. Why that holds is said in [sampler].

@@ -41,6 +41,7 @@ const EXAMPLES: &str = "Examples:
   nicho run jobs/iris.toml -o iris.h5 --resume
   mpirun -n 8 nicho run jobs/iris.toml -o iris.h5 --threads 1      (built with --features mpi)
   sbatch slurm/run.sbatch jobs/iris.toml -o iris.h5
+  nicho predict iris.h5 jobs/scenarios/second-generation.toml
   nicho digest iris.h5
 
 Exit codes: 0 done; 1 not reproduced; 2 flags; 3 job file or observations; 4 output file in the way; 5 too many
@@ -69,10 +70,10 @@ enum Verb {
         #[arg(long)]
         overwrite: bool,
     },
-    /// Validate a job and price it; infer nothing.
+    /// Validate a job or a scenario and price it; infer nothing.
     #[command(after_help = "Example:\n  nicho check jobs/iris.toml --parameters")]
     Check {
-        /// The job file (TOML).
+        /// The job file, or a scenario file with [[arm]] (TOML).
         job: PathBuf,
         /// Worker threads to price for; 0 is one for each CPU.
         #[arg(long, default_value_t = 0)]
@@ -85,7 +86,10 @@ enum Verb {
         screen: usize,
     },
     /// Simulate one virtual trial at given parameters and print its endpoints beside the observed ones.
-    #[command(after_help = "Example:\n  nicho simulate jobs/iris.toml --set ic50=0.4 --set bypass_fraction=0 --csv")]
+    #[command(
+        after_help = "Examples:\n  nicho simulate jobs/iris.toml --set ic50=0.4 --set bypass_fraction=0 --csv\n  nicho simulate jobs/iris.toml \
+                            --patient 3 -o patient-3\n  nicho simulate jobs/iris.toml --patient 3 --scenario jobs/scenarios/stim1.toml -o patient-3"
+    )]
     Simulate {
         /// The job file (TOML).
         job: PathBuf,
@@ -98,6 +102,18 @@ enum Verb {
         /// Comma-separated values in place of a table.
         #[arg(long)]
         csv: bool,
+        /// Write the trajectory of this patient (from 0) instead: all states and signaling nodes, as CSV and figures.
+        #[arg(long, value_name = "J", requires = "output", conflicts_with = "csv")]
+        patient: Option<u64>,
+        /// Folder of the trajectory.
+        #[arg(short, long, value_name = "FOLDER", requires = "patient")]
+        output: Option<PathBuf>,
+        /// Treat the patient as in this scenario file.
+        #[arg(long, value_name = "FILE", requires = "patient")]
+        scenario: Option<PathBuf>,
+        /// In this arm of it; by default the first.
+        #[arg(long, value_name = "NAME", requires = "scenario")]
+        arm: Option<String>,
     },
     /// Polish the posterior modes of a result file again.
     #[command(after_help = "Example:\n  nicho refine iris.h5")]
@@ -107,6 +123,23 @@ enum Verb {
         /// Worker threads; 0 is one for each CPU.
         #[arg(long, default_value_t = 0)]
         threads: usize,
+    },
+    /// Predict the arms of a scenario from a result file, beside what the prior says.
+    #[command(after_help = "Example:\n  nicho predict iris.h5 jobs/scenarios/second-generation.toml")]
+    Predict {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// The scenario file (TOML).
+        scenario: PathBuf,
+        /// Draws of the posterior, and as many of the prior; by default those of the job.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        draws: Option<u32>,
+        /// Worker threads; 0 is one for each CPU. The result does not depend on it.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// One JSON document in place of tables.
+        #[arg(long)]
+        json: bool,
     },
     /// Write the report (HTML, SVG, CSV) of a result file.
     #[command(after_help = "Example:\n  nicho report iris.h5 -o iris-report")]
@@ -165,8 +198,17 @@ fn work(verb: Verb) -> Result<()> {
             verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite })
         }
         Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
-        Verb::Simulate { job, set, replicate, csv } => verbs::simulate(&job, &set, replicate, csv),
+        Verb::Simulate { job, set, replicate, csv, patient, output, scenario, arm } => match (patient, output) {
+            (Some(patient), Some(folder)) => {
+                let arm = scenario.as_deref().map(|scenario| (scenario, arm.as_deref()));
+                verbs::simulate_patient(&job, &set, replicate, patient, arm, &folder)
+            }
+            _ => verbs::simulate(&job, &set, replicate, csv),
+        },
         Verb::Refine { file, threads } => verbs::refine(&file, threads),
+        Verb::Predict { file, scenario, draws, threads, json } => {
+            verbs::predict(&file, &scenario, draws.map(|draws| draws as usize), threads, json)
+        }
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
         Verb::Digest { file } => verbs::digest(&file),
         Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),

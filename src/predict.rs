@@ -1,5 +1,6 @@
 //! Equal-weight draws and what they predict: the model simulated at draws of the prior and of the posterior, for every row
-//! of the data, fitted or held out, each draw with one fresh virtual cohort (so that bands hold the noise of counting).
+//! of the data, fitted or held out, each draw with one fresh virtual cohort (so that bands hold the noise of counting); and
+//! the arms of a scenario, all of one draw with the same virtual patients.
 
 use std::ops::ControlFlow;
 
@@ -25,6 +26,9 @@ pub enum Of {
     Posterior = 2,
     /// Pairs of replicates at one posterior draw.
     Replicates = 3,
+    /// Arms of a scenario. The key of draw *i* is the same in every arm and every scenario, of prior and of posterior: patient
+    /// *j* of draw *i* is one and the same person in all arms, and differences between arms are not those of two cohorts.
+    Scenario = 4,
 }
 
 fn branch(problem: &Problem, of: Of) -> Key {

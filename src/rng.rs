@@ -43,6 +43,12 @@ pub enum Purpose {
     Refine = 9,
     /// Predictive simulations.
     Predict = 10,
+    /// Births of resistant clones.
+    Mutation = 11,
+    /// Division, death and movement of counted stem cells.
+    StemCells = 12,
+    /// Exposure that changes from visit to visit; who takes part in what a rule does to a share of the patients.
+    Exposure = 13,
 }
 
 /// An address in the tree of randomness.

@@ -52,6 +52,12 @@ pub struct ModelDef {
     /// Virtual patients in a cohort.
     #[serde(default)]
     pub patients: Option<Spanned<usize>>,
+    /// How few stem cells of a clone are followed: `counted` one by one, or `fluid`, by the equations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub few_cells: Option<Spanned<String>>,
+    /// Parts of the model that are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Spanned<String>>,
     /// Values that differ from the parameter table's defaults.
     #[serde(default)]
     pub fixed: BTreeMap<Spanned<String>, Spanned<f64>>,
@@ -230,11 +236,11 @@ impl Source {
         Ok(Source { file: file.to_path_buf(), text })
     }
 
-    /// Parses the job file.
+    /// Parses the file as what it is meant to be.
     ///
     /// # Errors
     /// [`Error::Input`] with the place, the legal keys or type, and the nearest known key.
-    pub fn parse(&self) -> Result<Definition> {
+    pub fn parse<D: serde::de::DeserializeOwned>(&self) -> Result<D> {
         toml::from_str(&self.text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
             let key = self.key_at(span.start);
@@ -314,13 +320,15 @@ fn unknown_key(message: &str, key: &str) -> Option<(String, String)> {
 
 fn missing_or_type(message: &str) -> String {
     if let Some(name) = message.strip_prefix("missing field ") {
-        format!("add the key {name}; `nicho check` on jobs/iris.toml shows a complete job")
+        format!("add the key {name}; a complete job is jobs/iris.toml, a complete scenario jobs/scenarios/early-switch.toml")
     } else if message.contains("duplicate key") {
         "name it once".into()
     } else if message.starts_with("invalid type") && message.ends_with("table") {
         "open it as a table, as in [model] and, on the next line, name = \"cml\"".into()
     } else if message.starts_with("invalid type") {
         "write a value of the expected type: numbers without quotes, names and units in quotes".into()
+    } else if message.starts_with("expected a list") {
+        "write it in one of these forms".into()
     } else if message.starts_with("invalid value") {
         "give a value of the expected kind".into()
     } else {

@@ -4,6 +4,7 @@
 pub mod definition;
 mod header;
 mod priors;
+pub mod scenario;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,13 +14,15 @@ use toml::Spanned;
 use crate::density::{Marginal, Prior};
 use crate::distance::{self, Distance};
 use crate::error::{Error, Result};
+use crate::model::cml::cohort::{Cml, Part, Trial};
+use crate::model::cml::course::FewCells;
 use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::smc::{Schedule, Smc};
 use crate::sampler::{self, Problem};
 use crate::trial::table::{Row, Table};
-use crate::trial::vocabulary::{Role, nearest};
+use crate::trial::vocabulary::{Role, Word, nearest, words};
 use definition::{Definition, Source};
 
 /// A job file that has been read and found sound.
@@ -67,7 +70,7 @@ impl Job {
     }
 
     fn build(source: Source, observations: Option<String>) -> Result<Self> {
-        let definition = source.parse()?;
+        let definition: Definition = source.parse()?;
         let table = match (&definition.observations.get_ref().file, observations) {
             (None, _) => None,
             (Some(name), Some(text)) => Some(Table::parse(&text, name.get_ref())?),
@@ -137,10 +140,49 @@ impl Job {
                     let problem = format!("{size} patients; the legal range is 10 to 100000");
                     return Err(self.source.error(span, "model.patients", &problem, "give the size of the trial's arm"));
                 }
-                Ok(Box::new(model::cml::cohort::Cml::new(size, rows)?))
+                let horizon = rows.iter().map(|row| row.month).fold(0.0, f64::max);
+                Ok(Box::new(self.arm(Trial::iris(size, horizon), rows)?))
             }
             _ => Err(self.source.unknown(&def.name, "model.name", "model", model::CATALOGUE)),
         }
+    }
+
+    /// Virtual patients in a cohort; `None` of a model without patients.
+    pub fn patients(&self) -> Option<usize> {
+        let asked = self.definition.model.patients.as_ref().map(|patients| *patients.get_ref());
+        asked.or(self.table.as_ref().map(arm_size)).filter(|_| self.definition.model.name.get_ref() == "cml")
+    }
+
+    /// The model in another trial: few cells are followed as in the job, and the same parts are left out.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if a row asks for something that the visits of the trial cannot give.
+    pub fn arm(&self, trial: Trial, rows: &[&Row]) -> Result<Cml> {
+        Ok(Cml::new(trial, rows)?.with_few_cells(self.few_cells()?).without(self.parts_left_out()?))
+    }
+
+    /// How few stem cells are followed.
+    fn few_cells(&self) -> Result<FewCells> {
+        let Some(asked) = &self.definition.model.few_cells else { return Ok(FewCells::default()) };
+        FewCells::parse(asked.get_ref())
+            .ok_or_else(|| self.source.unknown(asked, "model.few_cells", "way to follow few stem cells", &words::<FewCells>()))
+    }
+
+    /// The parts that the model is to do without.
+    fn parts_left_out(&self) -> Result<Vec<Part>> {
+        let mut parts = Vec::new();
+        for asked in &self.definition.model.without {
+            let part = Part::parse(asked.get_ref())
+                .ok_or_else(|| self.source.unknown(asked, "model.without", "part of the model", &words::<Part>()))?;
+            let silent = |name: &&Spanned<String>| part.silences().contains(&name.get_ref().as_str());
+            if let Some(name) = self.definition.priors.keys().find(silent) {
+                let key = format!("priors.{}", name.get_ref());
+                let problem = format!("without {} this parameter has no effect", asked.get_ref());
+                return Err(self.source.error(name.span(), &key, &problem, "take away its prior"));
+            }
+            parts.push(part);
+        }
+        Ok(parts)
     }
 
     /// Full default vector with the fixed values in place, and the inferred parameters with their priors.

@@ -29,20 +29,33 @@ pub(super) enum Ink {
     Text,
     /// Background.
     Paper,
+    /// An arm of a scenario, below [`Ink::ARMS`].
+    Arm(u8),
 }
 
 /// Roles, their CSS variable and the colour that stands in for it.
-const INKS: [(Ink, &str, &str); 5] = [
+const INKS: [(Ink, &str, &str); 13] = [
     (Ink::Prior, "--prior", "#8a8a8a"),
     (Ink::Posterior, "--posterior", "#0072b2"),
     (Ink::Data, "--data", "#c04a00"),
     (Ink::Text, "--text", "#1f2328"),
     (Ink::Paper, "--paper", "#ffffff"),
+    (Ink::Arm(0), "--arm-0", "#0072b2"),
+    (Ink::Arm(1), "--arm-1", "#d55e00"),
+    (Ink::Arm(2), "--arm-2", "#009e73"),
+    (Ink::Arm(3), "--arm-3", "#cc79a7"),
+    (Ink::Arm(4), "--arm-4", "#b07d00"),
+    (Ink::Arm(5), "--arm-5", "#56b4e9"),
+    (Ink::Arm(6), "--arm-6", "#6f4aa8"),
+    (Ink::Arm(7), "--arm-7", "#7a7a52"),
 ];
 /// Grid lines.
 const GRID: (&str, &str) = ("--grid", "#e3e6ea");
 
 impl Ink {
+    /// Number of inks for arms.
+    pub(super) const ARMS: usize = 8;
+
     /// The colour with its fall-back, as CSS.
     pub(super) fn css(self) -> String {
         INKS.iter().find(|ink| ink.0 == self).map_or(String::new(), |(_, name, colour)| format!("var({name}, {colour})"))

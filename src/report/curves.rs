@@ -4,7 +4,7 @@
 //! a Kaplan-Meier incidence and a share that is "current" have different denominators and are never joined by a line.
 
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
-use crate::report::figures::{Figure, Glyph, KeyItem, slug};
+use crate::report::figures::{Figure, Glyph, KeyItem, own, slug};
 use crate::report::format::{escape, number, percent, plural, with_unit};
 use crate::report::rows::{Band, RowLine, Use};
 use crate::report::summary::Summary;
@@ -88,7 +88,7 @@ fn is_landmark(row: &Row) -> bool {
 }
 
 /// Name of the curve that a row belongs to.
-fn curve_name(row: &Row) -> String {
+pub(super) fn curve_name(row: &Row) -> String {
     let endpoint = match (row.endpoint, row.kind) {
         (Endpoint::Efs, Kind::KmSurvival) => "Event-free survival (EFS)",
         (Endpoint::Efs, _) => "EFS events",
@@ -167,9 +167,20 @@ fn condition(term: &Term, month: f64) -> String {
 
 /// A row in words, with its month: short enough for a forest plot.
 pub(super) fn words(row: &RowLine) -> String {
-    let Some(source) = &row.source else {
-        return if row.label.is_empty() { row.id.clone() } else { row.label.clone() };
-    };
+    match &row.source {
+        Some(source) => row_words(source),
+        None => {
+            if row.label.is_empty() {
+                row.id.clone()
+            } else {
+                row.label.clone()
+            }
+        }
+    }
+}
+
+/// A row of a table in words, with its month.
+pub(super) fn row_words(source: &Row) -> String {
     let survival = source.kind == Kind::KmSurvival;
     let name = match source.endpoint {
         Endpoint::Chr => "CHR",
@@ -191,13 +202,13 @@ pub(super) fn words(row: &RowLine) -> String {
         other => short(other),
     };
     let when = match source.kind {
-        Kind::KmIncidence => format!("by month {:.0}", row.month),
-        Kind::Ever => format!("ever, by month {:.0}", row.month),
-        Kind::Confirmed => format!("confirmed, by month {:.0}", row.month),
-        Kind::Annual => format!("in the year to month {:.0}", row.month),
-        _ => format!("at month {:.0}", row.month),
+        Kind::KmIncidence => format!("by month {:.0}", source.month),
+        Kind::Ever => format!("ever, by month {:.0}", source.month),
+        Kind::Confirmed => format!("confirmed, by month {:.0}", source.month),
+        Kind::Annual => format!("in the year to month {:.0}", source.month),
+        _ => format!("at month {:.0}", source.month),
     };
-    let given: Vec<String> = source.given.iter().map(|t| condition(t, row.month).replace("month ", "")).collect();
+    let given: Vec<String> = source.given.iter().map(|t| condition(t, source.month).replace("month ", "")).collect();
     let given = if given.is_empty() { String::new() } else { format!(", {}", given.join(" and ")) };
     let since = if source.endpoint == Endpoint::Relapse { " after stopping" } else { "" };
     format!("{name} {when}{since}{given}")
@@ -218,10 +229,9 @@ fn extent(rows: &[&RowLine]) -> (f64, f64) {
     if range.0 <= range.1 { range } else { (0.0, 1.0) }
 }
 
-/// A range of round numbers and the distance of its ticks.
-fn round_range(rows: &[&RowLine]) -> ((f64, f64), f64) {
-    let (low, high) = extent(rows);
-    let share = rows.iter().all(|r| r.share);
+/// A range of round numbers about that of what is shown, and the distance of its ticks.
+pub(super) fn round_range((least, most): (f64, f64), share: bool) -> ((f64, f64), f64) {
+    let (low, high) = (least, most);
     let span = (high - low).max(1e-9) * 1.15;
     let base = libm::pow(10.0, libm::floor(libm::log10(span / 4.0)));
     let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * base).find(|s| span / s <= 5.0).unwrap_or(10.0 * base);
@@ -231,7 +241,6 @@ fn round_range(rows: &[&RowLine]) -> ((f64, f64), f64) {
         (low, high) = (low.max(0.0), high.min(1.0));
         // Points at 0 or 100 % are not cut by the frame.
         let room = 0.03 * (high - low);
-        let (least, most) = extent(rows);
         low -= if low == 0.0 && least < room { room } else { 0.0 };
         high += if high == 1.0 && most > 1.0 - room { room } else { 0.0 };
     }
@@ -239,8 +248,9 @@ fn round_range(rows: &[&RowLine]) -> ((f64, f64), f64) {
 }
 
 fn axis(rows: &[&RowLine], label: &str) -> Axis {
-    let (range, step) = round_range(rows);
-    let ticks = if rows.iter().all(|r| r.share) { Ticks::Percent } else { Ticks::Number };
+    let share = rows.iter().all(|r| r.share);
+    let (range, step) = round_range(extent(rows), share);
+    let ticks = if share { Ticks::Percent } else { Ticks::Number };
     Axis { step: Some(step), ticks, ..Axis::linear(label, range) }
 }
 
@@ -289,7 +299,7 @@ fn panel(name: &str, rows: &[&RowLine]) -> Figure {
     let id = format!("curve-{}", slug(name));
     let caption = panel_caption(rows, Some(starts));
     let svg = chart.draw(&id, name, &caption);
-    Figure { id, title: name.into(), caption, svg, size: PANEL, key: BAND_KEY }
+    Figure { id, title: name.into(), caption, svg, size: PANEL, key: own(BAND_KEY) }
 }
 
 /// The observed point with its interval; `place` puts a value into the chart.
@@ -369,7 +379,7 @@ fn forest(title: &str, rows: &[&RowLine]) -> Figure {
     let id = format!("forest-{}", slug(title));
     let caption = panel_caption(rows, None);
     let svg = chart.draw(&id, title, &caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
-    Figure { id, title: title.into(), caption, svg, size, key: BAND_KEY }
+    Figure { id, title: title.into(), caption, svg, size, key: own(BAND_KEY) }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks, plain_colours};
 use crate::report::density::{Sample, is_log, prior_range};
 use crate::report::format::{escape, number, with_unit};
 use crate::report::summary::{GenerationLine, Summary};
-use crate::report::{Input, curves, pairs};
+use crate::report::{Input, arm_figures, curves, pairs};
 
 /// Glyph of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) struct Figure {
     /// Width and height of the drawing.
     pub size: (f64, f64),
     /// What its signs mean.
-    pub key: &'static [KeyItem],
+    pub key: Vec<(Glyph, String)>,
 }
 
 /// The figures, section by section.
@@ -48,14 +48,22 @@ pub(super) struct Sections {
     pub curves: Vec<Figure>,
     /// Rows that are not curves.
     pub forests: Vec<Figure>,
+    /// Of each scenario, in the order of the run.
+    pub scenarios: Vec<Vec<Figure>>,
 }
 
 impl Sections {
     /// All figures.
     pub(super) fn figures(&self) -> impl Iterator<Item = &Figure> {
         let marginals = self.marginals.iter().chain(&self.pairs);
-        marginals.chain(&self.generations).chain(&self.curves).chain(&self.forests)
+        let rows = self.curves.iter().chain(&self.forests);
+        marginals.chain(&self.generations).chain(rows).chain(self.scenarios.iter().flatten())
     }
+}
+
+/// A key as that of a figure.
+pub(super) fn own(key: &[KeyItem]) -> Vec<(Glyph, String)> {
+    key.iter().map(|(glyph, text)| (*glyph, (*text).into())).collect()
 }
 
 /// Signs of the marginals.
@@ -81,6 +89,7 @@ pub(super) fn all(input: &Input<'_>, summary: &Summary) -> Sections {
         generations: generations(summary),
         curves,
         forests,
+        scenarios: input.store.scenarios().iter().map(arm_figures::figures).collect(),
     }
 }
 
@@ -144,7 +153,7 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     );
     let id = format!("marginal-{}", slug(&parameter.name));
     let svg = chart.draw(&id, &format!("Prior and posterior of {title}"), &caption);
-    Figure { id, title, caption, svg, size: SMALL, key: DENSITY_KEY }
+    Figure { id, title, caption, svg, size: SMALL, key: own(DENSITY_KEY) }
 }
 
 /// With a capital.
@@ -154,7 +163,7 @@ fn sentence(text: &str) -> String {
 }
 
 fn empty(title: &str) -> Figure {
-    Figure { id: slug(title), title: title.into(), caption: String::new(), svg: String::new(), size: SMALL, key: &[] }
+    Figure { id: slug(title), title: title.into(), caption: String::new(), svg: String::new(), size: SMALL, key: Vec::new() }
 }
 
 /// How an axis of a parameter is drawn: natural values along a linear or a logarithmic axis.
@@ -250,7 +259,7 @@ fn series(id: &str, title: &str, points: &[(f64, f64)], level: Option<f64>, capt
     chart.points(points, Mark::Dot, 3.5, Ink::Posterior);
     let id = format!("generations-{id}");
     let svg = chart.draw(&id, title, caption);
-    let key = if level.is_some() { GENERATION_KEY } else { &[] };
+    let key = if level.is_some() { own(GENERATION_KEY) } else { Vec::new() };
     Figure { id, title: title.into(), caption: caption.into(), svg, size: SMALL, key }
 }
 
@@ -258,7 +267,7 @@ impl Figure {
     /// The figure as a file of its own: title above, key below, plain colours on white.
     pub(super) fn standalone(&self) -> String {
         let (width, height) = self.size;
-        let (strip, strip_height) = key(self.key, width);
+        let (strip, strip_height) = key(&self.key, width);
         let total = height + 34.0 + strip_height;
         let inner = self.svg.replacen("<svg ", "<svg x=\"0\" y=\"30\" ", 1);
         let strip = strip.replacen("<svg ", &format!("<svg x=\"0\" y=\"{}\" ", height + 32.0), 1);
@@ -274,7 +283,7 @@ impl Figure {
 }
 
 /// A key as a strip of that width, and its height.
-pub(super) fn key(items: &[KeyItem], width: f64) -> (String, f64) {
+pub(super) fn key(items: &[(Glyph, String)], width: f64) -> (String, f64) {
     if items.is_empty() {
         return (String::new(), 0.0);
     }

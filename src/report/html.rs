@@ -1,13 +1,14 @@
 //! The page: one file, no network, no script; readable on a telephone, in light and dark, and on paper.
 
-use crate::report::Input;
 use crate::report::curves::BAND_KEY;
-use crate::report::figures::{DENSITY_KEY, Figure, KeyItem, Sections, key_glyph};
+use crate::report::figures::{DENSITY_KEY, Figure, Glyph, Sections, key_glyph};
 use crate::report::format::{count, escape, plural};
 use crate::report::rows::Use;
 use crate::report::sections;
 use crate::report::summary::Summary;
 use crate::report::verdict::Level;
+use crate::report::{Input, arms};
+use crate::store::Scenario;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -23,6 +24,9 @@ pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String
     if !s.modes.is_empty() {
         parts.push(section("modes", "Modes", &sections::modes(s)));
     }
+    for (scenario, drawn) in input.store.scenarios().iter().zip(&figures.scenarios) {
+        parts.push(other_arms(scenario, drawn));
+    }
     parts.push(section("provenance", "Where this comes from", &sections::provenance(input)));
     let name = escape(&s.name);
     format!(
@@ -31,12 +35,12 @@ pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String
          <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{name}</h1>\n<p class=\"quiet\">{}</p>\n{}</header>\n<main>\n{}</main>\n\
          </body>\n</html>\n",
         escape(&sections::headline(s)),
-        contents(s, figures),
+        contents(input, s, figures),
         parts.join("\n")
     )
 }
 
-fn contents(s: &Summary, figures: &Sections) -> String {
+fn contents(input: &Input<'_>, s: &Summary, figures: &Sections) -> String {
     let mut links = vec![("asked", "What was asked"), ("trust", "Whether to trust it")];
     if !figures.curves.is_empty() || !figures.forests.is_empty() {
         links.push(("endpoints", "Observed against predicted"));
@@ -45,8 +49,11 @@ fn contents(s: &Summary, figures: &Sections) -> String {
     if !s.modes.is_empty() {
         links.push(("modes", "Modes"));
     }
-    links.push(("provenance", "Where this comes from"));
-    let links: Vec<String> = links.iter().map(|(id, text)| format!("<a href=\"#{id}\">{text}</a>")).collect();
+    let link = |id: &str, text: &str| format!("<a href=\"#{id}\">{text}</a>");
+    let mut links: Vec<String> = links.iter().map(|(id, text)| link(id, text)).collect();
+    let scenarios = input.store.scenarios().iter();
+    links.extend(scenarios.map(|s| link(&format!("scenario-{}", s.key()), &format!("Arms: {}", escape(&s.name)))));
+    links.push(link("provenance", "Where this comes from"));
     format!("<nav>{}</nav>\n", links.join(" "))
 }
 
@@ -141,7 +148,7 @@ fn posterior(s: &Summary, figures: &Sections) -> String {
     body.push_str(&grid("grid small", &figures.marginals));
     if let Some(pairs) = &figures.pairs {
         body.push_str("<h3>Pairs of parameters</h3>\n");
-        body.push_str(&key(pairs.key));
+        body.push_str(&key(&pairs.key));
         body.push_str(&format!(
             "<figure><div class=\"wide\">{}</div><figcaption><span>{}</span></figcaption></figure>\n",
             pairs.svg,
@@ -159,10 +166,32 @@ fn generations(s: &Summary, figures: &Sections) -> String {
         count(simulated)
     );
     if s.noise_floor.is_some() {
-        body.push_str(&key(figures.generations.first().map_or(&[], |f| f.key)));
+        body.push_str(&key(figures.generations.first().map_or(&[][..], |f| &f.key)));
     }
     body.push_str(&grid("grid small", &figures.generations));
     section("generations", "Tolerance, acceptance and sample size by generation", &body)
+}
+
+/// A scenario: its arms, predicted.
+fn other_arms(scenario: &Scenario, figures: &[Figure]) -> String {
+    let reference = scenario.arms.first().map_or("", String::as_str);
+    let question: String =
+        sections::question(&scenario.text).iter().map(|paragraph| format!("<p>{}</p>\n", escape(paragraph))).collect();
+    let body = format!(
+        "{question}<p>Predicted, not observed: {} virtual patients in each arm, {} draws of the posterior and as many of the prior. \
+         Arms of one draw have the same patients, so that differences to {} are those of the treatment alone. What the posterior \
+         says and the prior did not is what the data taught; the rest is assumption.</p>\n{}{}{}\
+         <details><summary>The scenario file</summary><pre>{}</pre></details>\n",
+        scenario.patients,
+        scenario.particle.len(),
+        escape(reference),
+        key(figures.iter().max_by_key(|f| f.key.len()).map_or(&[][..], |f| &f.key)),
+        grid("grid", figures),
+        arms::html(scenario),
+        escape(&scenario.text)
+    );
+    let title = if scenario.title.is_empty() { &scenario.name } else { &scenario.title };
+    section(&format!("scenario-{}", scenario.key()), &format!("Other arms: {}", escape(title)), &body)
 }
 
 fn grid(class: &str, figures: &[Figure]) -> String {
@@ -180,9 +209,9 @@ fn figure(f: &Figure) -> String {
     )
 }
 
-fn key(items: &[KeyItem]) -> String {
+fn key<S: AsRef<str>>(items: &[(Glyph, S)]) -> String {
     let items: Vec<String> =
-        items.iter().map(|(glyph, text)| format!("<li>{}{}</li>", key_glyph(*glyph), escape(text))).collect();
+        items.iter().map(|(glyph, text)| format!("<li>{}{}</li>", key_glyph(*glyph), escape(text.as_ref()))).collect();
     if items.is_empty() { String::new() } else { format!("<ul class=\"key\">{}</ul>\n", items.join("")) }
 }
 

@@ -15,9 +15,11 @@ use std::path::{Path, PathBuf};
 
 use crate::density::Marginal;
 use crate::error::{Error, Result};
-use crate::store::Store;
-use crate::trial::table::Table;
+use crate::store::{Scenario, Store};
+use crate::trial::table::{Row, Table};
 
+mod arm_figures;
+mod arms;
 mod chart;
 mod curves;
 mod density;
@@ -25,6 +27,7 @@ mod figures;
 mod format;
 mod html;
 mod pairs;
+mod patient;
 mod rows;
 mod sections;
 mod summary;
@@ -35,6 +38,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use patient::write_patient;
 pub use rows::{Band, RowLine, Skill, Totals, Use};
 pub use summary::{ParameterLine, Summary};
 pub use verdict::{Finding, Level, Verdict};
@@ -83,4 +87,19 @@ pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
 /// `Usage` as for [`write()`].
 pub fn tables(input: &Input<'_>) -> Result<String> {
     Ok(text::all(&Summary::of(input)?))
+}
+
+/// The arms of a scenario against each other, a table for each row, at most 110 columns wide.
+pub fn scenario_tables(scenario: &Scenario) -> String {
+    arms::tables(scenario)
+}
+
+/// The same as one JSON document: shares in [0, 1], `null` where no draw has an estimate.
+pub fn scenario_json(scenario: &Scenario) -> serde_json::Value {
+    arms::json(scenario)
+}
+
+/// A row in words, with its month, as figures name it.
+pub fn row_words(row: &Row) -> String {
+    curves::row_words(row)
 }

@@ -5,7 +5,7 @@ use crate::population::{Generation, Weights};
 use crate::report::Input;
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::density::{Sample, is_log};
-use crate::report::figures::{Figure, Glyph, KeyItem};
+use crate::report::figures::{Figure, Glyph, KeyItem, own};
 use crate::report::format::escape;
 use crate::report::summary::Summary;
 use crate::rng::{Key, Purpose};
@@ -78,7 +78,7 @@ pub(super) fn figure(input: &Input<'_>, s: &Summary) -> Option<Figure> {
         escape(&caption)
     );
     let title = "Pairs of parameters".to_string();
-    Some(Figure { id: "pairs".into(), title, caption, svg, size: (side, side), key: PAIR_KEY })
+    Some(Figure { id: "pairs".into(), title, caption, svg, size: (side, side), key: own(PAIR_KEY) })
 }
 
 fn column<'a>(input: &Input<'a>, s: &Summary, last: &Generation, weights: &Weights, k: usize) -> Column<'a> {

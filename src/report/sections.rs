@@ -79,7 +79,8 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn table(head: &[(&str, &str)], left: usize, body: &str) -> String {
+/// A table; the first `left` columns are flush left.
+pub(super) fn table(head: &[(&str, &str)], left: usize, body: &str) -> String {
     let cells: Vec<String> = head
         .iter()
         .enumerate()
@@ -92,7 +93,8 @@ fn table(head: &[(&str, &str)], left: usize, body: &str) -> String {
     format!("<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>\n{body}</tbody></table></div>\n", cells.join(""))
 }
 
-fn line(class: &str, cells: &[String], left: usize) -> String {
+/// A line of a table.
+pub(super) fn line(class: &str, cells: &[String], left: usize) -> String {
     let cells: Vec<String> = cells
         .iter()
         .enumerate()

@@ -147,7 +147,7 @@ fn inside(r: &RowLine) -> &'static str {
 }
 
 /// Columns two blanks apart; the first `left` ones flush left, the others flush right.
-fn table(head: &[&str], lines: Vec<Vec<String>>, left: usize) -> String {
+pub(super) fn table(head: &[&str], lines: Vec<Vec<String>>, left: usize) -> String {
     let width = |k: usize| lines.iter().map(|l| l[k].chars().count()).chain([head[k].len()]).max().unwrap_or(0);
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let render = |cells: &[String]| {
@@ -165,12 +165,12 @@ fn table(head: &[&str], lines: Vec<Vec<String>>, left: usize) -> String {
     out
 }
 
-fn cut(text: &str, width: usize) -> String {
+pub(super) fn cut(text: &str, width: usize) -> String {
     let text = ascii(text);
     if text.len() <= width { text } else { format!("{}~", &text[..width - 1]) }
 }
 
-fn ascii(text: &str) -> String {
+pub(super) fn ascii(text: &str) -> String {
     let spelt = text.replace('±', "+/-").replace(['–', '−'], "-").replace('≤', "<=").replace('≥', ">=").replace('µ', "u");
     spelt.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
 }

@@ -6,7 +6,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::Header;
+use super::{Header, Scenario};
 use crate::population::{Generation, Mode, Predictive};
 
 /// The one NaN.
@@ -125,6 +125,27 @@ pub(super) fn predictive(what: &str, predictive: &Predictive) -> String {
 pub(super) fn noise_floor(distances: &[f64]) -> String {
     let mut digest = Digest::new("noise_floor");
     digest.numbers("distance", &[distances.len()], distances);
+    digest.hex()
+}
+
+/// Digest of a scenario: its file, what it asks for in each arm, and the simulations.
+pub(super) fn scenario(scenario: &Scenario) -> String {
+    let mut digest = Digest::new("scenario");
+    for (name, text) in [("name", &scenario.name), ("title", &scenario.title), ("text", &scenario.text)] {
+        digest.text(name, text);
+    }
+    digest.integers("patients", [scenario.patients].into_iter());
+    scenario.arms.iter().for_each(|arm| digest.text("arm", arm));
+    for row in &scenario.rows {
+        // Not the label: words of the report may change, and what is predicted does not.
+        for (name, text) in [("row", &row.id), ("endpoint", &row.endpoint), ("kind", &row.kind), ("given", &row.given)] {
+            digest.text(name, text);
+        }
+        digest.numbers("month", &[], [&row.month]);
+    }
+    digest.integers("particle", scenario.particle.iter().map(|p| *p as u64));
+    digest.numbers("posterior", scenario.posterior.shape(), &scenario.posterior);
+    digest.numbers("prior", scenario.prior.shape(), &scenario.prior);
     digest.hex()
 }
 

@@ -14,6 +14,9 @@
 //! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
 //! ├─ noise_floor         (pair)              distances between replicate data sets at one posterior draw
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
+//! ├─ scenarios                               other arms; one group for each scenario
+//! │  └─ <name>           (chain, draw, arm, row)  posterior_predictive, prior_predictive: each arm on the same random numbers;
+//! │                                          particle; label, endpoint, kind, given, month of each row; the file word for word
 //! ├─ job                                     the job file and the observations word for word, the job as parsed
 //! └─ provenance          (session)           a JSON record per session: when, where, with what; outside every digest
 //! ```
@@ -41,7 +44,10 @@ mod durable;
 pub mod journal;
 mod netcdf;
 mod read;
+mod scenario;
 mod write;
+
+pub use scenario::{AskedRow, Scenario};
 
 #[cfg(test)]
 mod tests;
@@ -123,6 +129,7 @@ struct Contents {
     posterior: Option<Predictive>,
     noise_floor: Option<Vec<f64>>,
     modes: Option<Vec<Mode>>,
+    scenarios: Vec<Scenario>,
     /// One JSON text per session.
     sessions: Vec<String>,
 }
@@ -152,6 +159,7 @@ impl Store {
             posterior: None,
             noise_floor: None,
             modes: None,
+            scenarios: Vec::new(),
             sessions: Vec::new(),
         };
         let mut store = Store { path, contents: contents.clone(), recorded: false };
@@ -176,7 +184,7 @@ impl Store {
         Ok(Store { path, contents, recorded: false })
     }
 
-    /// Appends a generation. What was derived from the generation before (posterior, modes) and a reason to stop go.
+    /// Appends a generation. What was derived from the generation before (posterior, modes, scenarios) and a reason to stop go.
     ///
     /// # Errors
     /// `Store` if its shape does not fit the header; `Io` as for [`Store::create`].
@@ -189,6 +197,7 @@ impl Store {
             contents.posterior = None;
             contents.noise_floor = None;
             contents.modes = None;
+            contents.scenarios.clear();
         })
     }
 
@@ -246,6 +255,19 @@ impl Store {
             return Err(refuse(&self.path)(format!("a mode does not have {width} parameters")));
         }
         self.change(|contents| contents.modes = Some(modes.to_vec()))
+    }
+
+    /// Stores a scenario, in place of an earlier one of the same [key](Scenario::key).
+    ///
+    /// # Errors
+    /// `Store` if it is not whole, or not of the last generation; `Io` as for [`Store::create`].
+    pub fn put_scenario(&mut self, scenario: &Scenario) -> Result<()> {
+        let particles = self.contents.run.last().map_or(0, Generation::len);
+        scenario::check(scenario, particles).map_err(refuse(&self.path))?;
+        self.change(|contents| match contents.scenarios.iter_mut().find(|other| other.key() == scenario.key()) {
+            Some(earlier) => earlier.clone_from(scenario),
+            None => contents.scenarios.push(scenario.clone()),
+        })
     }
 
     /// Takes the record of this session, which the next change writes: the first call adds one, each later call of the same
@@ -306,6 +328,11 @@ impl Store {
         self.contents.modes.as_deref()
     }
 
+    /// The scenarios, in the order in which they were first predicted.
+    pub fn scenarios(&self) -> &[Scenario] {
+        &self.contents.scenarios
+    }
+
     /// The records of all sessions, in order.
     pub fn sessions(&self) -> Vec<serde_json::Value> {
         self.contents.sessions.iter().filter_map(|s| serde_json::from_str(s).ok()).collect()
@@ -334,6 +361,7 @@ impl Contents {
         }
         all.extend(self.noise_floor.as_ref().map(|d| ("noise_floor".to_string(), digest::noise_floor(d))));
         all.extend(self.modes.as_ref().map(|m| ("modes".to_string(), digest::modes(m))));
+        all.extend(self.scenarios.iter().map(|s| (format!("scenario {}", s.key()), digest::scenario(s))));
         all
     }
 }

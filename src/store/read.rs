@@ -4,7 +4,7 @@ use hdf5::{Group, H5Type};
 use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
-use super::{Column, Contents, FORMAT, Header, PredictedRow};
+use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
 use crate::population::{Draws, Generation, Mode, Predictive, Run, Stop};
 
 /// The contents of a file, checked against its digests.
@@ -20,9 +20,11 @@ pub(super) fn contents(bytes: &[u8]) -> hdf5::Result<Contents> {
     }
     let contents = body(&file).map_err(|e| format!("damaged, or changed by another program: {e}"))?;
     for (name, digest) in contents.digests() {
-        let stored = match name.as_str() {
-            "inference" => read_text_attribute(&file, "inference_digest"),
-            derived => file.group(derived).and_then(|g| read_text_attribute(&g, "digest")),
+        let group = |path: &str| file.group(path).and_then(|g| read_text_attribute(&g, "digest"));
+        let stored = match name.split_once(' ') {
+            Some((_, scenario)) => group(&format!("scenarios/{scenario}")),
+            None if name == "inference" => read_text_attribute(&file, "inference_digest"),
+            None => group(&name),
         };
         if stored.ok().as_ref() != Some(&digest) {
             return Err(format!("damaged, or changed by another program: the digest `{name}` does not fit").into());
@@ -43,9 +45,10 @@ fn body(root: &Group) -> hdf5::Result<Contents> {
     let modes = if root.link_exists("modes") { Some(modes(&root.group("modes")?)?) } else { None };
     let noise_floor =
         if root.link_exists("noise_floor") { Some(numbers(&root.group("noise_floor")?, "distance")?) } else { None };
+    let scenarios = scenario::read(root)?;
     let provenance = root.group("provenance")?;
     let sessions = if provenance.link_exists("record") { read_texts(&provenance, "record")? } else { Vec::new() };
-    Ok(Contents { header, run, prior, posterior, noise_floor, modes, sessions })
+    Ok(Contents { header, run, prior, posterior, noise_floor, modes, scenarios, sessions })
 }
 
 fn numbers<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Vec<T>> {

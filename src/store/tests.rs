@@ -44,6 +44,34 @@ fn header(parameters: usize, summaries: usize) -> Header {
     }
 }
 
+fn scenario(name: &str, draws: usize, particles: usize) -> Scenario {
+    let mut rng = Key::root(draws as u64).stream(Purpose::Predict);
+    let row = |month: f64| AskedRow {
+        id: format!("mmr_ever_ccyr@12_{month}"),
+        label: format!("MMR ever, by month {month}, in CCyR ≥ 12"),
+        endpoint: "mmr".into(),
+        kind: "ever".into(),
+        given: "ccyr@12".into(),
+        month,
+    };
+    let mut values = || {
+        let mut values = ndarray::Array3::from_shape_simple_fn((draws, 2, 3), || rng.uniform());
+        values[(0, 1, 2)] = f64::NAN;
+        values
+    };
+    Scenario {
+        name: name.into(),
+        title: "Imatinib, and more of it".into(),
+        text: "# Question: …\nname = \"doses\"\n".repeat(3000),
+        patients: 553,
+        arms: vec!["imatinib 400 mg/d".into(), "800 mg".into()],
+        rows: [12.0, 24.0, 36.5].map(row).to_vec(),
+        particle: (0..draws).map(|i| i % particles).collect(),
+        posterior: values(),
+        prior: values(),
+    }
+}
+
 fn random(shape: (usize, usize), rng: &mut Stream) -> Array2<f64> {
     Array2::from_shape_simple_fn(shape, || rng.normal())
 }
@@ -194,10 +222,95 @@ fn a_further_generation_drops_what_was_derived_from_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.h5");
     let mut store = full(&path, 20, 10);
+    store.put_scenario(&scenario("doses", 5, 20)).unwrap();
     store.append(generation(3, 20, &header(4, 5))).unwrap();
     let again = Store::open(&path).unwrap();
-    assert!(again.posterior().is_none() && again.modes().is_none() && again.run().stopped.is_none());
+    assert!(
+        again.scenarios().is_empty() && again.posterior().is_none() && again.modes().is_none() && again.run().stopped.is_none()
+    );
     assert!(again.prior().is_some());
+}
+
+#[test]
+fn scenarios_come_back_and_are_no_part_of_the_inference() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    let mut store = full(&path, 20, 10);
+    let (before, bytes) = (store.digests(), fs::read(&path).unwrap());
+    let values = |s: &Scenario| s.posterior.iter().chain(&s.prior).map(|x| x.to_bits()).collect::<Vec<_>>();
+    let same = |a: &Scenario, b: &Scenario| {
+        let bare = |s: &Scenario| Scenario { posterior: Default::default(), prior: Default::default(), ..s.clone() };
+        bare(a) == bare(b) && a.posterior.dim() == b.posterior.dim() && values(a) == values(b)
+    };
+    let (doses, other) = (scenario("Doses, all of them!", 7, 20), scenario("other", 300, 20));
+    store.put_scenario(&doses).unwrap();
+    store.put_scenario(&other).unwrap();
+    let again = Store::open(&path).unwrap();
+    assert!(again.scenarios().len() == 2 && same(&again.scenarios()[0], &doses) && same(&again.scenarios()[1], &other));
+    let digests = again.digests();
+    assert_eq!(digests[..before.len()], before);
+    let names: Vec<&str> = digests[before.len()..].iter().map(|d| d.0.as_str()).collect();
+    assert_eq!(names, ["scenario doses-all-of-them", "scenario other"]);
+    // Predicted again: in its old place, with another digest.
+    let later = scenario("doses: all of them", 8, 20);
+    store.put_scenario(&later).unwrap();
+    let again = Store::open(&path).unwrap();
+    assert!(again.scenarios().len() == 2 && same(&again.scenarios()[0], &later));
+    assert_ne!(again.digests()[before.len()], digests[before.len()]);
+    assert_eq!(again.digests()[before.len() + 1], digests[before.len() + 1]);
+    // Without scenarios a file has the bytes that it had before there were any.
+    store.change(|contents| contents.scenarios.clear()).unwrap();
+    assert!(fs::read(&path).unwrap() == bytes);
+}
+
+#[test]
+fn the_digest_of_a_scenario_is_of_all_that_is_predicted() {
+    let base = scenario("doses", 5, 20);
+    let digest = |change: &dyn Fn(&mut Scenario)| {
+        let mut changed = base.clone();
+        change(&mut changed);
+        digest::scenario(&changed)
+    };
+    let before = digest(&|_| {});
+    assert_eq!(digest(&|s| s.rows[0].label = "other words".into()), before);
+    let changes: [&dyn Fn(&mut Scenario); 8] = [
+        &|s| s.text.push('#'),
+        &|s| s.patients += 1,
+        &|s| s.arms.swap(0, 1),
+        &|s| s.rows[1].kind = "at".into(),
+        &|s| s.rows[1].month = 25.0,
+        &|s| s.particle[0] = 19,
+        &|s| s.prior[(4, 1, 0)] += 1e-16,
+        &|s| s.posterior = Default::default(),
+    ];
+    changes.into_iter().enumerate().for_each(|(k, change)| assert_ne!(digest(change), before, "change {k}"));
+}
+
+#[test]
+fn a_scenario_that_is_not_whole_is_refused_and_a_changed_one_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    let mut store = full(&path, 20, 10);
+    for (change, problem) in [
+        ((|s: &mut Scenario| s.name = "…".into()) as fn(&mut Scenario), "a name of letters"),
+        (|s| s.arms.push("third".into()), "values must be those of"),
+        (|s| s.particle[0] = 20, "none of the 20 particles"),
+        (|s| s.arms = vec!["same".into(); 2], "two of the arm names"),
+        (|s| s.rows[1] = s.rows[0].clone(), "two of the row names"),
+    ] {
+        let mut bad = scenario("doses", 5, 20);
+        change(&mut bad);
+        let refused = store.put_scenario(&bad).unwrap_err().to_string();
+        assert!(refused.contains(problem), "{refused}");
+    }
+    store.put_scenario(&scenario("doses", 5, 20)).unwrap();
+    let needle: Vec<u8> = store.contents.scenarios[0].prior.iter().take(3).flat_map(|x| x.to_le_bytes()).collect();
+    let mut bytes = write::bytes(&store.contents).unwrap();
+    let at = bytes.windows(needle.len()).position(|w| w == needle).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let problem = Store::open(&path).unwrap_err().to_string();
+    assert!(problem.contains("the digest `scenario doses` does not fit"), "{problem}");
 }
 
 #[test]

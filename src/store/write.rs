@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::netcdf::{self, Scope, about};
-use super::{Column, Contents, FORMAT, Header, digest};
+use super::{Column, Contents, FORMAT, Header, digest, scenario};
 use crate::population::{Generation, Mode, Predictive, Run};
 use crate::rng::SCHEME;
 
@@ -11,7 +11,7 @@ use crate::rng::SCHEME;
 pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
     netcdf::encode(|root| {
         attributes(root, contents)?;
-        let Contents { header, run, prior, posterior, noise_floor, modes, sessions } = contents;
+        let Contents { header, run, prior, posterior, noise_floor, modes, scenarios, sessions } = contents;
         if let (Some(posterior), Some(last)) = (posterior, run.last()) {
             draws(root.group("posterior", POSTERIOR)?, header, posterior)?;
             sample_stats(root, posterior, last)?;
@@ -33,6 +33,7 @@ pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
         if let Some(modes) = modes {
             posterior_modes(root, header, modes)?;
         }
+        scenario::write(root, scenarios)?;
         job(root, header)?;
         provenance(root, sessions)
     })
@@ -66,7 +67,7 @@ fn library(scope: &Scope) -> hdf5::Result<()> {
 }
 
 /// (chain, draw), the shape of everything that ArviZ summarises.
-fn chain_and_draw(scope: &mut Scope, draws: usize) -> hdf5::Result<()> {
+pub(super) fn chain_and_draw(scope: &mut Scope, draws: usize) -> hdf5::Result<()> {
     library(scope)?;
     scope.index("chain", 1, "chain; an ABC sample has one")?;
     scope.index("draw", draws, "draw")

@@ -7,5 +7,5 @@ mod read;
 pub mod schedule;
 pub mod skill;
 pub mod table;
-mod visits;
+pub(crate) mod visits;
 pub mod vocabulary;

@@ -44,8 +44,7 @@ pub fn carried_forward(fitted: &[&Row], row: &Row, draws: usize, rng: &mut Strea
 /// The hazard of the last fitted interval of the row's curve kept constant, `draws` times; `None` as for
 /// [`carried_forward`], and for a status that is no curve.
 pub fn constant_hazard(fitted: &[&Row], row: &Row, draws: usize, rng: &mut Stream) -> Option<Vec<f64>> {
-    let once = matches!(row.endpoint, Endpoint::OnTreatment | Endpoint::Stopped) || row.endpoint.reason().is_some();
-    let curve = row.kind != Kind::At || once;
+    let curve = row.kind != Kind::At || row.endpoint == Endpoint::OnTreatment || row.endpoint.reason().is_some();
     let extrapolate = |points: &[(f64, f64)], month: f64| match points {
         [.., (t1, s1), (t2, s2)] if *s1 > 0.0 => s2 * libm::pow(s2 / s1, (month - t2) / (t2 - t1)),
         _ => 0.0,

@@ -22,12 +22,12 @@ pub(super) fn since_first(set: Visits) -> Visits {
 }
 
 /// The visits at which an endpoint is assessed.
-pub(super) fn relevant(plan: &Plan, of: Endpoint) -> Visits {
+pub(crate) fn relevant(plan: &Plan, of: Endpoint) -> Visits {
     if of.is_cytogenetic() { plan.marrow } else { low(plan.months.len()) }
 }
 
 /// What the last of the `assessed` visits showed.
-pub(super) fn last(seen: Visits, assessed: Visits) -> Option<bool> {
+pub(crate) fn last(seen: Visits, assessed: Visits) -> Option<bool> {
     assessed.checked_ilog2().map(|visit| seen >> visit & 1 == 1)
 }
 

@@ -123,6 +123,11 @@ pub trait Word: Copy + PartialEq + 'static {
     }
 }
 
+/// The spellings of all words of a kind.
+pub fn words<W: Word>() -> Vec<&'static str> {
+    W::ALL.iter().map(|(name, _)| *name).collect()
+}
+
 impl Word for Endpoint {
     const ALL: &'static [(&'static str, Self)] = &[
         ("chr", Endpoint::Chr),
@@ -147,6 +152,17 @@ impl Word for Endpoint {
         ("left_transplant", Endpoint::LeftTransplant),
         ("left_death", Endpoint::LeftDeath),
         ("left_other", Endpoint::LeftOther),
+    ];
+}
+
+impl Word for Leaving {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("stayed", Leaving::Stayed),
+        ("adverse", Leaving::Adverse),
+        ("other", Leaving::Other),
+        ("unsatisfactory", Leaving::Unsatisfactory),
+        ("transplant", Leaving::Transplant),
+        ("death", Leaving::Death),
     ];
 }
 
@@ -233,6 +249,16 @@ impl Endpoint {
             Kind::At => !self.is_event(),
             Kind::Product => self.is_response() && !self.is_cytogenetic() && self != Endpoint::Chr,
             Kind::Annual => self.is_event() && self != Endpoint::CcyrLoss && self != Endpoint::Relapse,
+        }
+    }
+
+    /// Whether more of it is better for the patients: of responses, of survival and treatment-free remission, of those who
+    /// are still on treatment or could stop it as planned. Of events, relapse and leaving less is better.
+    pub fn more_is_better(self, kind: Kind) -> bool {
+        match self {
+            Endpoint::OnTreatment | Endpoint::Stopped => true,
+            _ if self.is_event() => kind == Kind::KmSurvival,
+            _ => self.is_response(),
         }
     }
 
@@ -334,6 +360,19 @@ mod tests {
         let umrd = Term { response: Endpoint::Umrd, month: Some(24.0), not: true };
         assert_eq!(Term::parse_all("not umrd@24"), Ok(vec![umrd]));
         assert!(Term::parse_all("relapse").is_err() && Term::parse_all("stopped@12").is_err());
+    }
+
+    #[test]
+    fn what_is_better_is_known_of_each_endpoint() {
+        let better = |of: Endpoint, kind| of.more_is_better(kind);
+        assert!(
+            better(Endpoint::Mmr, Kind::KmIncidence) && better(Endpoint::Umrd, Kind::At) && better(Endpoint::Mr4, Kind::Product)
+        );
+        assert!(better(Endpoint::Efs, Kind::KmSurvival) && !better(Endpoint::Efs, Kind::KmIncidence));
+        assert!(better(Endpoint::Relapse, Kind::KmSurvival) && !better(Endpoint::Relapse, Kind::Ever));
+        assert!(!better(Endpoint::Os, Kind::Annual) && !better(Endpoint::CcyrLoss, Kind::Ever));
+        assert!(better(Endpoint::OnTreatment, Kind::At) && better(Endpoint::Stopped, Kind::Ever));
+        assert!(Endpoint::ALL.iter().all(|(_, of)| of.reason().is_none() || !better(*of, Kind::At)));
     }
 
     #[test]

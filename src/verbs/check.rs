@@ -4,13 +4,19 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::progress::clock;
-use super::shared::{agree, on_ranks};
+use super::shared::{agree, agree_on, on_ranks};
 use crate::error::Result;
 use crate::exec::Executor;
 use crate::job::Job;
+use crate::job::scenario::Scenario;
+use crate::model::Model;
+use crate::model::cml::cohort::{Cml, Trial};
 use crate::predict::{Of, predict, prior_draws};
+use crate::rng::Key;
 use crate::sampler::smc::Smc;
-use crate::sampler::{Problem, trial_key};
+use crate::sampler::{Problem, simulate, trial_key};
+use crate::trial::table::Row;
+use crate::trial::vocabulary::Word;
 use crate::validate::screen;
 
 /// Longest time that is spent on timing simulations.
@@ -21,16 +27,72 @@ const CLUSTER: [usize; 3] = [64, 512, 4096];
 /// What a process needs before it has done anything, in bytes, with an MPI library.
 const BINARY: u64 = 50_000_000;
 
-/// Validates the job, prints what it asks for, times a few simulations at draws of the prior and prices the job. With
+/// Patients of an arm whose scenario leaves that to the job: what an arm of that size costs scales to any other.
+const USUAL_PATIENTS: usize = 500;
+
+/// Validates the job, or the scenario if the file has arms, prints what it asks for, times a few simulations at draws of the prior and prices the job. With
 /// `screened` draws it also screens which parameters move the fitted rows.
 ///
 /// # Errors
-/// Whatever is wrong with the job.
+/// Whatever is wrong with the job or the scenario.
 pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> Result<()> {
     on_ranks(threads, |exec| check_on(exec, file, parameters, screened))
 }
 
+/// Prints what a scenario does with its patients, and what an arm costs.
+fn check_scenario(exec: &dyn Executor, file: &Path) -> Result<()> {
+    let read = Scenario::load(file, USUAL_PATIENTS);
+    let scenario = agree_on(exec, read, |scenario| scenario.source.text.clone())?;
+    line!("{}: sound", file.display());
+    line!("  scenario       {}: {}", scenario.name, if scenario.title.is_empty() { "no title" } else { &scenario.title });
+    match scenario.patients {
+        Some(patients) => line!("  patients       {patients} in each arm"),
+        None => line!("  patients       in each arm as many as the job's cohort has"),
+    }
+    let Some(Trial { plan, patients, .. }) = scenario.trials.first() else { return Ok(()) };
+    let (visits, marrow) = (plan.months.len(), plan.marrow.count_ones());
+    line!("  follow-up      {} months, {visits} visits, {marrow} of them with marrow", plan.horizon);
+    for (k, (name, trial)) in scenario.arms.iter().zip(&scenario.trials).enumerate() {
+        line!("  arm            {name}{}", if k == 0 { " (the reference)" } else { "" });
+        let words = trial.protocol.words();
+        words.iter().for_each(|rule| line!("                 - {rule}"));
+        if words.is_empty() {
+            line!("                 - gives nothing");
+        }
+        if !trial.protocol.stays.is_empty() {
+            let stays: Vec<&str> = trial.protocol.stays.iter().map(|reason| reason.name()).collect();
+            line!("                 - nobody leaves for: {}", stays.join(", "));
+        }
+    }
+    let rows: Vec<&Row> = scenario.rows.iter().collect();
+    for asked in rows.chunk_by(|a, b| (a.endpoint, a.kind, &a.given) == (b.endpoint, b.kind, &b.given)) {
+        let months: Vec<String> = asked.iter().map(|row| row.month.to_string()).collect();
+        let given = asked[0].given_text();
+        let given = if given.is_empty() { given } else { format!(", given {given}") };
+        let (of, kind) = (asked[0].endpoint.name(), asked[0].kind.name());
+        line!("  predicts       {of} as {kind}{given}: month {}", months.join(", "));
+    }
+    let (mut seconds, mut out) = (0.0, vec![0.0; rows.len()]);
+    for trial in &scenario.trials {
+        let model = Cml::new(trial.clone(), &rows)?;
+        let centre: Vec<f64> = model.parameters().iter().map(|parameter| parameter.default).collect();
+        let begun = Instant::now();
+        let _ = simulate(&model, &centre, Key::root(0), &mut out);
+        seconds += begun.elapsed().as_secs_f64();
+    }
+    line!(
+        "  cost           about {} of core time for 100 draws of posterior and prior ({patients} patients an arm, timed at the \
+         centre of the parameter table)",
+        clock(200.0 * seconds)
+    );
+    Ok(())
+}
+
 fn check_on(exec: &dyn Executor, file: &Path, parameters: bool, screened: usize) -> Result<()> {
+    // What cannot be read is reported by the reader of jobs.
+    if std::fs::read_to_string(file).is_ok_and(|text| Scenario::is_meant(&text)) {
+        return check_scenario(exec, file);
+    }
     let job = agree(exec, Job::load(file))?;
     let problem = job.problem()?;
     let sampler = job.sampler();

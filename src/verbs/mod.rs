@@ -13,6 +13,7 @@ macro_rules! line {
 
 mod check;
 mod describe;
+mod predict;
 mod progress;
 mod run;
 mod session;
@@ -21,9 +22,10 @@ mod simulate;
 mod stored;
 
 pub use check::check;
+pub use predict::predict;
 pub use progress::{LogFlags, LogFormat, init_logs};
 pub use run::{RunFlags, run};
-pub use simulate::simulate;
+pub use simulate::{simulate, simulate_patient};
 pub use stored::{digest, refine, report_of, reproduce};
 
 /// Writes to standard output, on rank 0. A reader that has gone (`nicho digest FILE | head -1`) ends the process quietly: whatever a

@@ -126,6 +126,8 @@ pub struct Show<'a> {
     rates: Vec<f64>,
     /// Effective sample size of the last finished generation.
     ess: Option<f64>,
+    /// The work that follows the inference, and since when it goes on.
+    stage: (String, Instant),
     /// Simulations a second, smoothed.
     speed: f64,
     budget: Budget,
@@ -157,7 +159,17 @@ impl<'a> Show<'a> {
             shown.clone_from(&bar);
         }
         let now = Instant::now();
-        Show { session, bar, line: now, generation: (0, now), rates: vec![], ess: None, speed: 0.0, budget }
+        Show {
+            session,
+            bar,
+            line: now,
+            generation: (0, now),
+            stage: (String::new(), now),
+            rates: vec![],
+            ess: None,
+            speed: 0.0,
+            budget,
+        }
     }
 
     /// Seconds to the end of the run if the acceptance rate goes on falling as it fell.
@@ -205,15 +217,23 @@ impl<'a> Show<'a> {
 
     /// Shows the work that follows the inference.
     pub fn work(&mut self, what: &str, done: u64, of: u64) -> ControlFlow<()> {
+        if self.stage.0 != what {
+            self.stage = (what.into(), Instant::now());
+        }
+        let elapsed = self.stage.1.elapsed().as_secs_f64();
+        let eta = match done {
+            0 => "?".into(),
+            done => clock(elapsed * of.saturating_sub(done) as f64 / done as f64),
+        };
         match &self.bar {
             Some(bar) => {
                 bar.set_length(of);
                 bar.set_position(done);
-                bar.set_message(what.to_string());
+                bar.set_message(format!("{what} ETA ~{eta}"));
             }
             None if self.line.elapsed() >= LINE => {
                 self.line = Instant::now();
-                info!(done, of, "{what}");
+                info!(done, of, "{what}, ETA ~{eta}");
             }
             None => {}
         }

@@ -35,24 +35,46 @@ fn say(error: &Error) -> Error {
 /// # Errors
 /// What this rank's reading came to; [`Error::Rank`] where another rank's came to something else.
 pub fn agree(exec: &dyn Executor, job: Result<Job>) -> Result<Job> {
-    // Zero, and the job as parsed; or the exit code, and the error.
-    let said = match &job {
-        Ok(job) => {
-            let observations = job.table.as_ref().map(|table| table.sha256()).unwrap_or_default();
-            format!("\0{}\n{observations}", job.canonical())
-        }
+    let words = |job: &Job| {
+        let observations = job.table.as_ref().map(|table| table.sha256()).unwrap_or_default();
+        format!("{}\n{observations}", job.canonical())
+    };
+    agree_by(exec, job, words, another_job)
+}
+
+/// What this rank has read, once it is sure that every rank has read what has the same text.
+///
+/// # Errors
+/// Those of [`agree`].
+pub fn agree_on<T>(exec: &dyn Executor, read: Result<T>, text: impl Fn(&T) -> String) -> Result<T> {
+    let another = |_: &str, _: &str| {
+        "has read another file than rank 0\n  fix: put it where every node sees the same, and do not edit it meanwhile".into()
+    };
+    agree_by(exec, read, text, another)
+}
+
+/// `another` says in which way what a rank has read is not what rank 0 has, from the `words` of the two.
+fn agree_by<T>(
+    exec: &dyn Executor,
+    read: Result<T>,
+    words: impl Fn(&T) -> String,
+    another: impl Fn(&str, &str) -> String,
+) -> Result<T> {
+    // Zero, and what was read; or the exit code, and the error.
+    let said = match &read {
+        Ok(read) => format!("\0{}", words(read)),
         Err(error) => format!("{}{error}", char::from(error.exit_code())),
     };
     let hosts = exec.hear(exec::host().as_bytes())?;
     let heard = exec.hear(said.as_bytes())?;
-    let mut job = Some(job);
+    let mut job = Some(read);
     exec.once(&mut || {
         if let Some(Err(error)) = job.take_if(|job| job.is_err()) {
             return Err(error);
         }
         let Some(rank) = heard.iter().position(|said| *said != heard[0]) else { return Ok(Vec::new()) };
         let (code, message) = match heard[rank].as_slice() {
-            [0, there @ ..] => (3, another_job(&text(there), &text(&heard[0][1..]))),
+            [0, there @ ..] => (3, another(&text(there), &text(&heard[0][1..]))),
             [code, message @ ..] => (*code, text(message)),
             [] => (3, "has read nothing".into()),
         };

@@ -2,17 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use super::predict::{arms, patients};
 use super::progress::{Budget, Show};
 use super::run::work;
 use super::session::Session;
 use super::shared::{Shared, agree, on_ranks};
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::job::definition::Source;
+use crate::job::scenario::Scenario;
 use crate::report::{self, Input};
 use crate::store::Store;
 
 /// The job inside a result file.
-fn embedded(store: &Store) -> Result<Job> {
+pub fn embedded(store: &Store) -> Result<Job> {
     let header = store.header();
     let name = PathBuf::from(format!("job in {}", store.path().display()));
     Job::embedded(&name, header.job_text.clone(), header.observations_text.clone())
@@ -93,7 +96,9 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
         let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
         let header = job.header()?;
         let mut shared = Shared::open(exec, |_| Store::create(&path, &header))?;
-        let worked = work(&job, &mut shared, &session).and(shared.settle());
+        let worked = work(&job, &mut shared, &session)
+            .and_then(|()| predict_again(file, &original, &job, &shared, &session))
+            .and(shared.settle());
         let _ = std::fs::remove_file(&path);
         // The file of the repetition is gone: what an interrupt leaves is the original.
         worked.map_err(|error| match error {
@@ -102,6 +107,23 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
         })?;
         shared.at_file(|again| compare(file, &original, again))
     })
+}
+
+/// Predicts the scenarios of the original from the repetition.
+fn predict_again(file: &Path, original: &Store, job: &Job, shared: &Shared<'_>, session: &Session) -> Result<()> {
+    let sampler = job.sampler();
+    let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
+    for stored in original.scenarios() {
+        let name = PathBuf::from(format!("scenario {} in {}", stored.key(), file.display()));
+        let scenario = Scenario::build(Source { file: name, text: stored.text.clone() }, patients(job)?)?;
+        let draws = stored.particle.len();
+        let mut show = Show::new(session, budget);
+        let again = arms(job, &job.problem()?, &shared.run, &scenario, draws, &shared.exec, &mut show)?;
+        drop(show);
+        let Some(again) = again else { return Err(Error::Broken { path: file.into() }) };
+        shared.change(|store| store.put_scenario(&again))?;
+    }
+    Ok(())
 }
 
 /// Prints which digests of a repetition are those of the original.

@@ -55,6 +55,7 @@ fn refused_as_input(name: &str, file: &str, said: &Said) {
 
 const COIN: &str = "jobs/coin.toml";
 const SMOKE: &str = "jobs/iris-smoke.toml";
+const STOP: &str = "stop.toml";
 const TABLE: &str = "jobs/data/iris.csv";
 const P_HEADS: &str = r#"{ distribution = "uniform", lower = 0, upper = 1 }"#;
 const IC50: &str = r#"{ distribution = "lognormal", median = 0.6, sd = 0.5, unit = "uM" }"#;
@@ -134,6 +135,80 @@ fn observations() {
     table("table_id_twice", "mcyr_km_30,fit", "mcyr_km_18,fit");
     table("table_too_few_fields", "mcyr_km_18,fit,response,mcyr,", "mcyr_km_18,fit,response,");
     table("table_month_not_visited", "is1,at,ccyr@6,6,", "is1,at,ccyr@7,7,");
+}
+
+/// Edits a scenario, checks it, and takes the message.
+fn refuse_scenario(name: &str, from: &str, to: &str) {
+    let folder = folder();
+    edit(folder.path(), STOP, from, to);
+    refused_as_input(&format!("scenario_{name}"), STOP, &say(folder.path(), &["check", STOP]));
+}
+
+#[test]
+fn scenarios() {
+    let refuse = refuse_scenario;
+    const START: &str = "give = { imatinib = 400 }\n\n[[arm.rule]]\nname = \"stop\"\n";
+    let start = |rule: &str| format!("{rule}\n\n[[arm.rule]]\nname = \"stop\"\n");
+    refuse("unknown_drug", START, &start("give = { imatinip = 400 }"));
+    refuse("unknown_target", START, &start("give = { imatinib = 400 }\nblock = { vla5 = 0.8 }"));
+    refuse("block_of_more_than_all", START, &start("give = { imatinib = 400 }\nblock = { vla4 = 80 }"));
+    refuse("dose_out_of_range", START, &start("give = { imatinib = 40000 }"));
+    refuse("rules_that_contradict", START, &start("give = { imatinib = 400 }\n\n[[arm.rule]]\ngive = { imatinib = 800 }"));
+    refuse("gives_and_stops", START, &start("give = { imatinib = 400 }\nstop = [\"imatinib\"]"));
+    refuse("nothing_to_do", START, &start("share = 0.5"));
+    refuse("stop_of_what_is_never_given", START, &start("block = { vla4 = 0.8 }"));
+    refuse("stop_of_another_drug", "stop = [\"all\"]", "stop = [\"dasatinib\"]");
+    refuse("condition_unreadable", "\"umrd for 24\"", "\"umrd during 24\"");
+    refuse("condition_of_no_response", "\"umrd for 24\"", "\"urmd for 24\"");
+    refuse("for_longer_than_the_window", "until = 60\nif = \"umrd for 24\"", "until = 60\nif = \"umrd for 72\"");
+    refuse("for_from_before_the_first_visit", "from = 36\nuntil = 60", "at = 24");
+    refuse("window_that_ends_before_it_begins", "until = 60\nif", "until = 30\nif");
+    refuse("window_without_a_visit", "from = 36\nuntil = 60", "at = 36.5");
+    refuse("month_and_window", "from = 36\nuntil = 60", "at = 36\nfrom = 30");
+    refuse("month_after_a_rule", "after = \"stop\"\nif = \"not mmr\"", "after = \"stop\"\nat = 6");
+    refuse("after_no_rule", "after = \"stop\"\nif = \"not mmr\"", "after = \"stopp\"\nif = \"not mmr\"");
+    refuse("rule_named_twice", "name = \"stop\"\nfrom", "name = \"start\"\nfrom");
+    refuse("unknown_key", "until = 60\nif", "untill = 60\nif");
+    refuse("unknown_reason", "leave = []", "leave = [\"advers\"]");
+    refuse("month_beyond_follow_up", "months = [36, 48, 60]", "months = [36, 48, 600]");
+    refuse("endpoint_asked_twice", "months = [36, 48, 60]", "months = [36, 48, 48]");
+    refuse("kind_that_cannot_be", "of = \"relapse\"\nkind = \"km_survival\"", "of = \"relapse\"\nkind = \"at\"");
+    refuse("condition_where_none_can_be", "kind = \"km_survival\"", "kind = \"km_survival\"\ngiven = \"mmr@12\"");
+    refuse("condition_without_a_visit", "of = \"umrd\"\nkind = \"at\"", "of = \"umrd\"\nkind = \"at\"\ngiven = \"ccyr@14\"");
+    refuse("too_many_visits", "{ every = 1, until = 72 }", "{ every = 0.2, until = 72 }");
+    refuse("segments_that_fall", "{ every = 1, until = 72 }", "{ every = 1, until = 30 }");
+    refuse("visits_of_no_form", "marrow = [{ every = 3, until = 12 }, { every = 6, until = 36 }]", "marrow = \"yearly\"");
+    refuse("months_out_of_range", "months = 126", "months = 500");
+    refuse("months_missing", "months = 126\n", "");
+    refuse("name_of_nothing", "name = \"stop\"\ntitle", "name = \"…\"\ntitle");
+    refuse("patients_out_of_range", "patients = 2000", "patients = 3");
+    let folder = folder();
+    let path = folder.path().join(STOP);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let never: String =
+        text.split("[[arm.rule]]").filter(|part| !part.contains("name = \"stop\"")).collect::<Vec<_>>().join("[[arm.rule]]");
+    let never = never.replace("after = \"stop\"\n", "");
+    std::fs::write(&path, &never).unwrap();
+    refused_as_input("scenario_relapse_rule_without_a_stop", STOP, &say(folder.path(), &["check", STOP]));
+    let never = never.replace("relapse = true\n", "");
+    std::fs::write(&path, never.replacen("of = \"stopped\"", "of = \"ccyr\"", 1)).unwrap();
+    refused_as_input("scenario_relapse_without_a_stop", STOP, &say(folder.path(), &["check", STOP]));
+    let (head, _) = text.split_once("[[endpoint]]").unwrap();
+    std::fs::write(&path, head).unwrap();
+    refused_as_input("scenario_without_endpoint", STOP, &say(folder.path(), &["check", STOP]));
+    let said = say(folder.path(), &["predict", "none.h5", "none.toml"]);
+    assert_eq!(said.code, 6);
+    snapshot("scenario_of_no_run", &said);
+}
+
+/// What a scenario can be predicted from: a run of the model of CML that has a posterior.
+#[test]
+fn runs_without_arms() {
+    let folder = folder();
+    succeed(folder.path(), &["run", COIN, "-q"]);
+    let said = say(folder.path(), &["predict", "coin.h5", STOP]);
+    assert_eq!(said.code, 2);
+    snapshot("scenario_of_a_coin", &said);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::{folder, nicho, say, succeed};
 
-const VERBS: [&str; 7] = ["run", "check", "simulate", "refine", "report", "digest", "reproduce"];
+const VERBS: [&str; 8] = ["run", "check", "simulate", "refine", "predict", "report", "digest", "reproduce"];
 
 /// A folder with the finished coin run in `coin.h5`.
 fn finished() -> tempfile::TempDir {
@@ -220,4 +220,21 @@ fn a_file_that_is_missing_is_named() {
         assert_eq!(said.code, 6, "{args:?} {}", said.err);
         assert!(said.err.contains("none.h5") && said.err.contains("No such file"), "{}", said.err);
     }
+}
+
+#[test]
+fn one_patient_is_written_as_a_table_and_figures() {
+    let folder = folder();
+    let job = crate::support::repository("jobs/iris-smoke.toml");
+    let scenario = crate::support::repository("jobs/scenarios/early-switch.toml");
+    let (job, scenario) = (job.to_str().unwrap(), scenario.to_str().unwrap());
+    let told = succeed(folder.path(), &["simulate", job, "--patient", "3", "--scenario", scenario, "-o", "patient"]);
+    assert_eq!(told.lines().count(), 5, "{told}");
+    let table = std::fs::read_to_string(folder.path().join("patient/trajectory.csv")).unwrap();
+    assert!(table.starts_with("month [month],bcr_abl [% IS],QL [cells],"), "{table}");
+    let columns = table.lines().next().unwrap().split(',').count();
+    assert!(table.lines().all(|line| line.split(',').count() == columns));
+    let beyond = say(folder.path(), &["simulate", job, "--patient", "100", "-o", "patient"]);
+    assert_eq!(beyond.code, 2);
+    assert!(beyond.err.contains("from 0 to 99"), "{}", beyond.err);
 }

@@ -14,6 +14,8 @@ seed = 1
 [model]
 name = "cml"
 patients = 20
+few_cells = "fluid"
+without = ["stroma"]
 fixed = { hill = 2.0 }
 
 [priors]

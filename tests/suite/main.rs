@@ -13,4 +13,5 @@ mod open_file;
 mod provenance;
 mod ranks;
 mod reproducible;
+mod scenarios;
 mod support;

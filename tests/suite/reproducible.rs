@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nicho::exec::threads::Threads;
 use nicho::integrate::Width;
 use nicho::job::Job;
-use nicho::model::cml::cohort::Cml;
+use nicho::model::cml::cohort::{Cml, Trial};
 use nicho::model::{Model, Parameter, Stages, Summary, Unsimulable};
 use nicho::population::Run;
 use nicho::rng::{Key, Purpose};
@@ -121,7 +121,8 @@ fn every_simd_width_gives_the_same_bits() {
         let theta = problem.full(&theta);
         // 61 patients: no width divides it.
         let bits = |width: Width| {
-            let model = Cml::new(61, &rows).unwrap().with_width(width);
+            let horizon = rows.iter().map(|row| row.month).fold(0.0, f64::max);
+            let model = Cml::new(Trial::iris(61, horizon), &rows).unwrap().with_width(width);
             let mut out = vec![0.0; rows.len()];
             nicho::sampler::simulate(&model, &theta, Key::root(replicate), &mut out).map(|()| out).map(|out| {
                 let bits: Vec<u64> = out.iter().map(|x| x.to_bits()).collect();

@@ -26,10 +26,23 @@ pub fn shipped_jobs() -> Vec<PathBuf> {
     jobs
 }
 
+/// Every shipped scenario, by path, in order of name.
+pub fn shipped_scenarios() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(repository("jobs/scenarios")).unwrap().map(|entry| entry.unwrap().path());
+    let mut scenarios: Vec<PathBuf> = files.collect();
+    scenarios.sort();
+    scenarios
+}
+
 /// A temporary folder with a copy of `jobs/` in it, so that commands can name files as a user does.
 pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("jobs/data")).unwrap();
+    std::fs::create_dir_all(folder.path().join("jobs/scenarios")).unwrap();
+    for scenario in shipped_scenarios() {
+        std::fs::copy(&scenario, folder.path().join("jobs/scenarios").join(scenario.file_name().unwrap())).unwrap();
+    }
+    std::fs::copy(repository("tests/suite/stop.toml"), folder.path().join("stop.toml")).unwrap();
     for job in shipped_jobs() {
         std::fs::copy(&job, folder.path().join("jobs").join(job.file_name().unwrap())).unwrap();
     }

@@ -5,9 +5,18 @@
 //! room  = max(0, 1 - ΣQ / Ko),  crowding = 1 - ΣC / Kv          normal and leukaemic clones share both niches
 //! Q' =  attach room C - release Q
 //! C' = -attach room C + release Q + (renewal crowding - loss - kill) C
-//! P' = inflow C + P (growth drive (1 - P / (χ C)) - loss_P (1 - drive) - kill)
+//! P' = inflow C + P (growth drive (1 - P / (χ C)) - loss_P (1 - survival) - kill)
 //! D' = turnover (P - D) - kill D
 //! M' = (y / (y + 0.1) - M) / τ_M                                y = D + D_R, the burden
+//! ```
+//!
+//! Adhesion holds stem cells in both niches: it multiplies attachment and slows release. In the osteoblastic niche N-cadherin
+//! and Tie2-Ang-1 keep them dormant besides:
+//!
+//! ```text
+//! attach = attach0 adhesion
+//! release = release0 (1 + detachment_gain (1 - adhesion)) (1 + quiescence_gain (1 - N-cadherin · Tie2)) awakening
+//! loss = loss0 (1 + death_gain (1 - survival))
 //! ```
 //!
 //! χ C is the number of progenitors that C stem cells can feed by finite amplification. Stem cells are numbers, P and D
@@ -19,6 +28,7 @@ use pulp::Simd;
 
 use super::patient::Patient;
 use super::signaling::Signals;
+use super::targets::{Blocks, Target};
 use crate::integrate::Lanes;
 
 /// Progenitors per χ added to those that stem cells can feed, so that an extinct clone does not divide by zero; relative
@@ -44,27 +54,34 @@ pub struct CloneRates<T> {
     pub net_growth: T,
     /// Proliferative drive of progenitors, a pure number.
     pub drive: T,
+    /// 1 where the stem cells of the clone follow the equations, 0 where they are counted one by one instead.
+    pub fluid: T,
 }
 
 impl CloneRates<f64> {
     /// The rates of a clone with these signals.
-    pub fn of(patient: &Patient, signals: &Signals) -> Self {
-        let growth = patient.progenitor_growth * signals.drive;
+    pub fn of(patient: &Patient, signals: &Signals, blocks: &Blocks) -> Self {
+        let growth = patient.progenitor_growth * signals.drive * blocks.left(Target::Proliferation);
         CloneRates {
             attach: patient.attach * signals.adhesion,
-            release: detachment(patient, signals.adhesion),
+            release: release(patient, signals.adhesion, blocks),
             renewal: patient.renewal * signals.self_renewal,
-            loss: patient.stem_loss * (1.0 + patient.death_gain * (1.0 - signals.akt)),
+            loss: patient.stem_loss * (1.0 + patient.death_gain * (1.0 - signals.survival)),
             growth,
-            net_growth: growth - patient.progenitor_loss * (1.0 - signals.drive),
+            net_growth: growth - patient.progenitor_loss * (1.0 - signals.survival_mature),
             drive: signals.drive,
+            fluid: 1.0,
         }
     }
 }
 
 /// Release from the osteoblastic niche at the given adhesion, 1/d.
-pub fn detachment(patient: &Patient, adhesion: f64) -> f64 {
-    patient.release * (1.0 + patient.detachment_gain * (1.0 - adhesion))
+pub fn release(patient: &Patient, adhesion: f64, blocks: &Blocks) -> f64 {
+    let contact = blocks.left(Target::NCadherin) * blocks.left(Target::Tie2);
+    patient.release
+        * (1.0 + patient.detachment_gain * (1.0 - adhesion))
+        * (1.0 + patient.quiescence_gain * (1.0 - contact))
+        * blocks.left(Target::Awakening)
 }
 
 /// What the clones of a marrow have in common at one moment.
@@ -107,8 +124,8 @@ pub(super) fn clone_slope<S: Simd>(
     marrow: &Marrow<S>,
     per_fed: Lanes<S>,
 ) -> [Lanes<S>; 4] {
-    let moved = exchange(q, c, rates.attach, rates.release, marrow.room);
-    let stem = (rates.renewal * marrow.crowding - (rates.loss + marrow.kill)) * c - moved;
+    let moved = exchange(q, c, rates.attach, rates.release, marrow.room) * rates.fluid;
+    let stem = (rates.renewal * marrow.crowding - (rates.loss + marrow.kill)) * c * rates.fluid - moved;
     let regrowth = rates.net_growth - marrow.kill - rates.growth * (p * per_fed);
     [moved, stem, marrow.inflow * c + p * regrowth, marrow.turnover * (p - d) - marrow.kill * d]
 }

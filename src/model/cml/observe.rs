@@ -1,12 +1,17 @@
 //! What a trial sees of a patient: states at visits become a [`History`].
 //!
+//! **Progression.** Clones that end in accelerated phase or blast crisis are born in proportion to the driven progenitors, before
+//! diagnosis as after, and take a latency to show: self-renewing progenitors (Jamieson 2004, N Engl J Med 351:657) double every
+//! 9 days (Branford 2012, Blood 119:4264), which inhibitors slow a little and a block of beta-catenin stops. So progressions
+//! under treatment come from clones that were there at entry, most of them in the first two years.
+//!
 //! **Blood and marrow.** `x = leukaemic_ratio · (DL + DR)` is leukaemic per normal blood cells. Two normal control
 //! alleles stand against one fusion gene, so the International Scale reads `100 x / (x + 2) %`, times
 //! `10^(pcr_sd · z)`. In marrow the odds of a Ph+ metaphase are `marrow_odds · x`; of `metaphases` cells a binomial number
 //! is Ph+: none is a complete, at most 35 % a major cytogenetic response.
 //!
 //! **Detection.** A level below the detection limit is reported as the limit: with an assay that ends at 0.01 % nobody
-//! can be seen in MR4.5. Such a visit is undetectable (`umrd`), which says less of a patient the less sensitive the assay.
+//! can be seen in MR4.5.
 //!
 //! **Loss of response** is judged on the *underlying* marrow odds and blood ratio, not on counted metaphases. With 20
 //! cells a patient at a steady 30 % Ph+ counts 8 or more every fourth time, so a rule on counts would call losses that are
@@ -17,17 +22,20 @@
 //! the clocks of death and leaving are drawn once: a longer horizon never changes what was seen before.
 //!
 //! **Limits.** Death is followed after leaving, and progression too, at the load *as on treatment*: second-line treatment
-//! and transplant change neither. Age is not modelled; transplant has no mortality of its own. A visit finds blood and
-//! marrow alike; between visits load is linear and the response is that of the last visit.
+//! and transplant change neither. Transplant has no mortality of its own. A transformed clone is not seen in blood before it is
+//! called accelerated phase. A visit finds blood and marrow alike; between visits load is linear and the response is that of the last visit.
 
+use super::course::DAYS_PER_YEAR;
 use super::parameters::Population;
 use super::patient::Patient;
 use super::state::{COUNT, DL, DR, H};
 use crate::model::Unsimulable;
-use crate::rng::{Key, Purpose};
+use crate::rng::{Key, Purpose, Stream};
 use crate::trial::history::{Event, Findings, History, Leaving, Plan, Visits};
 
 const MONTHS_PER_YEAR: f64 = 12.0;
+/// Age for which the hazard of death unrelated to CML is given, years.
+const REFERENCE_AGE: f64 = 50.0;
 /// Control transcripts of a normal cell per fusion transcript of a leukaemic one.
 const CONTROL_ALLELES: f64 = 2.0;
 /// Leukaemic per normal blood cells below which blood counts are normal: white cells below 10e9/L while normal production
@@ -66,7 +74,7 @@ const LN_LEVELS: [f64; 5] = [
     -10.349_774_655_164_548,
 ];
 
-/// What the rules of the trial follow from visit to visit.
+/// What is known of a patient's response from visit to visit.
 #[derive(Default)]
 struct Course {
     /// Responses ever found.
@@ -81,14 +89,30 @@ struct Course {
 }
 
 /// The visits' part of a history, before anybody has left.
-struct Seen {
-    found: Findings,
+pub struct Seen {
+    /// What was found.
+    pub found: Findings,
     /// Visits at which the underlying response is lost or the count rises, by kind.
     lost_chr: Visits,
     lost_mcyr: Visits,
     rising: Visits,
     /// Visits after which the response is unsatisfactory.
     failing: Visits,
+    course: Course,
+    rng: Stream,
+}
+
+/// How the treatment of a patient went.
+#[derive(Clone, Copy, Debug)]
+pub struct Treatment<'a> {
+    /// Months from which a transformed clone grows, each with its speed relative to the untreated one.
+    pub growth: &'a [(f64, f64)],
+    /// Month of a planned stop; infinite if there was none.
+    pub stopped: f64,
+    /// Month of relapse after it.
+    pub relapsed: f64,
+    /// Reasons of leaving that play no part.
+    pub stays: &'a [Leaving],
 }
 
 impl<'a> Observer<'a> {
@@ -110,16 +134,59 @@ impl<'a> Observer<'a> {
         })
     }
 
-    /// The history of a patient whose states are given at month 0 and at every visit of the plan.
-    ///
-    /// States beyond the number of visits are ignored; visits without a state are not observed.
-    pub fn history(&self, states: &[[f64; COUNT]], patient: &Patient, key: Key) -> History {
-        let seen = self.visits(states, patient, key);
-        let (progressed, died, died_of_cml) = self.fate(states, key);
-        let (left, reason) = self.leaving(&seen, progressed, died, key);
+    /// A patient at diagnosis, of whom nothing is found yet.
+    pub fn begin(&self, patient: &Patient, key: Key) -> Seen {
+        let ratio = patient.leukaemic_ratio * (1.0 + patient.mutant_cells / patient.stem_cells);
+        Seen {
+            found: Findings::default(),
+            lost_chr: 0,
+            lost_mcyr: 0,
+            rising: 0,
+            failing: 0,
+            course: Course { ratio, ..Course::default() },
+            rng: key.stream(Purpose::Visit),
+        }
+    }
+
+    /// Measures at visit `k` and follows the rules of response.
+    pub fn visit(&self, seen: &mut Seen, k: usize, state: &[f64; COUNT], patient: &Patient) {
+        // Two numbers for each visit, used or not, so that no finding shifts the next.
+        let (z, u) = (seen.rng.normal(), seen.rng.uniform());
+        let (month, visit) = (self.plan.months[k], 1 << k);
+        let course = &mut seen.course;
+        let x = patient.leukaemic_ratio * (state[DL] + state[DR]);
+        self.measure_blood(&mut seen.found, visit, x, z);
+        if self.plan.marrow & visit != 0 {
+            self.measure_marrow(&mut seen.found, visit, patient.marrow_odds * x, u);
+            let major = patient.marrow_odds * x <= MAJOR / (1.0 - MAJOR);
+            course.major_lost = course.major && !major;
+            course.major |= major;
+        }
+        let lost_chr = course.chr && x > HIGH_COUNT_RATIO;
+        let rising = !course.chr && month >= FAILURE_MONTHS[0] && x > HIGH_COUNT_RATIO && x > course.ratio;
+        course.chr |= seen.found.chr & visit != 0;
+        course.mcyr |= seen.found.mcyr & visit != 0;
+        course.ccyr |= seen.found.ccyr & visit != 0;
+        course.ratio = x;
+        let late = FAILURE_MONTHS.map(|from| month >= from);
+        let lacking = late[0] && !course.chr || late[1] && !course.mcyr || late[2] && !course.ccyr;
+        let major_lost = course.major_lost;
+        let mark = |set: &mut Visits, yes: bool| *set |= if yes { visit } else { 0 };
+        mark(&mut seen.lost_chr, lost_chr);
+        mark(&mut seen.lost_mcyr, major_lost);
+        mark(&mut seen.rising, rising);
+        mark(&mut seen.failing, lacking || lost_chr || major_lost || rising);
+    }
+
+    /// The history of a patient whose states are given at month 0 and at every visit of the plan that was [seen](Self::visit).
+    pub fn history(&self, seen: &Seen, states: &[[f64; COUNT]], patient: &Patient, how: &Treatment<'_>, key: Key) -> History {
+        let (progressed, died, died_of_cml) = self.fate(states, patient, how, key);
+        let (left, reason) = self.leaving(seen, progressed, died, how, key);
         let attended = self.plan.before(left);
-        let (event, event_kind) = self.event(&seen, attended, left, progressed, died);
+        let (event, event_kind) = self.event(seen, attended, left, progressed, died);
         let by_horizon = |month: f64| if month <= self.plan.horizon { month } else { f64::INFINITY };
+        let stopped = if how.stopped < left { how.stopped } else { f64::INFINITY };
+        let relapsed = if stopped < f64::INFINITY && how.relapsed <= left { how.relapsed } else { f64::INFINITY };
         History {
             found: seen.found,
             attended,
@@ -130,53 +197,17 @@ impl<'a> Observer<'a> {
             progressed: by_horizon(progressed),
             died: by_horizon(died),
             died_of_cml: died_of_cml && died <= self.plan.horizon,
-            // Treatment goes on to the end in this trial.
-            stopped: f64::INFINITY,
-            relapsed: f64::INFINITY,
+            stopped,
+            relapsed,
         }
-    }
-
-    /// Measures at every visit and follows the rules of response.
-    fn visits(&self, states: &[[f64; COUNT]], patient: &Patient, key: Key) -> Seen {
-        let rng = &mut key.stream(Purpose::Visit);
-        let mut seen = Seen { found: Findings::default(), lost_chr: 0, lost_mcyr: 0, rising: 0, failing: 0 };
-        let ratio = |state: &[f64; COUNT]| patient.leukaemic_ratio * (state[DL] + state[DR]);
-        let mut course = Course { ratio: states.first().map_or(0.0, ratio), ..Course::default() };
-        for (k, (&month, state)) in self.plan.months.iter().zip(states.iter().skip(1)).enumerate() {
-            // Two numbers for each visit, used or not, so that no finding shifts the next.
-            let (z, u) = (rng.normal(), rng.uniform());
-            let visit: Visits = 1 << k;
-            let x = ratio(state);
-            self.measure_blood(&mut seen.found, visit, x, z);
-            if self.plan.marrow & visit != 0 {
-                self.measure_marrow(&mut seen.found, visit, patient.marrow_odds * x, u);
-                let major = patient.marrow_odds * x <= MAJOR / (1.0 - MAJOR);
-                course.major_lost = course.major && !major;
-                course.major |= major;
-            }
-            let lost_chr = course.chr && x > HIGH_COUNT_RATIO;
-            let rising = !course.chr && month >= FAILURE_MONTHS[0] && x > HIGH_COUNT_RATIO && x > course.ratio;
-            course.chr |= seen.found.chr & visit != 0;
-            course.mcyr |= seen.found.mcyr & visit != 0;
-            course.ccyr |= seen.found.ccyr & visit != 0;
-            course.ratio = x;
-            let late = FAILURE_MONTHS.map(|from| month >= from);
-            let lacking = late[0] && !course.chr || late[1] && !course.mcyr || late[2] && !course.ccyr;
-            let mark = |set: &mut Visits, yes: bool| *set |= if yes { visit } else { 0 };
-            mark(&mut seen.lost_chr, lost_chr);
-            mark(&mut seen.lost_mcyr, course.major_lost);
-            mark(&mut seen.rising, rising);
-            mark(&mut seen.failing, lacking || lost_chr || course.major_lost || rising);
-        }
-        seen
     }
 
     fn measure_blood(&self, found: &mut Findings, visit: Visits, x: f64, z: f64) {
         let measured = libm::log(x / (x + CONTROL_ALLELES)) + self.ln_noise * z;
         // Not `max`, which would turn a level that is not a number into the deepest response.
-        let level = if measured < self.ln_limit { self.ln_limit } else { measured };
-        // Undetectable is what was measured, not what is reported: a level at the limit is detected.
-        if measured < self.ln_limit {
+        let undetectable = measured < self.ln_limit;
+        let level = if undetectable { self.ln_limit } else { measured };
+        if undetectable {
             found.umrd |= visit;
         }
         let sets = [&mut found.is10, &mut found.is1, &mut found.mmr, &mut found.mr4, &mut found.mr45];
@@ -211,12 +242,16 @@ impl<'a> Observer<'a> {
     }
 
     /// Months of progression and death (infinite if never), and whether the death is of CML.
-    fn fate(&self, states: &[[f64; COUNT]], key: Key) -> (f64, f64, bool) {
+    fn fate(&self, states: &[[f64; COUNT]], patient: &Patient, how: &Treatment<'_>, key: Key) -> (f64, f64, bool) {
         let p = &self.population;
         let rng = &mut key.stream(Purpose::Event);
-        let [progression, other, cml] = [rng.exponential(), rng.exponential(), rng.exponential()];
-        let progressed = self.crossing(states, progression / p.hazard_progression);
-        let died_otherwise = MONTHS_PER_YEAR * other / p.hazard_other_death;
+        let [transformation, other, cml, later] = [(); 4].map(|()| rng.exponential());
+        let progressed = self.progression(states, patient, how, [transformation, later]);
+        // Gompertz: the hazard grows with age by `mortality_slope` a year.
+        let slope = p.mortality_slope;
+        let now = p.hazard_other_death * libm::exp(slope * (patient.age - REFERENCE_AGE));
+        let years = if slope > 0.0 { libm::log1p(slope * other / now) / slope } else { other / now };
+        let died_otherwise = MONTHS_PER_YEAR * years;
         let died_of_cml = progressed + MONTHS_PER_YEAR * cml / p.hazard_cml_death;
         if died_of_cml < died_otherwise {
             (progressed, died_of_cml, true)
@@ -224,6 +259,26 @@ impl<'a> Observer<'a> {
             let progressed = if progressed < died_otherwise { progressed } else { f64::INFINITY };
             (progressed, died_otherwise, false)
         }
+    }
+
+    /// Month of accelerated phase or blast crisis: a clone is born at a hazard in proportion to the driven progenitors, before
+    /// diagnosis or after, and takes its latency to show. Two standard exponentials set its birth; the second is for those whose
+    /// clone would have shown before diagnosis: a trial of the chronic phase has enrolled somebody else in their place.
+    fn progression(&self, states: &[[f64; COUNT]], patient: &Patient, how: &Treatment<'_>, births: [f64; 2]) -> f64 {
+        let p = &self.population;
+        // The mass grew to 1 at diagnosis, years of exposure `before` in all.
+        let before = 1.0 / (p.growth_before * DAYS_PER_YEAR);
+        let due = births[0] / p.hazard_transformation;
+        let latency = MONTHS_PER_YEAR * patient.latency;
+        if due < before {
+            let age = -MONTHS_PER_YEAR * libm::log(due / before) * before;
+            if age < latency {
+                return overt(how.growth, 0.0, latency - age);
+            }
+        }
+        let due = if due < before { births[1] / p.hazard_transformation } else { due - before };
+        let born = self.crossing(states, due);
+        overt(how.growth, born, latency)
     }
 
     /// Month at which the load reaches `target`, linear between visits and, from the last visit to the horizon, at the
@@ -245,7 +300,7 @@ impl<'a> Observer<'a> {
     }
 
     /// End of study treatment and its reason.
-    fn leaving(&self, seen: &Seen, progressed: f64, died: f64, key: Key) -> (f64, Leaving) {
+    fn leaving(&self, seen: &Seen, progressed: f64, died: f64, how: &Treatment<'_>, key: Key) -> (f64, Leaving) {
         let p = &self.population;
         let rng = &mut key.stream(Purpose::Dropout);
         let [adverse, other, unsatisfactory] = [rng.exponential(), rng.exponential(), rng.exponential()];
@@ -265,6 +320,7 @@ impl<'a> Observer<'a> {
             (died, Leaving::Death),
         ]
         .into_iter()
+        .filter(|(_, reason)| !how.stays.contains(reason))
         .fold((f64::INFINITY, Leaving::Stayed), |least, next| {
             if next.0 < least.0 && next.0 <= self.plan.horizon { next } else { least }
         })
@@ -299,6 +355,34 @@ impl<'a> Observer<'a> {
         .into_iter()
         .fold((f64::INFINITY, Event::None), |least, next| if next.0 < least.0 { next } else { least })
     }
+}
+
+/// BCR-ABL on the International Scale, %, of `x` leukaemic per normal blood cells.
+pub fn international_scale(x: f64) -> f64 {
+    100.0 * x / (x + CONTROL_ALLELES)
+}
+
+/// Month at which a clone that was at the beginning of its latency in month `born` has come to the end of it.
+fn overt(growth: &[(f64, f64)], born: f64, latency: f64) -> f64 {
+    let (mut now, mut left) = (born, latency);
+    if born == f64::INFINITY {
+        return born;
+    }
+    for (i, &(_, speed)) in growth.iter().enumerate() {
+        let until = growth.get(i + 1).map_or(f64::INFINITY, |next| next.0);
+        if until <= now {
+            continue;
+        }
+        if speed > 0.0 && now + left / speed <= until {
+            return now + left / speed;
+        }
+        if until == f64::INFINITY {
+            return until;
+        }
+        left -= speed * (until - now);
+        now = until;
+    }
+    now + left
 }
 
 /// `base` to a whole power by squaring: the same bits on every machine.

@@ -1,18 +1,39 @@
 //! One virtual patient: the traits that do not change over time.
 
+use super::drugs::INHIBITORS;
+use super::parameters::Population;
+
 /// The traits of one patient. Names, units and meaning follow the parameter table of the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patient {
-    /// Mean steady-state plasma concentration of the drug, µM.
-    pub concentration: f64,
-    /// Total-plasma concentration that halves kinase activity at uptake 1, µM.
-    pub ic50: f64,
+    /// Age at diagnosis, years. It enters death unrelated to CML only.
+    pub age: f64,
+    /// Apparent clearance CL/F of imatinib at steady state, L/h.
+    pub clearance: f64,
+    /// Share of the prescribed doses that is taken.
+    pub adherence: f64,
+    /// Expression of BCR-ABL, 1 = median: so much more inhibitor is needed.
+    pub expression: f64,
     /// Hill exponent of kinase inhibition.
     pub hill: f64,
     /// Drug uptake of progenitors and mature cells (OCT-1), 1 = median.
     pub uptake_mature: f64,
     /// Drug uptake of CD34+ stem cells, independent of the former.
     pub uptake_stem: f64,
+    /// Relative rise of the uptake of stem cells when ABCG2 is blocked.
+    pub efflux: f64,
+    /// Weights of GRB2, CRKL and SHC as ways to RAS.
+    pub ras_grb2: f64,
+    /// See [`Patient::ras_grb2`].
+    pub ras_crkl: f64,
+    /// See [`Patient::ras_grb2`].
+    pub ras_shc: f64,
+    /// Share of MEK in the drive of progenitors; the rest is STAT5.
+    pub mek_share: f64,
+    /// Share of beta-catenin in the gain of self-renewal; the rest is MEK.
+    pub wnt_share: f64,
+    /// Weight of the kinase in beta-catenin; the rest is N-cadherin contact.
+    pub wnt_kinase: f64,
     /// Kinase-independent progenitor drive by the GM-CSF–JAK2–STAT5 bypass, 0 to 0.9.
     pub bypass: f64,
     /// Gain of stem-cell self-renewal by BCR-ABL.
@@ -23,6 +44,12 @@ pub struct Patient {
     pub niche_bypass: f64,
     /// Adhesion at full kinase activity relative to normal.
     pub adhesion_min: f64,
+    /// Share of VLA-4 in adhesion.
+    pub adhesion_vla4: f64,
+    /// Share of CD44 in the adhesion of leukaemic stem cells; the rest is CXCR4.
+    pub adhesion_cd44: f64,
+    /// Gain of release when N-cadherin or Tie2 contact is lost.
+    pub quiescence_gain: f64,
     /// Gain of detachment when adhesion is lost.
     pub detachment_gain: f64,
     /// Attachment to the osteoblastic niche, 1/d.
@@ -65,16 +92,18 @@ pub struct Patient {
     pub exhaustion_half: f64,
     /// Time constant of stromal remodelling, d.
     pub stroma_time: f64,
-    /// Occupancy of CXCR4 by an antagonist, 0 to 1.
-    pub cxcr4_block: f64,
-    /// IC50 of the mutant clone relative to the unmutated one.
-    pub mutant_fold: f64,
+    /// IC50 of the mutant clone for each kinase inhibitor, relative to the unmutated one.
+    pub mutant_folds: [f64; INHIBITORS],
     /// Stem cells of the mutant clone at diagnosis (0 = none).
     pub mutant_cells: f64,
+    /// Births of mutant clones, 1/d, of as many stem cells as at diagnosis that renew themselves as normal ones in an empty niche.
+    pub mutation: f64,
     /// Cycling leukaemic stem cells at diagnosis, cells.
     pub stem_cells: f64,
     /// Quiescent per cycling leukaemic stem cells at diagnosis.
     pub quiescent_ratio: f64,
+    /// Years from the birth of a transformed clone to accelerated phase or blast crisis, untreated.
+    pub latency: f64,
     /// Leukaemic per normal blood cells at diagnosis.
     pub leukaemic_ratio: f64,
     /// Odds of Ph+ metaphases in marrow per odds in blood.
@@ -82,48 +111,8 @@ pub struct Patient {
 }
 
 impl Patient {
-    /// The proposal's median patient: every trait at the median of its population, on imatinib 400 mg per day (clearance
-    /// 10 L/h: Schmidli et al. 2005, Br J Clin Pharmacol 60:35; molar mass 493.6 g/mol), without a mutant clone.
-    pub fn median() -> Self {
-        Patient {
-            concentration: 400.0 / (10.0 * 24.0) / 493.6 * 1e3,
-            ic50: 0.66,
-            hill: 1.43,
-            uptake_mature: 1.0,
-            uptake_stem: 0.46,
-            bypass: 0.0,
-            renewal_gain: 0.9,
-            death_gain: 2.5,
-            niche_bypass: 0.36,
-            adhesion_min: 0.3,
-            detachment_gain: 1.5,
-            attach: 0.05,
-            release: 0.001,
-            renewal: 0.02,
-            stem_loss: 0.01,
-            stroma_defect: 0.3,
-            capacity_osteoblastic: 1e5,
-            capacity_vascular: 1e5,
-            progenitor_growth: 0.082,
-            progenitor_loss: 0.085,
-            amplification: 330.0,
-            maturing_turnover: 0.15,
-            effector_decay: 0.05,
-            effector_stimulus: 0.14,
-            effector_window: 2.1e-4,
-            effector_kill: 0.0027,
-            effector_max: 50.0,
-            stroma_block: 0.2,
-            exhaustion_time: 950.0,
-            exhaustion_half: 0.01,
-            stroma_time: 180.0,
-            cxcr4_block: 0.0,
-            mutant_fold: 30.0,
-            mutant_cells: 0.0,
-            stem_cells: 0.35e5,
-            quiescent_ratio: 0.3,
-            leukaemic_ratio: 5.6,
-            marrow_odds: 2.4,
-        }
+    /// The median patient of a population: every trait at its median, without a mutant clone and without a bypass.
+    pub fn median(population: &Population) -> Self {
+        population.patient_from(&mut || 0.0, &mut || 1.0)
     }
 }

@@ -28,8 +28,8 @@ pub const E: usize = 10;
 pub const M: usize = 11;
 /// Leukaemia-induced immune exhaustion (0 none, 1 full).
 pub const X: usize = 12;
-/// Time integral of the kinase-active progenitor mass `PL·KP + PR·KP_R`, in years: the cumulative hazard of progression
-/// per unit of the progression hazard.
+/// Time integral of the driven progenitor mass `PL·drive + PR·drive_R`, in years: the cumulative hazard of transformation per
+/// unit of `hazard_transformation`.
 pub const H: usize = 13;
 /// Number of components.
 pub const COUNT: usize = 14;
@@ -39,3 +39,21 @@ pub const DAYS_PER_MONTH: f64 = 30.4375;
 
 /// Short names of the components, in their order.
 pub const NAMES: [&str; COUNT] = ["QL", "CL", "PL", "DL", "QH", "CH", "QR", "CR", "PR", "DR", "E", "M", "X", "H"];
+
+/// Units of the components, in their order.
+pub const UNITS: [&str; COUNT] = [
+    "cells",
+    "cells",
+    "of diagnosis",
+    "of diagnosis",
+    "cells",
+    "cells",
+    "cells",
+    "cells",
+    "of diagnosis",
+    "of diagnosis",
+    "of rest",
+    "-",
+    "-",
+    "y",
+];

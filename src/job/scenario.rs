@@ -1,0 +1,247 @@
+//! A scenario file: arms of a trial as rules over time, its visits and the endpoints to be predicted. It holds no biology and
+//! no posterior: `nicho predict` takes those from a result file.
+//!
+//! ```text
+//! name, title, patients, months      what it is called, how many virtual patients (as many as the job's cohort has), how
+//!                                    long they are followed
+//! [visits] molecular, marrow         months, or segments { every = 3, until = 24 }; without it those of IRIS
+//! [[arm]] name, leave                whose rules follow, if any; the reasons for which its patients leave (all)
+//! [[arm.rule]] name, after           what others call it; the rule from whose action its months count (the start)
+//!              at | from, until      its months; without them the start, or from then on if it has a condition
+//!              share, if             of the patients (1); a condition, see below
+//!              give, stop, block     { imatinib = 400 }, ["all"], { wnt = 0.8 }
+//!              relapse               whether it is a relapse
+//! [[endpoint]] of, kind, given       the words of an observation table (`src/trial/vocabulary.rs`)
+//!              months
+//! ```
+//! The first arm is the reference with which the others are compared. A condition is terms joined by `&`, each `[not] RESPONSE`
+//! (at the last assessment), `[not] ever RESPONSE`, or `[not] RESPONSE for MONTHS` (at every assessment of that time, two at
+//! least). There is no "or": two rules that do the same are one, and each acts once on a patient.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::definition::Source;
+use crate::error::{Error, Result};
+use crate::model::cml::cohort::Trial;
+use crate::trial::estimate::Estimator;
+use crate::trial::history::Plan;
+use crate::trial::schedule::{Schedule, Segment, Times};
+use crate::trial::table::Row;
+use crate::trial::vocabulary::{Endpoint, Kind, Term, Word, words};
+use rules::{ArmDef, protocol};
+
+mod rules;
+
+/// Longest follow-up, months.
+const MOST_MONTHS: f64 = 360.0;
+/// Patients that an arm may have.
+const PATIENTS: std::ops::RangeInclusive<usize> = 10..=100_000;
+/// Longest name of a scenario.
+const MOST_NAME: usize = 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Definition {
+    name: Spanned<String>,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    patients: Option<Spanned<usize>>,
+    months: Spanned<f64>,
+    #[serde(default)]
+    visits: Option<VisitsDef>,
+    #[serde(default)]
+    arm: Vec<ArmDef>,
+    #[serde(default)]
+    endpoint: Vec<EndpointDef>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VisitsDef {
+    molecular: Spanned<TimesDef>,
+    marrow: Spanned<TimesDef>,
+}
+
+/// Months, or segments.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a list of months, or of segments like { every = 3, until = 24 }")]
+enum TimesDef {
+    Months(Vec<f64>),
+    Segments(Vec<SegmentDef>),
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SegmentDef {
+    every: f64,
+    until: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndpointDef {
+    of: Spanned<String>,
+    kind: Spanned<String>,
+    #[serde(default)]
+    given: Option<Spanned<String>>,
+    months: Spanned<Vec<f64>>,
+}
+
+/// A scenario that has been read and found sound.
+pub struct Scenario {
+    /// The file as it is written.
+    pub source: Source,
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    pub title: String,
+    /// Patients in an arm, if the file says so.
+    pub patients: Option<usize>,
+    /// Names of the arms; the first is the reference.
+    pub arms: Vec<String>,
+    /// The trial of each arm.
+    pub trials: Vec<Trial>,
+    /// What is predicted in each arm.
+    pub rows: Vec<Row>,
+}
+
+impl Scenario {
+    /// Reads a scenario file; where it gives no number of patients, an arm has `patients`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read, [`Error::Input`] for anything in it that cannot be meant.
+    pub fn load(file: &Path, patients: usize) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(Error::io(file, "read the scenario file"))?;
+        Self::build(Source { file: file.to_path_buf(), text }, patients)
+    }
+
+    /// Takes a scenario from its text.
+    ///
+    /// # Errors
+    /// Those of [`Scenario::load`].
+    pub fn build(source: Source, patients: usize) -> Result<Self> {
+        let def: Definition = source.parse().map_err(|error| match error {
+            // What is about the whole file has no key.
+            Error::Input { file, line, column, key, problem, fix } => {
+                let key = key.replace("job file", "scenario file");
+                Error::Input { file, line, column, key, problem, fix }
+            }
+            other => other,
+        })?;
+        check_name(&source, &def.name)?;
+        let months = *def.months.get_ref();
+        if !(months > 0.0 && months <= MOST_MONTHS) {
+            let problem = format!("{months} months; the legal range is above 0 to {MOST_MONTHS}");
+            return Err(source.error(def.months.span(), "months", &problem, "give the length of follow-up in months"));
+        }
+        let size = def.patients.as_ref().map_or(patients, |p| *p.get_ref());
+        if !PATIENTS.contains(&size) {
+            let span = def.patients.as_ref().map_or(0..0, Spanned::span);
+            let problem = format!("{size} patients; the legal range is {} to {}", PATIENTS.start(), PATIENTS.end());
+            return Err(source.error(span, "patients", &problem, "give the number of patients in an arm"));
+        }
+        if def.arm.is_empty() || def.endpoint.is_empty() {
+            let (key, fix) = match def.arm.is_empty() {
+                true => ("arm", "add [[arm]] with name = \"…\" and, below it, its rules as [[arm.rule]]"),
+                false => ("endpoint", "add [[endpoint]] with of, kind and months"),
+            };
+            let end = source.text.trim_end().len();
+            return Err(source.error(end..end, key, &format!("the scenario has no {key}"), fix));
+        }
+        let plan = plan(&source, &def)?;
+        let (mut arms, mut trials) = (Vec::new(), Vec::new());
+        for arm in &def.arm {
+            let name = arm.name.get_ref();
+            if name.trim().is_empty() || arms.contains(name) {
+                let problem = format!("another arm is called '{name}', or nothing at all");
+                return Err(source.error(arm.name.span(), "arm.name", &problem, "give each arm a name of its own"));
+            }
+            arms.push(name.clone());
+            trials.push(Trial { patients: size, plan: plan.clone(), protocol: protocol(&source, arm, &plan)? });
+        }
+        let stops = def.arm.iter().flat_map(|arm| &arm.rule).any(|rule| !rule.get_ref().stop.is_empty());
+        let mut rows: Vec<Row> = Vec::new();
+        for endpoint in &def.endpoint {
+            for row in self::rows(&source, endpoint, &plan, stops)? {
+                if rows.iter().any(|other| other.id == row.id) {
+                    let problem = format!("{} is asked for twice", row.id);
+                    return Err(source.error(endpoint.months.span(), "endpoint.months", &problem, "ask for it once"));
+                }
+                rows.push(row);
+            }
+        }
+        let (name, title, patients) = (def.name.into_inner(), def.title, def.patients.map(Spanned::into_inner));
+        Ok(Scenario { source, name, title, patients, arms, trials, rows })
+    }
+
+    /// Whether a file is meant as a scenario, not as a job: it has arms.
+    pub fn is_meant(text: &str) -> bool {
+        text.lines().any(|line| line.trim_start().starts_with("[[arm"))
+    }
+}
+
+/// The name becomes that of a group of the result file.
+fn check_name(source: &Source, name: &Spanned<String>) -> Result<()> {
+    let sound = name.get_ref().chars().any(|c| c.is_ascii_alphanumeric()) && name.get_ref().len() <= MOST_NAME;
+    let problem = format!("'{}' cannot be the name of a group in a result file", name.get_ref());
+    let fix = format!("give a name of letters, digits and hyphens, at most {MOST_NAME} of them");
+    if sound { Ok(()) } else { Err(source.error(name.span(), "name", &problem, &fix)) }
+}
+
+fn plan(source: &Source, def: &Definition) -> Result<Plan> {
+    let months = *def.months.get_ref();
+    let Some(visits) = &def.visits else { return Ok(Plan::iris(months)) };
+    let times = |def: &Spanned<TimesDef>| match def.get_ref() {
+        TimesDef::Months(months) => Times::Months(months.clone()),
+        TimesDef::Segments(list) => Times::Segments(list.iter().map(|s| Segment { every: s.every, until: s.until }).collect()),
+    };
+    let schedule = Schedule { molecular: times(&visits.molecular), marrow: times(&visits.marrow) };
+    Plan::of(&schedule, months).map_err(|refusal| {
+        let span = if refusal.key == "marrow" { visits.marrow.span() } else { visits.molecular.span() };
+        let key = if refusal.key == "horizon" { "visits".into() } else { format!("visits.{}", refusal.key) };
+        source.error(span, &key, &refusal.problem, &refusal.fix)
+    })
+}
+
+/// The rows of one `[[endpoint]]`, each with its place, and such as the visits can give.
+fn rows(source: &Source, def: &EndpointDef, plan: &Plan, stops: bool) -> Result<Vec<Row>> {
+    let horizon = plan.horizon;
+    let endpoint = Endpoint::parse(def.of.get_ref())
+        .ok_or_else(|| source.unknown(&def.of, "endpoint.of", "endpoint", &words::<Endpoint>()))?;
+    let kind =
+        Kind::parse(def.kind.get_ref()).ok_or_else(|| source.unknown(&def.kind, "endpoint.kind", "kind", &words::<Kind>()))?;
+    if matches!(endpoint, Endpoint::Relapse | Endpoint::Stopped) && !stops {
+        let fix = "add a rule with stop = [\"all\"], or drop the endpoint";
+        return Err(source.error(def.of.span(), "endpoint.of", "no arm ever stops its treatment", fix));
+    }
+    let given = match &def.given {
+        None => Vec::new(),
+        Some(text) => Term::parse_all(text.get_ref())
+            .map_err(|(problem, _)| source.error(text.span(), "endpoint.given", &problem, "write for example \"ccyr@12\""))?,
+    };
+    let one = |month: f64| {
+        if !(month > 0.0 && month <= horizon) {
+            let problem = format!("month {month} is outside the follow-up, above 0 to {horizon}");
+            return Err(source.error(def.months.span(), "endpoint.months", &problem, "raise months, or drop this one"));
+        }
+        let row = Row::asked(endpoint, kind, given.clone(), month).map_err(|(problem, fix)| {
+            // What can be asked for without a condition goes wrong by the condition.
+            match &def.given {
+                Some(text) if Row::asked(endpoint, kind, Vec::new(), month).is_ok() => {
+                    source.error(text.span(), "endpoint.given", &problem, &fix)
+                }
+                _ => source.error(def.kind.span(), "endpoint.kind", &problem, &fix),
+            }
+        })?;
+        Estimator::new(&[&row], plan).map_err(|error| match error {
+            Error::Usage { problem, fix } => source.error(def.months.span(), "endpoint.months", &problem, &fix),
+            other => other,
+        })?;
+        Ok(row)
+    };
+    def.months.get_ref().iter().map(|month| one(*month)).collect()
+}

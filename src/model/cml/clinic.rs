@@ -1,0 +1,108 @@
+//! The bedside of a trial: what is found at a visit, what the protocol makes of it, and the history at the end.
+
+use super::course::Bedside;
+use super::drugs::Exposure;
+use super::observe::{Observer, Seen, Treatment};
+use super::parameters::Population;
+use super::patient::Patient;
+use super::protocol::{Case, Protocol};
+use super::signaling::kinase_mature;
+use super::state::COUNT;
+use super::targets::Target;
+use crate::integrate::{Failure, MOST_LANES};
+use crate::rng::{Key, Purpose, Stream};
+use crate::trial::history::{History, Plan};
+
+/// Follows patients through a trial.
+pub struct Clinic<'a> {
+    /// The population.
+    pub population: &'a Population,
+    /// The trial's visits.
+    pub plan: &'a Plan,
+    /// What is done with the patients.
+    pub protocol: &'a Protocol,
+    /// What is found of them.
+    pub observer: Observer<'a>,
+    /// The patients.
+    pub patients: &'a [Patient],
+    /// The address of each patient's randomness.
+    pub keys: &'a [Key],
+    /// The patients' charts, by lane.
+    pub charts: [Option<Chart>; MOST_LANES],
+    /// What is known at the end of each patient who is through.
+    pub histories: Vec<History>,
+    /// The patient of lowest index who could not be followed, whatever the order in which lanes finish.
+    pub failure: Option<(usize, Failure)>,
+}
+
+/// What is known of a patient on the way.
+pub struct Chart {
+    seen: Seen,
+    case: Case,
+    /// See [`Treatment::growth`].
+    growth: Vec<(f64, f64)>,
+    /// Exposure that varies.
+    varying: Option<Stream>,
+}
+
+impl Clinic<'_> {
+    /// What acts on the patient now, and from `month` on how fast a transformed clone grows.
+    fn expose(&self, chart: &mut Chart, j: usize, month: f64) -> Exposure {
+        let (population, patient) = (self.population, &self.patients[j]);
+        let mut factor = if month > 0.0 { 1.0 } else { 1.0 / population.clearance_first };
+        if let Some(rng) = &mut chart.varying {
+            factor *= libm::exp(population.exposure_sd * rng.normal());
+        }
+        let exposure = chart.case.exposure(population, patient, factor);
+        let kinase = kinase_mature(patient, &exposure);
+        let slowed = 1.0 - population.transformed_sensitivity * (1.0 - kinase);
+        chart.growth.push((month, slowed * exposure.blocks.left(Target::Wnt)));
+        exposure
+    }
+}
+
+impl Bedside for Clinic<'_> {
+    fn admit(&mut self, lane: usize, j: usize) -> Exposure {
+        let mut chart = self.charts[lane].take().unwrap_or_else(|| Chart {
+            seen: self.observer.begin(&self.patients[j], self.keys[j]),
+            case: Case::default(),
+            growth: Vec::new(),
+            varying: None,
+        });
+        chart.seen = self.observer.begin(&self.patients[j], self.keys[j]);
+        chart.growth.clear();
+        chart.varying = (self.population.exposure_sd > 0.0).then(|| self.keys[j].stream(Purpose::Exposure));
+        self.protocol.start(&mut chart.case, self.keys[j]);
+        let exposure = self.expose(&mut chart, j, 0.0);
+        self.charts[lane] = Some(chart);
+        exposure
+    }
+
+    fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
+        let mut chart = self.charts[lane].take()?;
+        self.observer.visit(&mut chart.seen, visit, state, &self.patients[j]);
+        let mut changed = chart.varying.is_some() || (visit == 0 && self.population.clearance_first != 1.0);
+        if self.protocol.watches() {
+            changed |= self.protocol.visit(&mut chart.case, self.plan, visit, &chart.seen.found, self.keys[j]);
+        }
+        let exposure = changed.then(|| self.expose(&mut chart, j, self.plan.months[visit]));
+        self.charts[lane] = Some(chart);
+        exposure
+    }
+
+    fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>) {
+        match (states, &self.charts[lane]) {
+            (Ok(states), Some(chart)) => {
+                let how = Treatment {
+                    growth: &chart.growth,
+                    stopped: chart.case.stopped,
+                    relapsed: chart.case.relapsed,
+                    stays: &self.protocol.stays,
+                };
+                self.histories[j] = self.observer.history(&chart.seen, states, &self.patients[j], &how, self.keys[j]);
+            }
+            (Err(failure), _) if self.failure.as_ref().is_none_or(|(first, _)| j < *first) => self.failure = Some((j, failure)),
+            _ => {}
+        }
+    }
+}
