@@ -90,6 +90,10 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A signal ended a verb that writes no file.
+    #[error("interrupted; nothing was written\n  fix: start it again")]
+    Stopped,
+
     /// A value is wrong in a way that has no file: a flag, an argument.
     #[error("{problem}\n  fix: {fix}")]
     Usage {
@@ -106,6 +110,19 @@ pub enum Error {
         path: PathBuf,
         /// Groups with another digest.
         groups: String,
+    },
+
+    /// A mechanism does not act in the model as the literature says that it does.
+    #[error(
+        "{failed} of {tested} tested statements fail: {ids}\n  fix: see in the table what was changed and measured; a larger --cohort is surer"
+    )]
+    Refuted {
+        /// Statements that fail.
+        failed: usize,
+        /// Statements that were tested.
+        tested: usize,
+        /// Their ids.
+        ids: String,
     },
 
     /// A task panicked: a defect of this program, with the trial that shows it.
@@ -161,18 +178,18 @@ impl Error {
         move |source| Error::Io { path, action, source }
     }
 
-    /// The exit code of the command line: 1 not reproduced, 2 usage, 3 input, 4 output conflict, 5 failure budget, 6 I/O or damaged file,
-    /// 70 defect, 75 interrupted (try again with `--resume`).
+    /// The exit code of the command line: 1 not reproduced or a mechanism that fails, 2 usage, 3 input, 4 output conflict,
+    /// 5 failure budget, 6 I/O or damaged file, 70 defect, 75 interrupted (try again with `--resume`).
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Different { .. } => 1,
+            Error::Different { .. } | Error::Refuted { .. } => 1,
             Error::Usage { .. } => 2,
             Error::Input { .. } => 3,
             Error::Output { .. } => 4,
             Error::Failures { .. } => 5,
             Error::Io { .. } | Error::Store { .. } => 6,
             Error::Panicked { .. } => 70,
-            Error::Interrupted { .. } | Error::Broken { .. } => 75,
+            Error::Interrupted { .. } | Error::Broken { .. } | Error::Stopped => 75,
             Error::Rank { code, .. } | Error::Elsewhere { code } => *code,
         }
     }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use nicho::error::{Error, Result};
 use nicho::exec::Launch;
-use nicho::verbs::{self, LogFlags, LogFormat, RunFlags};
+use nicho::validate::mechanisms;
+use nicho::verbs::{self, LogFlags, LogFormat, MechanismFlags, RunFlags};
 
 /// Calibrates the bone-marrow niche and BCR-ABL signaling model of chronic myeloid leukaemia to trial data by approximate
 /// Bayesian computation.
@@ -44,8 +45,8 @@ const EXAMPLES: &str = "Examples:
   nicho predict iris.h5 jobs/scenarios/second-generation.toml
   nicho digest iris.h5
 
-Exit codes: 0 done; 1 not reproduced; 2 flags; 3 job file or observations; 4 output file in the way; 5 too many
-simulations fail; 6 input/output or damaged file; 70 a defect of nicho; 75 interrupted, go on with --resume.";
+Exit codes: 0 done; 1 not reproduced, or a mechanism fails; 2 flags; 3 job file or observations; 4 output file in the way;
+5 too many simulations fail; 6 input/output or damaged file; 70 a defect of nicho; 75 interrupted, go on with --resume.";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -165,6 +166,37 @@ enum Verb {
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
+    /// Test the model against what is known of the disease.
+    #[command(after_help = "Example:\n  nicho validate mechanisms --cohort 4000\n\nExit code 1 if a statement fails.")]
+    Validate {
+        #[command(subcommand)]
+        what: What,
+    },
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Does each mechanism of the source review act in the model as stated?
+    #[command(
+        after_help = "Example:\n  nicho validate mechanisms --markdown > jobs/mechanisms.md\n\nExit code 1 if a statement fails."
+    )]
+    Mechanisms {
+        /// Patients of each cohort.
+        #[arg(long, default_value_t = mechanisms::COHORT, value_name = "N")]
+        cohort: usize,
+        /// The seed.
+        #[arg(long, default_value_t = mechanisms::SEED, value_name = "N")]
+        seed: u64,
+        /// Worker threads; 0 is one for each CPU. The result does not depend on it.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// JSON in place of a table.
+        #[arg(long, conflicts_with = "markdown")]
+        json: bool,
+        /// Markdown in place of a table.
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -212,5 +244,8 @@ fn work(verb: Verb) -> Result<()> {
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
         Verb::Digest { file } => verbs::digest(&file),
         Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
+        Verb::Validate { what: What::Mechanisms { cohort, seed, threads, json, markdown } } => {
+            verbs::validate_mechanisms(&MechanismFlags { cohort, seed, threads, json, markdown })
+        }
     }
 }

@@ -20,6 +20,7 @@ mod session;
 mod shared;
 mod simulate;
 mod stored;
+mod validate;
 
 pub use check::check;
 pub use predict::predict;
@@ -27,6 +28,7 @@ pub use progress::{LogFlags, LogFormat, init_logs};
 pub use run::{RunFlags, run};
 pub use simulate::{simulate, simulate_patient};
 pub use stored::{digest, refine, report_of, reproduce};
+pub use validate::{MechanismFlags, validate_mechanisms};
 
 /// Writes to standard output, on rank 0. A reader that has gone (`nicho digest FILE | head -1`) ends the process quietly: whatever a
 /// verb prints, it has stored before.

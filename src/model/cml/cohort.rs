@@ -66,7 +66,7 @@ impl Part {
         }
     }
 
-    fn leave_out(self, patient: &mut Patient) {
+    pub(super) fn leave_out(self, patient: &mut Patient) {
         match self {
             Part::NicheProtection => (patient.niche_bypass, patient.wnt_kinase) = (0.0, 1.0),
             Part::Quiescence => (patient.attach, patient.quiescent_ratio) = (0.0, 0.0),
@@ -151,7 +151,7 @@ impl Cml {
         self.cohort(&patients, &keys).follow(&mut clinic);
         match clinic.failure {
             None => Ok(clinic.histories),
-            Some((j, problem)) => Err(failed(j, &problem)),
+            Some((j, problem)) => Err(lost(j, &problem)),
         }
     }
 
@@ -165,7 +165,7 @@ impl Cml {
         let patients = self.patients(&population, &keys);
         let mut recorder = Recorder::new(self.clinic(&population, &patients, &keys)?);
         self.cohort(&patients, &keys).follow(&mut recorder);
-        recorder.trajectory().map_err(|problem| failed(j as usize, &problem))
+        recorder.trajectory().map_err(|problem| lost(j as usize, &problem))
     }
 
     fn patients(&self, population: &Population, keys: &[Key]) -> Vec<Patient> {
@@ -202,14 +202,10 @@ impl Cml {
     }
 }
 
-/// Why a parameter set cannot be simulated: patient, time and state that failed.
-fn failed(j: usize, failure: &Failure) -> Unsimulable {
-    Unsimulable(format!(
-        "patient {j} cannot be integrated beyond day {:.0}: {:?} in {}",
-        failure.time,
-        failure.cause,
-        state::NAMES[failure.component]
-    ))
+/// Why a patient could not be followed.
+pub(super) fn lost(j: usize, problem: &Failure) -> Unsimulable {
+    let (day, cause, component) = (problem.time, problem.cause, state::NAMES[problem.component]);
+    Unsimulable(format!("patient {j} cannot be integrated beyond day {day:.0}: {cause:?} in {component}"))
 }
 
 impl Model for Cml {

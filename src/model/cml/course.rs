@@ -247,6 +247,11 @@ pub trait Bedside {
     /// Patient `j` enters lane `lane`: what acts on it from the start.
     fn admit(&mut self, lane: usize, j: usize) -> Exposure;
 
+    /// The state from which patient `j` starts, at diagnosis unless an experiment asks for another.
+    fn begin(&mut self, _j: usize, patient: &Patient) -> [f64; COUNT] {
+        diagnosis(patient)
+    }
+
     /// The state of patient `j` at visit `visit` (index into the months); what acts on it from now on, if that changes.
     fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure>;
 
@@ -278,7 +283,8 @@ impl Cohort<'_> {
         if self.months.is_empty() {
             for (j, patient) in self.patients.iter().enumerate() {
                 bedside.admit(0, j);
-                bedside.discharge(0, j, Ok(&[diagnosis(patient)]));
+                let state = bedside.begin(j, patient);
+                bedside.discharge(0, j, Ok(&[state]));
             }
             return;
         }
@@ -385,7 +391,7 @@ impl Problems<COUNT, { rate::COUNT }> for Ward<'_> {
         let id = self.waiting;
         let patient = self.cohort.patients.get(id)?;
         self.waiting += 1;
-        let state = diagnosis(patient);
+        let state = self.bedside.begin(id, patient);
         let rates = rates(patient, &self.bedside.admit(lane, id));
         self.rows(lane)[0] = state;
         let until = self.cohort.months.first()? * DAYS_PER_MONTH;

@@ -2,7 +2,7 @@
 //!
 //! A trait is `median · exp(sd · z)` with `z` standard normal, clipped where the model asks for it; mixtures (bypass, mutant
 //! clone, T315I among the mutants) toss for membership. A patient always takes the same 25 numbers from its stream, in the
-//! order of [`Population::patient_from`], members of a mixture or not: moving one parameter moves its own trait only, and two
+//! order of `Population::patient_from`, members of a mixture or not: moving one parameter moves its own trait only, and two
 //! populations under the same key are compared on common random numbers.
 
 use super::drugs::INHIBITORS;

@@ -13,6 +13,7 @@ pub mod cohort;
 pub mod course;
 pub mod draw;
 pub mod drugs;
+pub mod experiment;
 mod immune;
 pub mod niche;
 pub mod observe;

@@ -17,7 +17,7 @@
 //! drive   = (1 - mek_share) STAT5 + mek_share MEK          of progenitors
 //! survival of progenitors = (STAT5 + AKT_P) / 2 · BCL-2
 //! ```
-//! Every node is 1 in the untreated cell; each can be blocked ([`Blocks`](super::targets::Blocks)).
+//! Every node is 1 in the untreated cell; each can be blocked ([`Blocks`]).
 //!
 //! Sources: the mechanisms are those reviewed by Aristizábal et al. 2014 (Rev Med Chile 142:599); imatinib restores CXCR4
 //! (Jin et al. 2008, Mol Cancer Ther 7:48), N-cadherin contact protects stem cells and raises beta-catenin (Zhang et al. 2013,

@@ -1,4 +1,4 @@
-//! Readers that check a job or a stored run; they never run an inference.
+//! Which parameters move which summaries.
 
 use ndarray::Array2;
 

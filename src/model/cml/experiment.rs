@@ -1,0 +1,157 @@
+//! Experiments on the model itself: what no trial sees. Patients are followed as in a trial, with anything about them altered,
+//! from diagnosis or from another state, and beside its history each of them leaves its states and what acts on it.
+
+use super::clinic::Clinic;
+use super::cohort::{Part, lost};
+use super::course::{Bedside, Cohort, FewCells, TOLERANCE};
+use super::drugs::{Exposure, UNMUTATED};
+use super::observe::Observer;
+use super::parameters::Population;
+use super::patient::Patient;
+use super::protocol::Protocol;
+use super::signaling::{self, Signals};
+use super::state::{COUNT, DL, DR};
+use crate::integrate::{Failure, Width};
+use crate::model::Unsimulable;
+use crate::rng::Key;
+use crate::trial::history::{History, Plan};
+
+/// How patients are made and what is done with them.
+pub struct Experiment<'a> {
+    /// A full `theta`.
+    pub theta: &'a [f64],
+    /// Visits.
+    pub plan: &'a Plan,
+    /// Treatment.
+    pub protocol: &'a Protocol,
+    /// Parts of the model that are left out.
+    pub without: &'a [Part],
+    /// What is altered about each patient.
+    pub alter: fn(&mut Patient),
+    /// The state from which a patient starts.
+    pub begin: fn(&Patient) -> [f64; COUNT],
+}
+
+/// Everything about one patient.
+pub struct Witness<'a> {
+    /// The visits.
+    pub plan: &'a Plan,
+    /// Traits.
+    pub patient: Patient,
+    /// What acts on the patient from the start of treatment.
+    pub exposure: Exposure,
+    /// What a trial sees.
+    pub history: History,
+    /// States at the start and at every visit.
+    pub states: Vec<[f64; COUNT]>,
+}
+
+impl Witness<'_> {
+    /// The state at month 0 or at a visit; `None` without a visit within half a month.
+    pub fn at(&self, month: f64) -> Option<&[f64; COUNT]> {
+        let row = if month == 0.0 { 0 } else { self.plan.visit(month)? + 1 };
+        self.states.get(row)
+    }
+
+    /// Signals of the unmutated clone from the start of treatment.
+    pub fn signals(&self) -> Signals {
+        Signals::of(&self.patient, &self.exposure, &UNMUTATED)
+    }
+
+    /// Adhesion of normal stem cells from the start of treatment.
+    pub fn normal_adhesion(&self) -> f64 {
+        signaling::normal_adhesion(&self.patient, &self.exposure.blocks)
+    }
+
+    /// Log10 of BCR-ABL on the International Scale, %, free of the noise of the assay.
+    pub fn log_is(&self, month: f64) -> Option<f64> {
+        let ratio = self.at(month).map(|y| self.patient.leukaemic_ratio * (y[DL] + y[DR]))?;
+        Some(libm::log10(100.0 * ratio / (ratio + 2.0)))
+    }
+}
+
+/// A clinic that lets patients start where the experiment wants them to, and keeps what it sees.
+struct Laboratory<'a> {
+    clinic: Clinic<'a>,
+    begin: fn(&Patient) -> [f64; COUNT],
+    exposures: Vec<Exposure>,
+    states: Vec<Vec<[f64; COUNT]>>,
+}
+
+impl Bedside for Laboratory<'_> {
+    fn admit(&mut self, lane: usize, j: usize) -> Exposure {
+        let exposure = self.clinic.admit(lane, j);
+        self.exposures[j] = exposure;
+        exposure
+    }
+
+    fn begin(&mut self, _: usize, patient: &Patient) -> [f64; COUNT] {
+        (self.begin)(patient)
+    }
+
+    fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
+        self.clinic.visit(lane, j, visit, state)
+    }
+
+    fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>) {
+        if let Ok(states) = states {
+            self.states[j] = states.to_vec();
+        }
+        self.clinic.discharge(lane, j, states);
+    }
+}
+
+impl Experiment<'_> {
+    /// The patients at these addresses. A patient depends on the experiment and its key alone: two experiments on the same keys
+    /// are compared on common random numbers.
+    ///
+    /// # Errors
+    /// [`Unsimulable`] if the population is outside its ranges or a patient cannot be integrated.
+    pub fn follow(&self, keys: &[Key]) -> Result<Vec<Witness<'_>>, Unsimulable> {
+        let population = Population::new(self.theta)?;
+        let mut patients: Vec<Patient> = keys.iter().map(|&key| population.patient(key)).collect();
+        for patient in &mut patients {
+            self.without.iter().for_each(|part| part.leave_out(patient));
+            (self.alter)(patient);
+        }
+        let mut laboratory = Laboratory {
+            clinic: Clinic {
+                population: &population,
+                plan: self.plan,
+                protocol: self.protocol,
+                observer: Observer::new(self.plan, &population)?,
+                patients: &patients,
+                keys,
+                charts: std::array::from_fn(|_| None),
+                histories: vec![History::default(); keys.len()],
+                failure: None,
+            },
+            begin: self.begin,
+            exposures: vec![Exposure::default(); keys.len()],
+            states: vec![Vec::new(); keys.len()],
+        };
+        let cohort = Cohort {
+            patients: &patients,
+            keys,
+            months: &self.plan.months,
+            few_cells: FewCells::default(),
+            tolerance: &TOLERANCE,
+            width: Width::Best,
+        };
+        cohort.follow(&mut laboratory);
+        let Laboratory { clinic, exposures, states, .. } = laboratory;
+        if let Some((j, problem)) = clinic.failure {
+            return Err(lost(j, &problem));
+        }
+        let seen = patients.iter().zip(exposures).zip(clinic.histories).zip(states);
+        Ok(seen
+            .map(|(((patient, exposure), history), states)| Witness {
+                plan: self.plan,
+                patient: *patient,
+                exposure,
+                history,
+                states,
+            })
+            .collect())
+    }
+}
