@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::model::cml::signaling::{self, Signals};
+use crate::model::cml::signaling::Signals;
 use crate::model::cml::state::{CH, CL, CR, E, M, QH, QL, QR, X};
 use crate::model::cml::trajectory::Trajectory;
 use crate::report::chart::{Axis, Chart, Ink, Ticks};
@@ -45,11 +45,7 @@ type Curve<'a> = (&'a str, Box<dyn Fn(usize) -> f64 + 'a>);
 fn figures(of: &Trajectory, name: &str) -> Vec<Figure> {
     let y = &of.states;
     let sum = |a: usize, b: usize| move |i: usize| y[i][a] + y[i][b];
-    let last = of.signals.first().map_or(0, |_| signaling::NAMES.len());
-    let node = |node: &'static str| {
-        let at = signaling::NAMES.iter().position(|n| *n == node).unwrap_or(0).min(last);
-        move |i: usize| Signals::values(&of.signals[i][0])[at]
-    };
+    let node = |node: fn(&Signals) -> f64| move |i: usize| node(&of.signals[i][0]);
     let quiescent = move |i: usize| y[i][QL] + y[i][QR];
     vec![
         figure(
@@ -77,7 +73,7 @@ fn figures(of: &Trajectory, name: &str) -> Vec<Figure> {
                 ("stromal remodelling", Box::new(|i| y[i][M])),
                 ("immune exhaustion", Box::new(|i| y[i][X])),
                 ("effectors / 50", Box::new(|i| y[i][E] / 50.0)),
-                ("adhesion", Box::new(node("adhesion"))),
+                ("adhesion", Box::new(node(|s| s.adhesion))),
             ],
         ),
         figure(
@@ -85,12 +81,12 @@ fn figures(of: &Trajectory, name: &str) -> Vec<Figure> {
             ["signaling", "Signaling of the unmutated clone", "Activity, 1 = untreated", name],
             None,
             vec![
-                ("kinase, progenitors", Box::new(node("kinase_mature"))),
-                ("kinase, stem cells", Box::new(node("kinase_stem"))),
-                ("MEK", Box::new(node("mek"))),
-                ("AKT", Box::new(node("akt"))),
-                ("beta-catenin", Box::new(node("wnt"))),
-                ("STAT5, progenitors", Box::new(node("stat5"))),
+                ("kinase, progenitors", Box::new(node(|s| s.kinase_mature))),
+                ("kinase, stem cells", Box::new(node(|s| s.kinase_stem))),
+                ("MEK", Box::new(node(|s| s.mek))),
+                ("AKT", Box::new(node(|s| s.akt))),
+                ("beta-catenin", Box::new(node(|s| s.wnt))),
+                ("STAT5, progenitors", Box::new(node(|s| s.stat5))),
             ],
         ),
     ]

@@ -63,15 +63,11 @@ impl Clinic<'_> {
 
 impl Bedside for Clinic<'_> {
     fn admit(&mut self, lane: usize, j: usize) -> Exposure {
-        let mut chart = self.charts[lane].take().unwrap_or_else(|| Chart {
-            seen: self.observer.begin(&self.patients[j], self.keys[j]),
-            case: Case::default(),
-            growth: Vec::new(),
-            varying: None,
-        });
-        chart.seen = self.observer.begin(&self.patients[j], self.keys[j]);
-        chart.growth.clear();
-        chart.varying = (self.population.exposure_sd > 0.0).then(|| self.keys[j].stream(Purpose::Exposure));
+        // The lists of the patient before in this lane are used again.
+        let (case, mut growth) = self.charts[lane].take().map(|chart| (chart.case, chart.growth)).unwrap_or_default();
+        growth.clear();
+        let varying = (self.population.exposure_sd > 0.0).then(|| self.keys[j].stream(Purpose::Exposure));
+        let mut chart = Chart { seen: self.observer.begin(&self.patients[j], self.keys[j]), case, growth, varying };
         self.protocol.start(&mut chart.case, self.keys[j]);
         let exposure = self.expose(&mut chart, j, 0.0);
         self.charts[lane] = Some(chart);

@@ -68,8 +68,13 @@ mod rate {
     pub const LEUKAEMIC: usize = 0;
     /// First of the eight rates of the mutant clone.
     pub const MUTANT: usize = 8;
-    /// Rates of a clone.
+    /// Rates of a clone, and the places of those that counting needs, from its first on.
     pub const CLONE: usize = 8;
+    pub const ATTACH: usize = 0;
+    pub const RELEASE: usize = 1;
+    pub const RENEWAL: usize = 2;
+    pub const LOSS: usize = 3;
+    pub const FLUID: usize = 7;
     pub const NORMAL_ATTACH: usize = 16;
     pub const NORMAL_RELEASE: usize = 17;
     pub const NORMAL_RENEWAL: usize = 18;
@@ -340,7 +345,7 @@ impl Ward<'_> {
         }
         let r = &task.rates;
         let crowding = (1.0 - (y[CL] + y[CR] + y[CH]) * r[rate::PER_VASCULAR]).max(0.0);
-        let divisions = r[rate::LEUKAEMIC + 2] / patient.renewal * crowding * y[CL] / patient.stem_cells;
+        let divisions = r[rate::LEUKAEMIC + rate::RENEWAL] / patient.renewal * crowding * y[CL] / patient.stem_cells;
         at.unborn -= patient.mutation * divisions * (task.time - at.day);
         if at.unborn > 0.0 {
             return false;
@@ -364,10 +369,10 @@ impl Ward<'_> {
             let cells = y[q] + y[c];
             if *counted {
                 let places = Moves {
-                    attach: r[first] * room,
-                    release: r[first + 1],
-                    birth: r[first + 2] * crowding,
-                    death: r[first + 3] + kill,
+                    attach: r[first + rate::ATTACH] * room,
+                    release: r[first + rate::RELEASE],
+                    birth: r[first + rate::RENEWAL] * crowding,
+                    death: r[first + rate::LOSS] + kill,
                 };
                 let rng = at.rng.get_or_insert_with(|| key.stream(Purpose::StemCells));
                 let [quiescent, cycling] = two_places(rng, [y[q] as u64, y[c] as u64], &places, task.time - at.day);
@@ -380,7 +385,7 @@ impl Ward<'_> {
                 }
                 *counted = true;
             }
-            r[first + 7] = if *counted { 0.0 } else { 1.0 };
+            r[first + rate::FLUID] = if *counted { 0.0 } else { 1.0 };
         }
         at.counted.contains(&true)
     }
@@ -426,7 +431,7 @@ impl Problems<COUNT, { rate::COUNT }> for Ward<'_> {
             if let Some(exposure) = self.bedside.visit(lane, task.id, visits, &task.state) {
                 task.rates = rates(&self.cohort.patients[task.id], &exposure);
                 for (counted, (_, _, first)) in self.lanes[lane].counted.iter().zip(CLONES) {
-                    task.rates[first + 7] = if *counted { 0.0 } else { 1.0 };
+                    task.rates[first + rate::FLUID] = if *counted { 0.0 } else { 1.0 };
                 }
                 altered = true;
             }

@@ -5,7 +5,7 @@ use super::clinic::Clinic;
 use super::cohort::{Part, lost};
 use super::course::{Bedside, Cohort, FewCells, TOLERANCE};
 use super::drugs::{Exposure, UNMUTATED};
-use super::observe::Observer;
+use super::observe::{Observer, international_scale};
 use super::parameters::Population;
 use super::patient::Patient;
 use super::protocol::Protocol;
@@ -66,7 +66,7 @@ impl Witness<'_> {
     /// Log10 of BCR-ABL on the International Scale, %, free of the noise of the assay.
     pub fn log_is(&self, month: f64) -> Option<f64> {
         let ratio = self.at(month).map(|y| self.patient.leukaemic_ratio * (y[DL] + y[DR]))?;
-        Some(libm::log10(100.0 * ratio / (ratio + 2.0)))
+        Some(libm::log10(international_scale(ratio)))
     }
 }
 

@@ -7,7 +7,7 @@
 use super::drugs::{Drug, Exposure};
 use super::parameters::Population;
 use super::patient::Patient;
-use super::targets::{Blocks, Target};
+use super::targets::Target;
 use crate::rng::{Key, Purpose};
 use crate::trial::history::{Findings, Leaving, Plan, Visits};
 use crate::trial::visits::{last, relevant};
@@ -271,7 +271,7 @@ impl Case {
 
     /// What acts on the patient's cells, if exposure is `factor` times its usual one.
     pub fn exposure(&self, population: &Population, patient: &Patient, factor: f64) -> Exposure {
-        let mut exposure = Exposure { blocks: Blocks::default(), ..Exposure::default() };
+        let mut exposure = Exposure::default();
         for &(_, drug) in Drug::ALL {
             let dose = self.doses[drug as usize];
             if dose > 0.0 {

@@ -13,13 +13,6 @@ macro_rules! targets {
         impl Word for Target {
             const ALL: &'static [(&'static str, Self)] = &[$(($name, Target::$variant),)*];
         }
-
-        impl Target {
-            /// What it is, in words.
-            pub fn meaning(self) -> &'static str {
-                match self { $(Target::$variant => $doc,)* }
-            }
-        }
     };
 }
 
