@@ -8,8 +8,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use nicho::integrate::Failure;
 use nicho::integrate::Width;
 use nicho::job::Job;
-use nicho::model::cml::course::{Bedside, Cohort, FewCells, TOLERANCE};
+use nicho::model::cml::course::{Bedside, Cohort, FewCells};
 use nicho::model::cml::drugs::{Drug, Exposure};
+use nicho::model::cml::equations::TOLERANCE;
 use nicho::model::cml::parameters::{Population, defaults};
 use nicho::model::cml::patient::Patient;
 use nicho::model::cml::state::{COUNT, DL};

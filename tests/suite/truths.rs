@@ -2,8 +2,9 @@
 //! the model gives; margins are about what is published, not about what the model happens to give.
 
 use nicho::model::cml::cohort::Part;
-use nicho::model::cml::course::diagnosis;
+use nicho::model::cml::course::FewCells;
 use nicho::model::cml::drugs::Drug;
+use nicho::model::cml::equations::diagnosis;
 use nicho::model::cml::experiment::{Experiment, Witness};
 use nicho::model::cml::parameters::{index, nominal};
 use nicho::model::cml::protocol::{Action, Finding, Protocol, Rule, Scope};
@@ -24,10 +25,10 @@ fn theta(set: &[(&str, f64)]) -> Vec<f64> {
 
 /// Shows each of `n` patients.
 fn see(theta: &[f64], plan: &Plan, protocol: &Protocol, without: &[Part], n: u64, mut show: impl FnMut(&Witness<'_>)) {
-    let keys: Vec<Key> = (0..n).map(|j| Key::root(SEED).child(j)).collect();
-    let experiment = Experiment { theta, plan, protocol, without, alter: |_| {}, begin: diagnosis };
-    for block in keys.chunks(500) {
-        experiment.follow(block).unwrap().iter().for_each(&mut show);
+    let few_cells = FewCells::default();
+    let experiment = Experiment { theta, plan, protocol, without, few_cells, alter: |_| {}, begin: diagnosis };
+    for first in (0..n).step_by(500) {
+        experiment.follow(Key::root(SEED), first..n.min(first + 500)).unwrap().iter().for_each(&mut show);
     }
 }
 

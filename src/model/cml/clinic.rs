@@ -10,25 +10,26 @@ use super::signaling::kinase_mature;
 use super::state::COUNT;
 use super::targets::Target;
 use crate::integrate::{Failure, MOST_LANES};
+use crate::model::Unsimulable;
 use crate::rng::{Key, Purpose, Stream};
 use crate::trial::history::{History, Plan};
 
 /// Follows patients through a trial.
 pub struct Clinic<'a> {
     /// The population.
-    pub population: &'a Population,
+    population: &'a Population,
     /// The trial's visits.
-    pub plan: &'a Plan,
+    plan: &'a Plan,
     /// What is done with the patients.
-    pub protocol: &'a Protocol,
+    protocol: &'a Protocol,
     /// What is found of them.
-    pub observer: Observer<'a>,
+    observer: Observer<'a>,
     /// The patients.
-    pub patients: &'a [Patient],
+    patients: &'a [Patient],
     /// The address of each patient's randomness.
-    pub keys: &'a [Key],
+    keys: &'a [Key],
     /// The patients' charts, by lane.
-    pub charts: [Option<Chart>; MOST_LANES],
+    charts: [Option<Chart>; MOST_LANES],
     /// What is known at the end of each patient who is through.
     pub histories: Vec<History>,
     /// The patient of lowest index who could not be followed, whatever the order in which lanes finish.
@@ -45,7 +46,31 @@ pub struct Chart {
     varying: Option<Stream>,
 }
 
-impl Clinic<'_> {
+impl<'a> Clinic<'a> {
+    /// A clinic for these patients.
+    ///
+    /// # Errors
+    /// As for [`Observer::new`].
+    pub fn new(
+        population: &'a Population,
+        plan: &'a Plan,
+        protocol: &'a Protocol,
+        patients: &'a [Patient],
+        keys: &'a [Key],
+    ) -> Result<Self, Unsimulable> {
+        Ok(Clinic {
+            population,
+            plan,
+            protocol,
+            observer: Observer::new(plan, population)?,
+            patients,
+            keys,
+            charts: std::array::from_fn(|_| None),
+            histories: vec![History::default(); patients.len()],
+            failure: None,
+        })
+    }
+
     /// What acts on the patient now, and from `month` on how fast a transformed clone grows.
     fn expose(&self, chart: &mut Chart, j: usize, month: f64) -> Exposure {
         let (population, patient) = (self.population, &self.patients[j]);

@@ -2,14 +2,15 @@
 //! the publication did.
 
 use super::clinic::Clinic;
-use super::course::{Cohort, FewCells, TOLERANCE};
+use super::course::{Cohort, FewCells};
 use super::drugs::Drug;
-use super::observe::Observer;
+use super::equations::{TOLERANCE, diagnosis};
+use super::experiment::Experiment;
 use super::parameters::{Population, TABLE};
 use super::patient::Patient;
 use super::protocol::Protocol;
 use super::state;
-use super::trajectory::{Recorder, Trajectory};
+use super::trajectory::Trajectory;
 use crate::error::Result;
 use crate::integrate::{Failure, Width};
 use crate::model::{Model, Parameter, Stages, Summary, Unsimulable};
@@ -146,9 +147,21 @@ impl Cml {
     pub fn histories(&self, theta: &[f64], key: Key) -> Result<Vec<History>, Unsimulable> {
         let population = Population::new(theta)?;
         let keys: Vec<Key> = (0..self.trial.patients as u64).map(|j| key.child(j)).collect();
-        let patients = self.patients(&population, &keys);
-        let mut clinic = self.clinic(&population, &patients, &keys)?;
-        self.cohort(&patients, &keys).follow(&mut clinic);
+        let mut patients: Vec<Patient> = keys.iter().map(|&key| population.patient(key)).collect();
+        for part in &self.without {
+            patients.iter_mut().for_each(|patient| part.leave_out(patient));
+        }
+        let Trial { plan, protocol, .. } = &self.trial;
+        let mut clinic = Clinic::new(&population, plan, protocol, &patients, &keys)?;
+        let cohort = Cohort {
+            patients: &patients,
+            keys: &keys,
+            months: &plan.months,
+            few_cells: self.few_cells,
+            tolerance: &TOLERANCE,
+            width: self.width,
+        };
+        cohort.follow(&mut clinic);
         match clinic.failure {
             None => Ok(clinic.histories),
             Some((j, problem)) => Err(lost(j, &problem)),
@@ -160,45 +173,17 @@ impl Cml {
     /// # Errors
     /// As for [`Cml::histories`].
     pub fn trajectory(&self, theta: &[f64], key: Key, j: u64) -> Result<Trajectory, Unsimulable> {
-        let population = Population::new(theta)?;
-        let keys = [key.child(j)];
-        let patients = self.patients(&population, &keys);
-        let mut recorder = Recorder::new(self.clinic(&population, &patients, &keys)?);
-        self.cohort(&patients, &keys).follow(&mut recorder);
-        recorder.trajectory().map_err(|problem| lost(j as usize, &problem))
-    }
-
-    fn patients(&self, population: &Population, keys: &[Key]) -> Vec<Patient> {
-        let mut patients: Vec<Patient> = keys.iter().map(|&key| population.patient(key)).collect();
-        for part in &self.without {
-            patients.iter_mut().for_each(|patient| part.leave_out(patient));
-        }
-        patients
-    }
-
-    fn clinic<'a>(
-        &'a self,
-        population: &'a Population,
-        patients: &'a [Patient],
-        keys: &'a [Key],
-    ) -> Result<Clinic<'a>, Unsimulable> {
-        let plan = &self.trial.plan;
-        Ok(Clinic {
-            population,
-            plan,
+        let experiment = Experiment {
+            theta,
+            plan: &self.trial.plan,
             protocol: &self.trial.protocol,
-            observer: Observer::new(plan, population)?,
-            patients,
-            keys,
-            charts: std::array::from_fn(|_| None),
-            histories: vec![History::default(); patients.len()],
-            failure: None,
-        })
-    }
-
-    fn cohort<'a>(&'a self, patients: &'a [Patient], keys: &'a [Key]) -> Cohort<'a> {
-        let (months, tolerance) = (self.trial.plan.months.as_slice(), &TOLERANCE);
-        Cohort { patients, keys, months, few_cells: self.few_cells, tolerance, width: self.width }
+            without: &self.without,
+            few_cells: self.few_cells,
+            alter: |_| {},
+            begin: diagnosis,
+        };
+        let witnesses = experiment.follow(key, j..j + 1)?;
+        witnesses.first().map(Trajectory::of).ok_or_else(|| Unsimulable("there is no such patient".into()))
     }
 }
 
@@ -274,14 +259,15 @@ mod tests {
             (Mr45, Ever, 60.0, 0.32, 0.04),
             (Mr45, Ever, 96.0, 0.465, 0.08),
             (Chr, Ever, 96.0, 0.97, 0.03),
-            (Mcyr, KmIncidence, 96.0, 0.89, 0.08),
+            (Mcyr, KmIncidence, 18.0, 0.871, 0.04),
+            (Mcyr, KmIncidence, 30.0, 0.90, 0.03),
             (Efs, KmSurvival, 24.0, 0.895, 0.04),
             (Efs, KmSurvival, 60.0, 0.83, 0.04),
             (Efs, KmSurvival, 96.0, 0.81, 0.04),
             (Ffp, KmSurvival, 24.0, 0.957, 0.02),
             (Ffp, KmSurvival, 60.0, 0.93, 0.02),
             (Ffp, KmSurvival, 96.0, 0.92, 0.03),
-            (Efs, Annual, 12.0, 0.033, 0.035),
+            (Efs, Annual, 12.0, 0.033, 0.015),
             (Efs, Annual, 24.0, 0.075, 0.025),
             (Efs, Annual, 36.0, 0.048, 0.025),
             (Efs, Annual, 48.0, 0.017, 0.015),

@@ -1,11 +1,11 @@
 //! Drawing a patient from a population.
 //!
 //! A trait is `median · exp(sd · z)` with `z` standard normal, clipped where the model asks for it; mixtures (bypass, mutant
-//! clone, T315I among the mutants) toss for membership. A patient always takes the same 25 numbers from its stream, in the
+//! clone, which mutation) toss for membership. A patient always takes the same 25 numbers from its stream, in the
 //! order of `Population::patient_from`, members of a mixture or not: moving one parameter moves its own trait only, and two
 //! populations under the same key are compared on common random numbers.
 
-use super::drugs::INHIBITORS;
+use super::mutants;
 use super::parameters::Population;
 use super::patient::Patient;
 use crate::rng::{Key, Purpose};
@@ -18,10 +18,6 @@ pub const ADHESION: (f64, f64) = (0.02, 0.9);
 pub const BYPASS_MAX: f64 = 0.9;
 /// Range of the leukaemic share of the vascular niche at diagnosis.
 pub const OCCUPANCY: (f64, f64) = (0.05, 0.6);
-/// Range of the relative IC50 of a mutant clone.
-pub const FOLD: (f64, f64) = (2.0, 1e4);
-/// The gatekeeper mutation T315I: none of the three inhibitors binds.
-const GATEKEEPER: [f64; INHIBITORS] = [FOLD.1; INHIBITORS];
 
 impl Population {
     /// The patient at an address.
@@ -52,15 +48,15 @@ impl Population {
         let latency = spread(self.latency, self.latency_sd);
         let bypass = spread(self.bypass, self.bypass_sd).min(BYPASS_MAX);
         let mutant_cells = spread(self.mutant_cells, self.mutant_cells_sd);
-        let mutant_fold = spread(self.mutant_fold, self.mutant_fold_sd).clamp(FOLD.0, FOLD.1);
+        let resistance = spread(self.resistance, self.resistance_sd);
         let age = self.age + self.age_sd * normal();
         let bypassed = uniform() < self.bypass_fraction;
         let mutated = uniform() < self.mutant_fraction;
-        let gatekeeper = uniform() < self.gatekeeper_share;
+        let mutation = mutants::toss(uniform(), self.gatekeeper_share);
         // Mutations strike at division. Before diagnosis N cells at growth g divided N renewal (1 + gain) / g times, and so many
         // mutants are expected that the share without any is 1 - mutant_fraction.
         let expected = -libm::log1p(-self.mutant_fraction);
-        let mutation = expected * self.growth_before / (1.0 + renewal_gain);
+        let births = expected * self.growth_before / (1.0 + renewal_gain);
         // The mean of what is missed; nobody takes less than nothing.
         let adherence = libm::exp(self.missed_doses * libm::log(uniform()));
         Patient {
@@ -107,9 +103,10 @@ impl Population {
             exhaustion_time: self.exhaustion_time,
             exhaustion_half: self.exhaustion_half,
             stroma_time: self.stroma_time,
-            mutant_folds: if gatekeeper { GATEKEEPER } else { resistance(mutant_fold) },
+            mutant: mutation.name,
+            mutant_folds: mutation.folds.map(|fold| fold * resistance),
             mutant_cells: if mutated { mutant_cells } else { 0.0 },
-            mutation,
+            mutation: births,
             stem_cells: occupancy * self.capacity_vascular,
             quiescent_ratio,
             latency,
@@ -117,14 +114,6 @@ impl Population {
             marrow_odds: self.marrow_odds,
         }
     }
-}
-
-/// IC50 of a mutant for each kinase inhibitor, relative to the unmutated clone, from its fold for imatinib. The second
-/// generation loses less: on a logarithmic scale half as much (direction: Redaelli 2009, JCO 27:469; the share is an
-/// assumption).
-fn resistance(imatinib: f64) -> [f64; INHIBITORS] {
-    let others = imatinib.sqrt();
-    [imatinib, others, others]
 }
 
 #[cfg(test)]
@@ -152,7 +141,7 @@ mod tests {
         let mut p = Population::new(&defaults()).unwrap();
         // Spreads at which clipping is out of reach.
         (p.effector_stimulus_sd, p.stem_occupancy, p.stem_occupancy_sd) = (0.3, 0.2, 0.2);
-        (p.bypass_sd, p.mutant_fold, p.mutant_fold_sd, p.adhesion_min_sd, p.gatekeeper_share) = (0.1, 100.0, 0.5, 0.2, 0.0);
+        (p.bypass_sd, p.adhesion_min_sd) = (0.1, 0.2);
         let drawn = patients(&p, 20_000);
         macro_rules! check {
             ($($name:ident, $median:expr, $sd:expr;)*) => {
@@ -178,7 +167,8 @@ mod tests {
             quiescent_ratio, p.quiescent_ratio, p.quiescent_ratio_sd;
             stem_cells, p.stem_occupancy * p.capacity_vascular, p.stem_occupancy_sd;
         }
-        assert_lognormal("fold", drawn.iter().map(|q| q.mutant_folds[0]), p.mutant_fold, p.mutant_fold_sd);
+        let own = |q: &Patient| mutants::SPECTRUM.iter().chain([&mutants::T315I]).find(|m| m.name == q.mutant).unwrap().folds[1];
+        assert_lognormal("fold", drawn.iter().map(|q| q.mutant_folds[1] / own(q)), p.resistance, p.resistance_sd);
         assert!((p.concentration(400.0, 10.0) - 3.38).abs() < 0.01, "imatinib 400 mg/d: 3.4 uM on average");
         let trough = p.concentration(400.0, 10.0) * p.trough_ratio(10.0) * 493.6;
         assert!((trough / 979.0 - 1.0).abs() < 0.1, "{trough} ng/mL; published 979");
@@ -197,14 +187,13 @@ mod tests {
     fn traits_are_clipped() {
         let mut p = Population::new(&defaults()).unwrap();
         (p.effector_stimulus_sd, p.stem_occupancy_sd, p.adhesion_min_sd) = (4.0, 1.5, 1.5);
-        (p.bypass_sd, p.mutant_fold_sd, p.bypass_fraction) = (2.5, 3.0, 1.0);
+        (p.bypass_sd, p.bypass_fraction) = (2.5, 1.0);
         let drawn = patients(&p, 5000);
         let range = |of: fn(&Patient) -> f64| {
             drawn.iter().map(of).fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(v), high.max(v)))
         };
         assert_eq!(range(|q| q.adhesion_min), ADHESION);
         assert_eq!(range(|q| q.stem_cells / 1e5), OCCUPANCY);
-        assert_eq!(range(|q| q.mutant_folds[0]), FOLD);
         assert_eq!(range(|q| q.effector_stimulus).1, STIMULUS_MAX);
         assert_eq!(range(|q| q.bypass).1, BYPASS_MAX);
     }
@@ -233,7 +222,8 @@ mod tests {
             let expected = match parameter.name {
                 "latency" | "latency_sd" | "age" | "age_sd" | "growth_before" => 1,
                 "capacity_vascular" | "renewal_gain" | "renewal_gain_sd" | "mutant_fraction" => 2,
-                "mutant_fold" | "mutant_fold_sd" | "gatekeeper_share" => 3,
+                "resistance" | "resistance_sd" => 3,
+                "gatekeeper_share" => 4,
                 "clearance_first" | "volume" | "exposure_sd" | "nilotinib_potency" | "dasatinib_potency" | "ic50" => 0,
                 _ => usize::from(!elsewhere.contains(&i)),
             };

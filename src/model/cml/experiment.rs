@@ -1,11 +1,14 @@
 //! Experiments on the model itself: what no trial sees. Patients are followed as in a trial, with anything about them altered,
 //! from diagnosis or from another state, and beside its history each of them leaves its states and what acts on it.
 
+use std::ops::Range;
+
 use super::clinic::Clinic;
 use super::cohort::{Part, lost};
-use super::course::{Bedside, Cohort, FewCells, TOLERANCE};
+use super::course::{Bedside, Cohort, FewCells};
 use super::drugs::{Exposure, UNMUTATED};
-use super::observe::{Observer, international_scale};
+use super::equations::TOLERANCE;
+use super::observe::international_scale;
 use super::parameters::Population;
 use super::patient::Patient;
 use super::protocol::Protocol;
@@ -26,6 +29,8 @@ pub struct Experiment<'a> {
     pub protocol: &'a Protocol,
     /// Parts of the model that are left out.
     pub without: &'a [Part],
+    /// How few stem cells are followed.
+    pub few_cells: FewCells,
     /// What is altered about each patient.
     pub alter: fn(&mut Patient),
     /// The state from which a patient starts.
@@ -38,8 +43,8 @@ pub struct Witness<'a> {
     pub plan: &'a Plan,
     /// Traits.
     pub patient: Patient,
-    /// What acts on the patient from the start of treatment.
-    pub exposure: Exposure,
+    /// What acts on the patient from the start of treatment and from each visit on.
+    pub exposures: Vec<Exposure>,
     /// What a trial sees.
     pub history: History,
     /// States at the start and at every visit.
@@ -55,18 +60,22 @@ impl Witness<'_> {
 
     /// Signals of the unmutated clone from the start of treatment.
     pub fn signals(&self) -> Signals {
-        Signals::of(&self.patient, &self.exposure, &UNMUTATED)
+        Signals::of(&self.patient, &self.exposures[0], &UNMUTATED)
     }
 
     /// Adhesion of normal stem cells from the start of treatment.
     pub fn normal_adhesion(&self) -> f64 {
-        signaling::normal_adhesion(&self.patient, &self.exposure.blocks)
+        signaling::normal_adhesion(&self.patient, &self.exposures[0].blocks)
     }
 
-    /// Log10 of BCR-ABL on the International Scale, %, free of the noise of the assay.
+    /// BCR-ABL on the International Scale, %, in a state, free of the noise of the assay.
+    pub fn is(&self, state: &[f64; COUNT]) -> f64 {
+        international_scale(self.patient.leukaemic_ratio * (state[DL] + state[DR]))
+    }
+
+    /// Its log10 at a month.
     pub fn log_is(&self, month: f64) -> Option<f64> {
-        let ratio = self.at(month).map(|y| self.patient.leukaemic_ratio * (y[DL] + y[DR]))?;
-        Some(libm::log10(international_scale(ratio)))
+        self.at(month).map(|state| libm::log10(self.is(state)))
     }
 }
 
@@ -74,14 +83,14 @@ impl Witness<'_> {
 struct Laboratory<'a> {
     clinic: Clinic<'a>,
     begin: fn(&Patient) -> [f64; COUNT],
-    exposures: Vec<Exposure>,
+    exposures: Vec<Vec<Exposure>>,
     states: Vec<Vec<[f64; COUNT]>>,
 }
 
 impl Bedside for Laboratory<'_> {
     fn admit(&mut self, lane: usize, j: usize) -> Exposure {
         let exposure = self.clinic.admit(lane, j);
-        self.exposures[j] = exposure;
+        self.exposures[j].push(exposure);
         exposure
     }
 
@@ -90,7 +99,10 @@ impl Bedside for Laboratory<'_> {
     }
 
     fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
-        self.clinic.visit(lane, j, visit, state)
+        let changed = self.clinic.visit(lane, j, visit, state);
+        let exposures = &mut self.exposures[j];
+        exposures.extend(changed.or(exposures.last().copied()));
+        changed
     }
 
     fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>) {
@@ -102,56 +114,47 @@ impl Bedside for Laboratory<'_> {
 }
 
 impl Experiment<'_> {
-    /// The patients at these addresses. A patient depends on the experiment and its key alone: two experiments on the same keys
-    /// are compared on common random numbers.
+    /// Patients of a cohort. Patient *j* depends on the experiment, `key` and *j* alone: two experiments under the same key are
+    /// compared on common random numbers.
     ///
     /// # Errors
     /// [`Unsimulable`] if the population is outside its ranges or a patient cannot be integrated.
-    pub fn follow(&self, keys: &[Key]) -> Result<Vec<Witness<'_>>, Unsimulable> {
+    pub fn follow(&self, key: Key, patients: Range<u64>) -> Result<Vec<Witness<'_>>, Unsimulable> {
         let population = Population::new(self.theta)?;
+        let first = patients.start as usize;
+        let keys: Vec<Key> = patients.map(|j| key.child(j)).collect();
         let mut patients: Vec<Patient> = keys.iter().map(|&key| population.patient(key)).collect();
         for patient in &mut patients {
             self.without.iter().for_each(|part| part.leave_out(patient));
             (self.alter)(patient);
         }
         let mut laboratory = Laboratory {
-            clinic: Clinic {
-                population: &population,
-                plan: self.plan,
-                protocol: self.protocol,
-                observer: Observer::new(self.plan, &population)?,
-                patients: &patients,
-                keys,
-                charts: std::array::from_fn(|_| None),
-                histories: vec![History::default(); keys.len()],
-                failure: None,
-            },
+            clinic: Clinic::new(&population, self.plan, self.protocol, &patients, &keys)?,
             begin: self.begin,
-            exposures: vec![Exposure::default(); keys.len()],
+            exposures: vec![Vec::new(); keys.len()],
             states: vec![Vec::new(); keys.len()],
         };
         let cohort = Cohort {
             patients: &patients,
-            keys,
+            keys: &keys,
             months: &self.plan.months,
-            few_cells: FewCells::default(),
+            few_cells: self.few_cells,
             tolerance: &TOLERANCE,
             width: Width::Best,
         };
         cohort.follow(&mut laboratory);
         let Laboratory { clinic, exposures, states, .. } = laboratory;
         if let Some((j, problem)) = clinic.failure {
-            return Err(lost(j, &problem));
+            return Err(lost(first + j, &problem));
         }
         let seen = patients.iter().zip(exposures).zip(clinic.histories).zip(states);
-        Ok(seen
-            .map(|(((patient, exposure), history), states)| Witness {
-                plan: self.plan,
-                patient: *patient,
-                exposure,
-                history,
-                states,
-            })
-            .collect())
+        let witness = |(((patient, exposures), history), states): (((&Patient, _), _), _)| Witness {
+            plan: self.plan,
+            patient: *patient,
+            exposures,
+            history,
+            states,
+        };
+        Ok(seen.map(witness).collect())
     }
 }

@@ -5,7 +5,8 @@
 //! ```text
 //! parameters ─▶ draw ─▶ patient ┐                          ┌─▶ observe ─▶ history ─▶ (trial::estimate)
 //!                               ├─▶ course ◀──▶ clinic ◀───┤   findings at a visit
-//! drugs, targets ─▶ signaling ──┘   (niche, immune)        └─▶ protocol: rules, doses
+//! drugs, targets, mutants       │                          │
+//!        └───▶ signaling ───────┘   (niche, immune)        └─▶ protocol: rules, doses
 //! ```
 
 mod clinic;
@@ -13,8 +14,10 @@ pub mod cohort;
 pub mod course;
 pub mod draw;
 pub mod drugs;
+pub mod equations;
 pub mod experiment;
 mod immune;
+pub mod mutants;
 pub mod niche;
 pub mod observe;
 pub mod parameters;

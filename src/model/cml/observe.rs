@@ -10,6 +10,11 @@
 //! `10^(pcr_sd · z)`. In marrow the odds of a Ph+ metaphase are `marrow_odds · x`; of `metaphases` cells a binomial number
 //! is Ph+: none is a complete, at most 35 % a major cytogenetic response.
 //!
+//! **Counts.** Leukaemic cells displace normal ones: with as many leukaemic cells as `l` times the 7e9/L of a healthy person
+//! there are `1 / (1 + l)` normal ones in place of 1 (assumption), so that `x = l (1 + l)` and white cells are
+//! `7e9/L (l + 1 / (1 + l))`. So a count can be normal where four of five metaphases are Ph+, as in patients who have a
+//! haematological response and no cytogenetic one.
+//!
 //! **Detection.** A level below the detection limit is reported as the limit: with an assay that ends at 0.01 % nobody
 //! can be seen in MR4.5.
 //!
@@ -25,7 +30,7 @@
 //! and transplant change neither. Transplant has no mortality of its own. A transformed clone is not seen in blood before it is
 //! called accelerated phase. A visit finds blood and marrow alike; between visits load is linear and the response is that of the last visit.
 
-use super::course::DAYS_PER_YEAR;
+use super::equations::DAYS_PER_YEAR;
 use super::parameters::Population;
 use super::patient::Patient;
 use super::state::{COUNT, DL, DR, H};
@@ -38,12 +43,11 @@ const MONTHS_PER_YEAR: f64 = 12.0;
 const REFERENCE_AGE: f64 = 50.0;
 /// Control transcripts of a normal cell per fusion transcript of a leukaemic one.
 const CONTROL_ALLELES: f64 = 2.0;
-/// Leukaemic per normal blood cells below which blood counts are normal: white cells below 10e9/L while normal production
-/// is still depressed (assumption).
-const CHR_RATIO: f64 = 0.8;
-/// Leukaemic per normal blood cells at white cells of 20e9/L, of which 7e9/L normal: the threshold of IRIS for a lost
-/// haematological response and for a rising count.
-const HIGH_COUNT_RATIO: f64 = 20.0 / 7.0 - 1.0;
+/// Leukaemic per normal blood cells at white cells of 10e9/L, below which blood counts are normal.
+const CHR_RATIO: f64 = 1.719;
+/// Leukaemic per normal blood cells at white cells of 20e9/L: the threshold of IRIS for a lost haematological response and for
+/// a rising count.
+const HIGH_COUNT_RATIO: f64 = 9.222;
 /// Share of Ph+ metaphases up to which a cytogenetic response is major.
 const MAJOR: f64 = 0.35;
 /// Months from which a response is unsatisfactory without, in this order, a haematological, a major cytogenetic and a

@@ -96,13 +96,22 @@ fn each_kind_of_event_is_found_at_its_visit() {
         (h.event, h.event_kind)
     };
     // Normal counts at month 6, above 20e9/L at month 12; never a major cytogenetic response.
-    assert_eq!(at(&[6.0, 2.0, 0.7, 1.0, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5]), (12.0, Event::LostChr));
+    assert_eq!(at(&[6.0, 5.0, 1.5, 4.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0]), (12.0, Event::LostChr));
     // Ph+ in marrow 15 % at month 6, 47 % at month 24; blood counts stay normal.
     assert_eq!(at(&[6.0, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.5, 0.5, 0.5, 0.5]), (24.0, Event::LostMcyr));
     // Never normal, rising from month 9 on.
-    assert_eq!(at(&[6.0, 5.0, 4.0, 5.0, 6.0, 7.0, 7.0, 7.0, 7.0, 7.0, 7.0]), (9.0, Event::RisingCount));
+    assert_eq!(at(&[14.0, 13.0, 12.0, 13.0, 14.0, 15.0, 15.0, 15.0, 15.0, 15.0, 15.0]), (9.0, Event::RisingCount));
     // High but falling is no event.
-    assert_eq!(at(&[20.0, 18.0, 16.0, 14.0, 12.0, 10.0, 8.0, 6.0, 5.0, 4.0, 3.0]).1, Event::None);
+    assert_eq!(at(&[40.0, 36.0, 32.0, 28.0, 24.0, 20.0, 16.0, 12.0, 10.0, 8.0, 6.0]).1, Event::None);
+}
+
+#[test]
+fn counts_at_the_thresholds_are_those_of_leukaemic_cells_that_displace_normal_ones() {
+    for (threshold, count) in [(CHR_RATIO, 10.0), (HIGH_COUNT_RATIO, 20.0)] {
+        // The positive root of l (1 + l) = x.
+        let leukaemic = f64::sqrt(0.25 + threshold) - 0.5;
+        assert!((7.0 * (leukaemic + 1.0 / (1.0 + leukaemic)) / count - 1.0).abs() < 1e-3, "{threshold}");
+    }
 }
 
 #[test]

@@ -129,10 +129,10 @@ table! {
     bypass_fraction = 0.15, "-", 0.0..=1.0, beta(3.0, 17.0),
         "Share of patients with a GM-CSF-JAK2-STAT5 bypass",
         "a: 10 to 25 %; mechanism P Wang 2007";
-    bypass = 0.4, "-", 0.0..=0.9, lognormal(0.4, 0.5),
+    bypass = 0.6, "-", 0.0..=0.9, lognormal(0.6, 0.4),
         "Median kinase-independent progenitor drive of those patients",
-        "assumption, wide: enough to leave a patient without cytogenetic response, below full drive";
-    bypass_sd = 0.6, "-", 0.0..=2.5, lognormal(0.6, 0.3),
+        "assumption, wide: above the 0.46 (loss over growth and loss) at which progenitors no longer decline, below full drive";
+    bypass_sd = 0.4, "-", 0.0..=2.5, lognormal(0.4, 0.3),
         "Spread of that drive",
         "assumption";
     renewal_gain = 1.0, "-", 0.0..=10.0, lognormal(1.0, 0.4),
@@ -234,10 +234,10 @@ table! {
         "C Stein 2011: late progenitors 0.14/d; a week of maturation";
     leukaemic_ratio = 6.0, "-", 0.1..=100.0, lognormal(6.0, 0.5),
         "Leukaemic per normal blood cells at diagnosis",
-        "m white cells at diagnosis about 50e9/L, in IRIS less after hydroxyurea; hence wide";
+        "m white cells at entry of IRIS, after hydroxyurea: 6 is a count of 16e9/L, see observe; wide";
     leukaemic_ratio_sd = 0.8, "-", 0.0..=2.5, lognormal(0.8, 0.3),
         "Between-patient spread of that ratio",
-        "m white cells at diagnosis between 10e9 and 300e9/L";
+        "m white cells at entry between 10e9 and 100e9/L";
     marrow_odds = 1.75, "-", 0.2..=20.0, lognormal(1.75, 0.4),
         "Odds of Ph+ metaphases in marrow per odds in blood",
         "a: 1 % IS is where half of the patients show no Ph+ metaphase, the usual equivalence";
@@ -284,12 +284,12 @@ table! {
     mutant_cells_sd = 1.5, "-", 0.0..=3.0, lognormal(1.5, 0.3),
         "Spread of that number",
         "assumption: the law of Luria and Delbrueck has a heavy tail";
-    mutant_fold = 10.0, "-", 2.0..=1e4, lognormal(10.0, 0.6),
-        "Median IC50 of the mutant clone relative to the unmutated",
-        "m O'Hare 2005: 2 to above 25";
-    mutant_fold_sd = 1.0, "-", 0.0..=3.0, lognormal(1.0, 0.3),
+    resistance = 1.0, "-", 0.1..=100.0, lognormal(1.0, 0.3),
+        "Folds of the IC50 of mutants, relative to those in Ba/F3 cells",
+        "P Redaelli 2009, C Hauser 2018, Leighow 2020: the table of mutations; series differ by a factor of 2 to 3, a third of it common to all of one series (assumption)";
+    resistance_sd = 0.4, "-", 0.0..=3.0, lognormal(0.4, 0.3),
         "Spread of that ratio",
-        "m O'Hare 2005";
+        "as above";
     gatekeeper_share = 0.15, "-", 0.0..=1.0, beta(3.0, 17.0),
         "Share of T315I, which no drug of the model binds, among the mutants",
         "C mutation tables of imatinib resistance: 15 and 16 % of 249 and 1322 patients";
@@ -376,13 +376,12 @@ const NOMINAL: &[(&str, f64)] = &[
     ("clearance_first", 1.0),
     ("ic50", 0.61),
     ("hill", 1.43),
-    ("missed_doses", 0.0),
     ("uptake_mature_sd", 0.84),
     ("uptake_stem", 0.46),
     ("uptake_stem_sd", 0.21),
-    ("bypass_fraction", 0.16),
-    ("bypass", 0.49),
-    ("bypass_sd", 0.61),
+    ("bypass_fraction", 0.12),
+    ("bypass", 0.7),
+    ("bypass_sd", 0.3),
     ("renewal_gain", 0.9),
     ("death_gain", 2.5),
     ("death_gain_sd", 0.67),
@@ -409,7 +408,6 @@ const NOMINAL: &[(&str, f64)] = &[
     ("exhaustion_time", 950.0),
     ("mutant_fraction", 0.08),
     ("mutant_cells", 6.0),
-    ("mutant_fold", 14.0),
     ("hazard_transformation", 0.13),
     ("latency", 1.5),
 ];

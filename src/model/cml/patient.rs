@@ -92,6 +92,8 @@ pub struct Patient {
     pub exhaustion_half: f64,
     /// Time constant of stromal remodelling, d.
     pub stroma_time: f64,
+    /// Name of the mutation of the mutant clone.
+    pub mutant: &'static str,
     /// IC50 of the mutant clone for each kinase inhibitor, relative to the unmutated one.
     pub mutant_folds: [f64; INHIBITORS],
     /// Stem cells of the mutant clone at diagnosis (0 = none).

@@ -1,12 +1,10 @@
 //! One virtual patient from visit to visit: states, signaling nodes, what a visit measures.
 
-use super::clinic::Clinic;
-use super::course::Bedside;
 use super::drugs::{Exposure, UNMUTATED};
-use super::observe::international_scale;
+use super::experiment::Witness;
+use super::patient::Patient;
 use super::signaling::{self, Signals};
-use super::state::{self, COUNT, DL, DR};
-use crate::integrate::Failure;
+use super::state::{self, COUNT};
 use crate::trial::history::History;
 
 /// A patient at diagnosis and at each visit.
@@ -20,11 +18,30 @@ pub struct Trajectory {
     pub is: Vec<f64>,
     /// Signals of the unmutated and of the mutant clone under what was given up to the visit; at month 0 without drug.
     pub signals: Vec<[Signals; 2]>,
+    /// Traits.
+    pub patient: Patient,
     /// What the trial saw.
     pub history: History,
 }
 
 impl Trajectory {
+    /// The trajectory of a patient.
+    pub fn of(witness: &Witness<'_>) -> Self {
+        let patient = &witness.patient;
+        let untreated = Exposure::default();
+        let given = std::iter::once(&untreated).chain(&witness.exposures).take(witness.states.len());
+        Trajectory {
+            months: std::iter::once(0.0).chain(witness.plan.months.iter().copied()).collect(),
+            is: witness.states.iter().map(|state| witness.is(state)).collect(),
+            states: witness.states.clone(),
+            signals: given
+                .map(|given| [UNMUTATED, patient.mutant_folds].map(|folds| Signals::of(patient, given, &folds)))
+                .collect(),
+            patient: *patient,
+            history: witness.history,
+        }
+    }
+
     /// Names of the columns, each with its unit, in the order of [`Trajectory::row`].
     pub fn columns() -> Vec<(String, &'static str)> {
         let mut columns = vec![("month".to_string(), "month"), ("bcr_abl".to_string(), "% IS")];
@@ -41,59 +58,6 @@ impl Trajectory {
         row.extend(self.states[i]);
         row.extend(self.signals[i].iter().flat_map(Signals::values));
         row
-    }
-}
-
-/// A clinic that writes down what happens to its only patient.
-pub(super) struct Recorder<'a> {
-    clinic: Clinic<'a>,
-    exposure: Exposure,
-    signals: Vec<[Signals; 2]>,
-    states: Vec<[f64; COUNT]>,
-}
-
-impl<'a> Recorder<'a> {
-    pub(super) fn new(clinic: Clinic<'a>) -> Self {
-        Recorder { clinic, exposure: Exposure::default(), signals: Vec::new(), states: Vec::new() }
-    }
-
-    fn signals(&self) -> [Signals; 2] {
-        let patient = &self.clinic.patients[0];
-        [UNMUTATED, patient.mutant_folds].map(|folds| Signals::of(patient, &self.exposure, &folds))
-    }
-
-    pub(super) fn trajectory(mut self) -> Result<Trajectory, Failure> {
-        if let Some((_, failure)) = self.clinic.failure {
-            return Err(failure);
-        }
-        let ratio = self.clinic.patients[0].leukaemic_ratio;
-        Ok(Trajectory {
-            months: std::iter::once(0.0).chain(self.clinic.plan.months.iter().copied()).collect(),
-            is: self.states.iter().map(|y| international_scale(ratio * (y[DL] + y[DR]))).collect(),
-            states: self.states,
-            signals: self.signals,
-            history: self.clinic.histories.pop().unwrap_or_default(),
-        })
-    }
-}
-
-impl Bedside for Recorder<'_> {
-    fn admit(&mut self, lane: usize, j: usize) -> Exposure {
-        self.signals.push(self.signals());
-        self.exposure = self.clinic.admit(lane, j);
-        self.exposure
-    }
-
-    fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
-        self.signals.push(self.signals());
-        let next = self.clinic.visit(lane, j, visit, state);
-        self.exposure = next.unwrap_or(self.exposure);
-        next
-    }
-
-    fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>) {
-        self.states = states.map(<[_]>::to_vec).unwrap_or_default();
-        self.clinic.discharge(lane, j, states);
     }
 }
 

@@ -1,9 +1,12 @@
 //! A cohort of an experiment: the nominal one, and what is done to it.
 
+use std::ops::Range;
+
 use crate::model::Unsimulable;
 use crate::model::cml::cohort::Part;
-use crate::model::cml::course::diagnosis;
+use crate::model::cml::course::FewCells;
 use crate::model::cml::drugs::Drug;
+use crate::model::cml::equations::diagnosis;
 use crate::model::cml::experiment::{Experiment, Witness};
 use crate::model::cml::parameters::{index, nominal};
 use crate::model::cml::patient::Patient;
@@ -90,11 +93,11 @@ pub fn few_stem_cells(patient: &Patient) -> [f64; COUNT] {
 }
 
 impl Arm {
-    /// Follows the patients at these addresses and shows each of them.
+    /// Follows patients of a cohort and shows each of them.
     ///
     /// # Errors
     /// [`Unsimulable`] if one cannot be integrated.
-    pub fn follow(&self, keys: &[Key], show: &mut dyn FnMut(&Witness<'_>)) -> Result<(), Unsimulable> {
+    pub fn follow(&self, key: Key, patients: Range<u64>, show: &mut dyn FnMut(&Witness<'_>)) -> Result<(), Unsimulable> {
         let mut theta = nominal();
         for (name, value) in self.set {
             let at = index(name).ok_or_else(|| Unsimulable(format!("there is no parameter {name}")))?;
@@ -106,10 +109,11 @@ impl Arm {
             plan: &plan,
             protocol: &protocol,
             without: self.without,
+            few_cells: FewCells::default(),
             alter: self.alter,
             begin: self.begin,
         };
-        experiment.follow(keys)?.iter().for_each(show);
+        experiment.follow(key, patients)?.iter().for_each(show);
         Ok(())
     }
 

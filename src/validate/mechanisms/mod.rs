@@ -209,10 +209,11 @@ impl Test {
     pub fn measure(&self, cohort: usize, seed: u64) -> Result<Measured, Unsimulable> {
         let cohort = if matches!(self.expect, Expect::Within(_)) { NULL_FACTOR * cohort } else { cohort };
         let seen = |arm: &Arm, see: &dyn Fn(&Witness<'_>) -> f64| -> Result<Vec<f64>, Unsimulable> {
-            let keys: Vec<Key> = (0..cohort as u64).map(|j| Key::root(seed).child(j)).collect();
             let mut values = Vec::with_capacity(cohort);
-            for block in keys.chunks(BLOCK) {
-                arm.follow(block, &mut |witness| values.push(see(witness)))?;
+            for first in (0..cohort as u64).step_by(BLOCK) {
+                arm.follow(Key::root(seed), first..cohort.min(first as usize + BLOCK) as u64, &mut |witness| {
+                    values.push(see(witness))
+                })?;
             }
             Ok(values)
         };

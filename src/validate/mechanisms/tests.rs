@@ -109,14 +109,13 @@ fn a_mean_has_the_standard_error_of_its_pairs() {
 #[test]
 fn the_stopping_arm_stops_and_relapses() {
     let (mut stopped, mut relapsed) = (0, 0);
-    let keys: Vec<Key> = (0..300).map(|j| Key::root(1).child(j)).collect();
     let arm = super::arm::STOPPED;
-    arm.follow(&keys, &mut |witness| {
+    arm.follow(Key::root(1), 0..300, &mut |witness| {
         stopped += u32::from(witness.history.stopped < f64::INFINITY);
         relapsed += u32::from(witness.history.relapsed < f64::INFINITY);
     })
     .unwrap();
     assert!((30..200).contains(&stopped) && (5..stopped).contains(&relapsed), "{stopped} {relapsed}");
     let unknown = Arm { set: &[("no_such_parameter", 1.0)], ..IMATINIB };
-    assert!(unknown.follow(&keys, &mut |_| {}).unwrap_err().0.contains("no_such_parameter"));
+    assert!(unknown.follow(Key::root(1), 0..1, &mut |_| {}).unwrap_err().0.contains("no_such_parameter"));
 }
