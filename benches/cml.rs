@@ -40,7 +40,7 @@ struct Constant<'a> {
 impl Bedside for Constant<'_> {
     fn admit(&mut self, _: usize, j: usize) -> Exposure {
         let mut exposure = Exposure::default();
-        self.population.expose(&mut exposure, Drug::Imatinib, 400.0, self.patients[j].clearance);
+        self.population.expose(&mut exposure, Drug::Imatinib, 400.0, &self.patients[j], 1.0);
         exposure
     }
     fn visit(&mut self, _: usize, _: usize, _: usize, _: &[f64; COUNT]) -> Option<Exposure> {
@@ -55,7 +55,7 @@ fn burden(patients: &[Patient], months: &[f64], few_cells: FewCells, width: Widt
     let population = Population::new(&defaults()).expect("the table's defaults are legal");
     let keys: Vec<Key> = (0..patients.len() as u64).map(|j| Key::root(2).child(j)).collect();
     let mut bedside = Constant { population, patients, sum: 0.0 };
-    Cohort { patients, keys: &keys, months, few_cells, tolerance: &TOLERANCE, width }.follow(&mut bedside);
+    Cohort { patients, keys: &keys, months, pauses: &[], few_cells, tolerance: &TOLERANCE, width }.follow(&mut bedside);
     bedside.sum
 }
 

@@ -1,7 +1,7 @@
 //! The bedside of a trial: what is found at a visit, what the protocol makes of it, and the history at the end.
 
 use super::course::Bedside;
-use super::drugs::Exposure;
+use super::drugs::{Drug, Exposure};
 use super::observe::{Observer, Seen, Treatment};
 use super::parameters::Population;
 use super::patient::Patient;
@@ -13,6 +13,9 @@ use crate::integrate::{Failure, MOST_LANES};
 use crate::model::Unsimulable;
 use crate::rng::{Key, Purpose, Stream};
 use crate::trial::history::{History, Plan};
+
+/// Months after which the clearance of imatinib is at its later level.
+const FIRST: f64 = 1.0;
 
 /// Follows patients through a trial.
 pub struct Clinic<'a> {
@@ -71,13 +74,18 @@ impl<'a> Clinic<'a> {
         })
     }
 
+    /// Months between visits at which what acts on a patient changes.
+    pub fn pauses(&self) -> Vec<f64> {
+        let changes = self.population.clearance_first != 1.0 && !self.plan.months.contains(&FIRST);
+        if changes { vec![FIRST] } else { Vec::new() }
+    }
+
     /// What acts on the patient now, and from `month` on how fast a transformed clone grows.
     fn expose(&self, chart: &mut Chart, j: usize, month: f64) -> Exposure {
         let (population, patient) = (self.population, &self.patients[j]);
-        let mut factor = if month > 0.0 { 1.0 } else { 1.0 / population.clearance_first };
-        if let Some(rng) = &mut chart.varying {
-            factor *= libm::exp(population.exposure_sd * rng.normal());
-        }
+        let varied = chart.varying.as_mut().map_or(1.0, |rng| libm::exp(population.exposure_sd * rng.normal()));
+        let first = if month < FIRST { population.clearance_first } else { 1.0 };
+        let factor = |drug| if drug == Drug::Imatinib { varied / first } else { varied };
         let exposure = chart.case.exposure(population, patient, factor);
         let kinase = kinase_mature(patient, &exposure);
         let slowed = 1.0 - population.transformed_sensitivity * (1.0 - kinase);
@@ -102,13 +110,20 @@ impl Bedside for Clinic<'_> {
     fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
         let mut chart = self.charts[lane].take()?;
         self.observer.visit(&mut chart.seen, visit, state, &self.patients[j]);
-        let mut changed = chart.varying.is_some() || (visit == 0 && self.population.clearance_first != 1.0);
+        let mut changed = chart.varying.is_some() || self.plan.months[visit] == FIRST;
         if self.protocol.watches() {
             changed |= self.protocol.visit(&mut chart.case, self.plan, visit, &chart.seen.found, self.keys[j]);
         }
         let exposure = changed.then(|| self.expose(&mut chart, j, self.plan.months[visit]));
         self.charts[lane] = Some(chart);
         exposure
+    }
+
+    fn pause(&mut self, lane: usize, j: usize, month: f64) -> Option<Exposure> {
+        let mut chart = self.charts[lane].take()?;
+        let exposure = self.expose(&mut chart, j, month);
+        self.charts[lane] = Some(chart);
+        Some(exposure)
     }
 
     fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>) {

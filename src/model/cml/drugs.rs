@@ -6,6 +6,7 @@
 //! imatinib 400 mg, at a standard dose.
 
 use super::parameters::Population;
+use super::patient::Patient;
 use super::targets::{Blocks, Target};
 use crate::trial::vocabulary::Word;
 
@@ -63,6 +64,8 @@ pub struct Profile {
     pub unit: &'static str,
     /// Standard daily dose; one of four times as much is refused as a slip of the pen.
     pub standard: f64,
+    /// Whether patients take it by themselves, and so may miss it.
+    pub oral: bool,
     /// What the standard dose blocks beside the kinase: mean share over the day.
     pub blocks: &'static [(Target, f64)],
     /// Where the numbers come from.
@@ -77,7 +80,7 @@ impl Drug {
 
     /// Its profile.
     pub fn profile(self) -> Profile {
-        let profile = |unit, standard, blocks, source| Profile { unit, standard, blocks, source };
+        let profile = |unit, standard, blocks, source| Profile { unit, standard, oral: unit == "mg/d", blocks, source };
         match self {
             Drug::Imatinib => profile("mg/d", IMATINIB_DOSE, &[], "P O'Brien 2003 NEJM 348:994"),
             Drug::Nilotinib => profile("mg/d", 600.0, &[], "label: 300 mg twice a day"),
@@ -91,15 +94,15 @@ impl Drug {
             Drug::Interferon => profile(
                 "MU/m2/d",
                 5.0,
-                &[(Target::Awakening, -2.0), (Target::Effector, -0.5), (Target::Proliferation, 0.3)],
-                "directions: Essers 2009 Nature 458:904 (dormant stem cells awake), Burchert 2010 JCO 28:1429 (T cells); sizes are assumptions (release x3, stimulus x1.5)",
+                &[(Target::Awakening, -2.0), (Target::Effector, -0.5), (Target::Proliferation, 0.45)],
+                "directions: Essers 2009 Nature 458:904 (dormant stem cells awake), Burchert 2010 JCO 28:1429 (T cells); sizes are assumptions (release x3, stimulus x1.5); proliferation: half of the patients have normal counts in the control arm of IRIS, O'Brien 2003",
             ),
             Drug::Ruxolitinib => {
                 profile("mg/d", 30.0, &[(Target::Jak2, 0.7)], "direction: Gallipoli 2014 Blood 124:1492; size an assumption")
             }
             Drug::Natalizumab => profile(
-                "mg/d",
-                10.0,
+                "mg/4 weeks",
+                300.0,
                 &[(Target::Vla4, 0.8)],
                 "label: 300 mg in 4 weeks keep most receptors occupied; size an assumption",
             ),
@@ -136,20 +139,25 @@ impl Population {
         decay / libm::expm1(decay)
     }
 
-    /// `C / IC50` of a kinase inhibitor at a daily dose.
-    fn inhibition(&self, drug: Drug, dose: f64, clearance: f64) -> f64 {
-        let relative = match drug {
-            Drug::Nilotinib => self.nilotinib_potency,
-            Drug::Dasatinib => self.dasatinib_potency,
-            _ => 1.0,
+    /// `C / IC50` of a kinase inhibitor in a patient who takes this dose a day.
+    fn inhibition(&self, drug: Drug, dose: f64, patient: &Patient) -> f64 {
+        let alike = |potency: f64| {
+            let dose = dose / drug.profile().standard * IMATINIB_DOSE;
+            potency * patient.exposure_others * self.concentration(dose, self.clearance)
         };
-        relative * self.concentration(dose / drug.profile().standard * IMATINIB_DOSE, clearance) / self.ic50
+        let concentration = match drug {
+            Drug::Nilotinib => alike(self.nilotinib_potency),
+            Drug::Dasatinib => alike(self.dasatinib_potency),
+            _ => self.concentration(dose, patient.clearance),
+        };
+        concentration / self.ic50
     }
 
-    /// Adds a drug to an exposure.
-    pub fn expose(&self, exposure: &mut Exposure, drug: Drug, dose: f64, clearance: f64) {
+    /// Adds a drug to an exposure, of which the patient gets `factor` times the usual of an inhibitor of the kinase.
+    pub fn expose(&self, exposure: &mut Exposure, drug: Drug, dose: f64, patient: &Patient, factor: f64) {
+        let dose = if drug.profile().oral { dose * patient.adherence } else { dose };
         match drug.inhibitor() {
-            Some(index) => exposure.inhibitors[index] += self.inhibition(drug, dose, clearance),
+            Some(index) => exposure.inhibitors[index] += self.inhibition(drug, dose * factor, patient),
             None => {
                 let Profile { standard, blocks, .. } = drug.profile();
                 for &(target, share) in blocks {

@@ -96,7 +96,7 @@ pub(super) fn rates(patient: &Patient, exposure: &Exposure) -> Rates {
     r[rate::NORMAL_RELEASE] = niche::release(patient, normal_adhesion, blocks);
     r[rate::NORMAL_RENEWAL] = patient.renewal;
     r[rate::STROMA_DEFECT] = patient.stroma_defect;
-    r[rate::NORMAL_LOSS] = patient.stem_loss;
+    r[rate::NORMAL_LOSS] = patient.stem_loss + niche::roaming(patient, normal_adhesion);
     r[rate::PER_OSTEOBLASTIC] = 1.0 / patient.capacity_osteoblastic;
     r[rate::PER_VASCULAR] = 1.0 / patient.capacity_vascular;
     r[rate::FEED] = 1.0 / patient.stem_cells;

@@ -105,6 +105,10 @@ impl Bedside for Laboratory<'_> {
         changed
     }
 
+    fn pause(&mut self, lane: usize, j: usize, month: f64) -> Option<Exposure> {
+        self.clinic.pause(lane, j, month)
+    }
+
     fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>) {
         if let Ok(states) = states {
             self.states[j] = states.to_vec();
@@ -134,10 +138,12 @@ impl Experiment<'_> {
             exposures: vec![Vec::new(); keys.len()],
             states: vec![Vec::new(); keys.len()],
         };
+        let pauses = laboratory.clinic.pauses();
         let cohort = Cohort {
             patients: &patients,
             keys: &keys,
             months: &self.plan.months,
+            pauses: &pauses,
             few_cells: self.few_cells,
             tolerance: &TOLERANCE,
             width: Width::Best,

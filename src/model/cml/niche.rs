@@ -5,18 +5,21 @@
 //! room  = max(0, 1 - ΣQ / Ko),  crowding = 1 - ΣC / Kv          normal and leukaemic clones share both niches
 //! Q' =  attach room C - release Q
 //! C' = -attach room C + release Q + (renewal crowding - loss - kill) C
-//! P' = inflow C + P (growth drive (1 - P / (χ C)) - loss_P (1 - survival) - kill)
+//! P' = inflow C + P (growth (1 - P / (χ C)) - loss_P (1 - survival proliferation) - kill)
 //! D' = turnover (P - D) - kill D
 //! M' = (y / (y + 0.1) - M) / τ_M                                y = D + D_R, the burden
 //! ```
 //!
-//! Adhesion holds stem cells in both niches: it multiplies attachment and slows release. In the osteoblastic niche N-cadherin
-//! and Tie2-Ang-1 keep them dormant besides:
+//! Adhesion holds stem cells in both niches: it multiplies attachment and slows release from the osteoblastic one, and what it
+//! does not hold in the vascular one roams in the blood, from where most, not all, come home. In the osteoblastic niche
+//! N-cadherin and Tie2-Ang-1 keep them dormant besides. A progenitor that is kept from dividing matures and is lost as one without
+//! survival signals is:
 //!
 //! ```text
 //! attach = attach0 adhesion
 //! release = release0 (1 + detachment_gain (1 - adhesion)) (1 + quiescence_gain (1 - N-cadherin · Tie2)) awakening
-//! loss = loss0 (1 + death_gain (1 - survival))
+//! loss = loss0 (1 + death_gain (1 - survival)) + roaming_loss (1 - adhesion)
+//! growth = growth0 drive proliferation
 //! ```
 //!
 //! χ C is the number of progenitors that C stem cells can feed by finite amplification. Stem cells are numbers, P and D
@@ -61,18 +64,24 @@ pub struct CloneRates<T> {
 impl CloneRates<f64> {
     /// The rates of a clone with these signals.
     pub fn of(patient: &Patient, signals: &Signals, blocks: &Blocks) -> Self {
-        let growth = patient.progenitor_growth * signals.drive * blocks.left(Target::Proliferation);
+        let proliferation = blocks.left(Target::Proliferation);
+        let growth = patient.progenitor_growth * signals.drive * proliferation;
         CloneRates {
             attach: patient.attach * signals.adhesion,
             release: release(patient, signals.adhesion, blocks),
             renewal: patient.renewal * signals.self_renewal,
-            loss: patient.stem_loss * (1.0 + patient.death_gain * (1.0 - signals.survival)),
+            loss: patient.stem_loss * (1.0 + patient.death_gain * (1.0 - signals.survival)) + roaming(patient, signals.adhesion),
             growth,
-            net_growth: growth - patient.progenitor_loss * (1.0 - signals.survival_mature),
+            net_growth: growth - patient.progenitor_loss * (1.0 - signals.survival_mature * proliferation),
             drive: signals.drive,
             fluid: 1.0,
         }
     }
+}
+
+/// Loss of cycling stem cells on the way through the blood at the given adhesion, 1/d.
+pub fn roaming(patient: &Patient, adhesion: f64) -> f64 {
+    patient.roaming_loss * (1.0 - adhesion)
 }
 
 /// Release from the osteoblastic niche at the given adhesion, 1/d.

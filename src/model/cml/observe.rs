@@ -88,8 +88,8 @@ struct Course {
     /// Underlying marrow ever within a major response, and lost at the last marrow visit.
     major: bool,
     major_lost: bool,
-    /// Last ratio in blood.
-    ratio: f64,
+    /// Least ratio in blood so far.
+    least: f64,
 }
 
 /// The visits' part of a history, before anybody has left.
@@ -147,7 +147,7 @@ impl<'a> Observer<'a> {
             lost_mcyr: 0,
             rising: 0,
             failing: 0,
-            course: Course { ratio, ..Course::default() },
+            course: Course { least: ratio, ..Course::default() },
             rng: key.stream(Purpose::Visit),
         }
     }
@@ -167,11 +167,12 @@ impl<'a> Observer<'a> {
             course.major |= major;
         }
         let lost_chr = course.chr && x > HIGH_COUNT_RATIO;
-        let rising = !course.chr && month >= FAILURE_MONTHS[0] && x > HIGH_COUNT_RATIO && x > course.ratio;
+        let doubled = || white_cells(x) >= 2.0 * white_cells(course.least);
+        let rising = !course.chr && month >= FAILURE_MONTHS[0] && x > HIGH_COUNT_RATIO && doubled();
         course.chr |= seen.found.chr & visit != 0;
         course.mcyr |= seen.found.mcyr & visit != 0;
         course.ccyr |= seen.found.ccyr & visit != 0;
-        course.ratio = x;
+        course.least = course.least.min(x);
         let late = FAILURE_MONTHS.map(|from| month >= from);
         let lacking = late[0] && !course.chr || late[1] && !course.mcyr || late[2] && !course.ccyr;
         let major_lost = course.major_lost;
@@ -359,6 +360,12 @@ impl<'a> Observer<'a> {
         .into_iter()
         .fold((f64::INFINITY, Event::None), |least, next| if next.0 < least.0 { next } else { least })
     }
+}
+
+/// White cells of `x` leukaemic per normal ones, in units of the count of a healthy person.
+fn white_cells(x: f64) -> f64 {
+    let leukaemic = libm::sqrt(0.25 + x) - 0.5;
+    leukaemic + 1.0 / (1.0 + leukaemic)
 }
 
 /// BCR-ABL on the International Scale, %, of `x` leukaemic per normal blood cells.

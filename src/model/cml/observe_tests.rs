@@ -5,6 +5,9 @@ use super::*;
 
 const MONTHS: [f64; 10] = [3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 24.0, 30.0, 36.0, 48.0];
 
+/// Leukaemic per normal blood cells at diagnosis.
+const RATIO: f64 = 6.0;
+
 fn plan() -> Plan {
     Plan { months: MONTHS.to_vec(), marrow: 0b11_1111_1111, horizon: 60.0 }
 }
@@ -20,7 +23,7 @@ fn quiet() -> Population {
 }
 
 fn patient(population: &Population) -> Patient {
-    Patient { leukaemic_ratio: 1.0, ..population.patient(key(0)) }
+    Patient { leukaemic_ratio: RATIO, ..population.patient(key(0)) }
 }
 
 fn key(j: u64) -> Key {
@@ -34,7 +37,7 @@ fn states(plan: &Plan, ratios: &[f64], rate: f64) -> Vec<[f64; COUNT]> {
         .zip(ratios)
         .map(|(month, x)| {
             let mut state = [0.0; COUNT];
-            (state[DL], state[DR], state[H]) = (0.75 * x, 0.25 * x, rate * month / 12.0);
+            (state[DL], state[DR], state[H]) = (0.75 * x / RATIO, 0.25 * x / RATIO, rate * month / 12.0);
             state
         })
         .collect()
@@ -99,18 +102,20 @@ fn each_kind_of_event_is_found_at_its_visit() {
     assert_eq!(at(&[6.0, 5.0, 1.5, 4.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0]), (12.0, Event::LostChr));
     // Ph+ in marrow 15 % at month 6, 47 % at month 24; blood counts stay normal.
     assert_eq!(at(&[6.0, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.5, 0.5, 0.5, 0.5]), (24.0, Event::LostMcyr));
-    // Never normal, rising from month 9 on.
-    assert_eq!(at(&[14.0, 13.0, 12.0, 13.0, 14.0, 15.0, 15.0, 15.0, 15.0, 15.0, 15.0]), (9.0, Event::RisingCount));
+    // Never normal; twice the least count at month 12.
+    assert_eq!(at(&[6.0, 4.0, 3.0, 5.0, 14.0, 15.0, 15.0, 15.0, 15.0, 15.0, 15.0]), (12.0, Event::RisingCount));
+    // High and rising, but not to twice as much.
+    assert_eq!(at(&[6.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 11.0, 11.0, 11.0, 11.0]).1, Event::None);
     // High but falling is no event.
-    assert_eq!(at(&[40.0, 36.0, 32.0, 28.0, 24.0, 20.0, 16.0, 12.0, 10.0, 8.0, 6.0]).1, Event::None);
+    assert_eq!(at(&[17.0, 16.0, 15.0, 14.0, 13.0, 12.0, 11.0, 10.0, 9.0, 8.0, 7.0]).1, Event::None);
 }
 
 #[test]
 fn counts_at_the_thresholds_are_those_of_leukaemic_cells_that_displace_normal_ones() {
     for (threshold, count) in [(CHR_RATIO, 10.0), (HIGH_COUNT_RATIO, 20.0)] {
-        // The positive root of l (1 + l) = x.
+        assert!((7.0 * white_cells(threshold) / count - 1.0).abs() < 1e-3, "{threshold}");
         let leukaemic = f64::sqrt(0.25 + threshold) - 0.5;
-        assert!((7.0 * (leukaemic + 1.0 / (1.0 + leukaemic)) / count - 1.0).abs() < 1e-3, "{threshold}");
+        assert!((leukaemic * (1.0 + leukaemic) / threshold - 1.0).abs() < 1e-12);
     }
 }
 

@@ -78,7 +78,10 @@ table! {
         "P Marin 2010 JCO 28:2381: 26 % of patients take at most 90 %";
     exposure_sd = 0.0, "-", 0.0..=1.0, FIXED,
         "Spread of the exposure of one patient from one visit to the next",
-        "0: averages out in the fitted rows; 0.2 (P, CV of clearance between occasions 19 to 21 % in other tumours) for predictions";
+        "0: averages out in the rows; P, CV of clearance between occasions 19 to 21 % in other tumours";
+    exposure_others_sd = 0.38, "-", 0.0..=1.5, lognormal(0.38, 0.3),
+        "Between-patient spread of the exposure to nilotinib or dasatinib at a dose, independent of imatinib",
+        "C Larson 2012 EJCP 68:723: clearance of nilotinib 0.38, on the logarithm; dasatinib as much (assumption)";
     nilotinib_potency = 3.5, "-", 0.1..=100.0, lognormal(3.5, 0.35),
         "Kinase inhibition by nilotinib 600 mg/d, as a multiple of imatinib 400 mg/d",
         "C plasma concentration over cellular IC50 in public model code: 8.3 against 2.4; 2.5 to 7.5";
@@ -185,6 +188,9 @@ table! {
     stem_loss = 0.01, "1/d", 1e-4..=0.25, lognormal(0.01, 0.3),
         "Death and differentiation of cycling stem cells",
         "assumption; must stay below renewal";
+    roaming_loss = 0.001, "1/d", 0.0..=0.1, lognormal(0.001, 0.7),
+        "Loss of cycling stem cells that nothing holds in the vascular niche, on their way through the blood",
+        "assumption: a tenth of stem_loss; of cells in the blood most are back in the marrow within minutes, P Wright 2001 Science 294:1933";
     stroma_defect = 0.3, "-", 0.0..=0.9, beta(3.0, 6.0),
         "Loss of normal renewal on stroma remodelled by CML",
         "a: 0.2 to 0.6";
@@ -460,10 +466,13 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_a_spread_belongs_to_a_median() {
-        // Uptake and expression have median 1 by definition: the IC50 carries their scale.
+        // Uptake, expression and exposure have median 1 by definition: the IC50 carries their scale.
         for (i, p) in TABLE.iter().enumerate() {
             assert_eq!(index(p.name), Some(i));
-            let median = p.name.strip_suffix("_sd").filter(|m| !["uptake_mature", "expression", "exposure", "pcr"].contains(m));
+            let median = p
+                .name
+                .strip_suffix("_sd")
+                .filter(|m| !["uptake_mature", "expression", "exposure", "exposure_others", "pcr"].contains(m));
             assert!(median.is_none_or(|m| index(m).is_some()), "{}", p.name);
         }
     }

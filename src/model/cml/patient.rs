@@ -10,6 +10,8 @@ pub struct Patient {
     pub age: f64,
     /// Apparent clearance CL/F of imatinib at steady state, L/h.
     pub clearance: f64,
+    /// Exposure to the other inhibitors at a dose, 1 = median.
+    pub exposure_others: f64,
     /// Share of the prescribed doses that is taken.
     pub adherence: f64,
     /// Expression of BCR-ABL, 1 = median: so much more inhibitor is needed.
@@ -60,6 +62,8 @@ pub struct Patient {
     pub renewal: f64,
     /// Death and differentiation of cycling stem cells, 1/d.
     pub stem_loss: f64,
+    /// Loss of cycling stem cells that nothing holds in the niche, on their way through the blood, 1/d.
+    pub roaming_loss: f64,
     /// Loss of normal renewal on remodelled stroma.
     pub stroma_defect: f64,
     /// Capacity of the osteoblastic niche, cells.

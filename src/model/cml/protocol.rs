@@ -269,13 +269,13 @@ impl Case {
         before != (self.doses, self.blocks)
     }
 
-    /// What acts on the patient's cells, if exposure is `factor` times its usual one.
-    pub fn exposure(&self, population: &Population, patient: &Patient, factor: f64) -> Exposure {
+    /// What acts on the patient's cells, if exposure to a drug is `factor` times its usual one.
+    pub fn exposure(&self, population: &Population, patient: &Patient, factor: impl Fn(Drug) -> f64) -> Exposure {
         let mut exposure = Exposure::default();
         for &(_, drug) in Drug::ALL {
             let dose = self.doses[drug as usize];
             if dose > 0.0 {
-                population.expose(&mut exposure, drug, dose * patient.adherence * factor, patient.clearance);
+                population.expose(&mut exposure, drug, dose, patient, factor(drug));
             }
         }
         for &(_, target) in Target::ALL {

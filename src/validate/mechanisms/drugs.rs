@@ -160,12 +160,20 @@ pub(super) static ROWS: &[Row] = &[
         id: "X8",
         statement: "The kinase of BCR-ABL lowers adhesion and lets cells roam",
         source: "CAR",
-        claim: Claim::Tested(&[Test {
-            changed: "no FAK, untreated",
-            between: Between::Arms(YEAR, Arm { blocks: &[(Target::Fak, 1.0)], ..YEAR }),
-            of: LOOSE_LEUKAEMIC,
-            expect: Expect::Down(0.1),
-        }]),
+        claim: Claim::Tested(&[
+            Test {
+                changed: "no FAK, untreated",
+                between: Between::Arms(YEAR, Arm { blocks: &[(Target::Fak, 1.0)], ..YEAR }),
+                of: LOOSE_LEUKAEMIC,
+                expect: Expect::Down(0.1),
+            },
+            Test {
+                changed: "of those that roam none is lost, untreated",
+                between: Between::Arms(UNTREATED, Arm { set: &[("roaming_loss", 0.0)], ..UNTREATED }),
+                of: STEM_24,
+                expect: Expect::Up(0.01),
+            },
+        ]),
     },
     Row {
         id: "X9",

@@ -2,8 +2,8 @@
 
 use super::arm::{IMATINIB, UNTREATED, healthy};
 use super::observable::{
-    ADHESION, CYCLING_24, CYCLING_60, LOOSE_NORMAL, NORMAL_CYCLING_12, NORMAL_QUIESCENT_12, QUIESCENT_12, QUIESCENT_OVER_CYCLING,
-    QUIESCENT_SHARE_12, STEM_60,
+    ADHESION, CYCLING_24, CYCLING_60, LOOSE_NORMAL, NORMAL_CYCLING_12, NORMAL_QUIESCENT_12, NORMAL_STEM_12, QUIESCENT_12,
+    QUIESCENT_OVER_CYCLING, QUIESCENT_SHARE_12, STEM_60,
 };
 use super::{Arm, Between, Claim, Expect, Row, Test};
 use crate::model::cml::targets::Target;
@@ -106,6 +106,12 @@ pub(super) static ROWS: &[Row] = &[
             Test {
                 changed: "no CXCR4, healthy marrow",
                 between: Between::Arms(HEALTHY, Arm { blocks: &[(Target::Cxcr4, 1.0)], ..HEALTHY }),
+                of: NORMAL_STEM_12,
+                expect: Expect::Down(0.02),
+            },
+            Test {
+                changed: "no CXCR4, healthy marrow",
+                between: Between::Arms(HEALTHY, Arm { blocks: &[(Target::Cxcr4, 1.0)], ..HEALTHY }),
                 of: LOOSE_NORMAL,
                 expect: Expect::Up(0.05),
             },
@@ -116,6 +122,12 @@ pub(super) static ROWS: &[Row] = &[
         statement: "So do VLA-4 and fibronectin, beside it",
         source: "MIC, ref 25 (in acute myeloid leukaemia)",
         claim: Claim::Tested(&[
+            Test {
+                changed: "no VLA-4, healthy marrow",
+                between: Between::Arms(HEALTHY, Arm { blocks: &[(Target::Vla4, 1.0)], ..HEALTHY }),
+                of: NORMAL_STEM_12,
+                expect: Expect::Down(0.01),
+            },
             Test {
                 changed: "no VLA-4, healthy marrow",
                 between: Between::Arms(HEALTHY, Arm { blocks: &[(Target::Vla4, 1.0)], ..HEALTHY }),

@@ -12,10 +12,12 @@ pub struct Observable {
     pub name: &'static str,
     /// The measurement.
     pub of: fn(&Witness<'_>) -> f64,
+    /// Whether it follows from the equations at one instant, so that a test of it shows that a wire is there, not that it matters.
+    pub instant: bool,
 }
 
 const fn observable(name: &'static str, of: fn(&Witness<'_>) -> f64) -> Observable {
-    Observable { name, of }
+    Observable { name, of, instant: false }
 }
 
 /// Log10 of a number of cells, one cell below which is taken for one.
@@ -95,6 +97,8 @@ pub(super) const NORMAL_CYCLING_12: Observable =
     observable("log10 normal cycling stem cells at month 12", |w| log_cells(state(w, 12.0, |y| y[CH])));
 pub(super) const NORMAL_QUIESCENT_12: Observable =
     observable("log10 normal quiescent stem cells at month 12", |w| log_cells(state(w, 12.0, |y| y[QH])));
+pub(super) const NORMAL_STEM_12: Observable =
+    observable("log10 normal stem cells Q+C at month 12", |w| log_cells(state(w, 12.0, |y| y[QH] + y[CH])));
 pub(super) const EFFECTORS_24: Observable =
     observable("log10 effector activity at month 24", |w| libm::log10(state(w, 24.0, |y| y[E]).max(1e-3)));
 pub(super) const EFFECTORS_60: Observable =
@@ -116,7 +120,7 @@ pub(super) const QUIESCENT_OVER_CYCLING: Observable =
     });
 
 const fn node(name: &'static str, of: fn(&Witness<'_>) -> f64) -> Observable {
-    observable(name, of)
+    Observable { name, of, instant: true }
 }
 
 fn signal(witness: &Witness<'_>, of: fn(&Signals) -> f64) -> f64 {
@@ -134,10 +138,10 @@ pub(super) const ADHESION: Observable = node("adhesion of leukaemic stem cells",
 pub(super) const CD44_GAP: Observable =
     node("adhesion of normal less that of leukaemic stem cells", |w| w.normal_adhesion() - w.signals().adhesion);
 pub(super) const LOOSE_NORMAL: Observable =
-    observable("normal cycling stem cells that nothing holds at month 3, share of the niche", |w| {
+    node("normal cycling stem cells that nothing holds at month 3, share of the niche", |w| {
         state(w, 3.0, |y| y[CH]) * (1.0 - w.normal_adhesion()) / w.patient.capacity_vascular
     });
 pub(super) const LOOSE_LEUKAEMIC: Observable =
-    observable("leukaemic cycling stem cells that nothing holds at month 3, share of the niche", |w| {
+    node("leukaemic cycling stem cells that nothing holds at month 3, share of the niche", |w| {
         state(w, 3.0, |y| y[CL]) * (1.0 - w.signals().adhesion) / w.patient.capacity_vascular
     });

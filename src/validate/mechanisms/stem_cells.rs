@@ -83,7 +83,7 @@ pub(super) static ROWS: &[Row] = &[
                 changed: "uptake of stem cells below -> above the median",
                 between: Between::Groups(IMATINIB, |p| p.uptake_stem, None),
                 of: MMR_12,
-                expect: Expect::Within(0.35),
+                expect: Expect::Within(0.1),
             },
             Test {
                 changed: "uptake of mature cells below -> above the median",
