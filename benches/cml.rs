@@ -38,17 +38,16 @@ struct Constant<'a> {
 }
 
 impl Bedside for Constant<'_> {
-    fn admit(&mut self, _: usize, j: usize) -> Exposure {
+    fn admit(&mut self, j: usize, _: &[f64; COUNT]) -> Exposure {
         let mut exposure = Exposure::default();
         self.population.expose(&mut exposure, Drug::Imatinib, 400.0, &self.patients[j], 1.0);
         exposure
     }
-    fn visit(&mut self, _: usize, _: usize, _: usize, _: &[f64; COUNT]) -> Option<Exposure> {
+    fn visit(&mut self, _: usize, _: usize, state: &[f64; COUNT]) -> Option<Exposure> {
+        self.sum += state[DL];
         None
     }
-    fn discharge(&mut self, _: usize, _: usize, states: Result<&[[f64; COUNT]], Failure>) {
-        self.sum += states.map_or(0.0, |rows| rows.iter().map(|y| y[DL]).sum());
-    }
+    fn lose(&mut self, _: usize, _: Failure) {}
 }
 
 fn burden(patients: &[Patient], months: &[f64], few_cells: FewCells, width: Width) -> f64 {

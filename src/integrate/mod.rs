@@ -41,12 +41,23 @@ pub struct Task<const N: usize, const P: usize> {
     pub time: f64,
     /// Time of the next visit, after `time`.
     pub until: f64,
-    /// Step to try after a start, or after a visit that altered something; above 0.
+    /// Step to try next; above 0.
     pub step: f64,
+    /// Error of the last accepted step as a share of the tolerance; 1 at the start, and after a visit that altered something.
+    pub memory: f64,
+    /// Steps attempted so far.
+    pub attempts: f64,
     /// State at `time`.
     pub state: [f64; N],
     /// Rates from `time` on.
     pub rates: [f64; P],
+}
+
+impl<const N: usize, const P: usize> Task<N, P> {
+    /// A problem that starts at time 0.
+    pub fn new(id: usize, until: f64, step: f64, state: [f64; N], rates: [f64; P]) -> Self {
+        Task { id, time: 0.0, until, step, memory: 1.0, attempts: 0.0, state, rates }
+    }
 }
 
 /// What a visit says about the future of a problem.
@@ -56,7 +67,8 @@ pub enum Next {
     Onward,
     /// Go on to the new `until` with the state, rates and step of the task, which were altered.
     Altered,
-    /// The problem is finished.
+    /// The problem is finished, or left for later: a copy of the task, unaltered but for `until`, may be started again, and
+    /// goes on as if nothing had been.
     Finished,
 }
 

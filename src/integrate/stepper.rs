@@ -82,7 +82,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
             memory: one,
             attempts: zero,
             busy: zero,
-            tasks: [Task { id: 0, time: 0.0, until: 1.0, step: 1.0, state: [0.0; N], rates: [0.0; P] }; MOST_LANES],
+            tasks: [Task::new(0, 1.0, 1.0, [0.0; N], [0.0; P]); MOST_LANES],
             tolerance: *tolerance,
             field: PhantomData,
         }
@@ -95,7 +95,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
         self.busy.set(lane, if task.is_some() { 1.0 } else { 0.0 });
         if let Some(task) = task {
             self.tasks[lane] = task;
-            self.attempts.set(lane, 0.0);
+            self.attempts.set(lane, task.attempts);
             self.load(lane);
         }
         task.is_some()
@@ -114,7 +114,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
         self.time.set(lane, task.time);
         self.until.set(lane, task.until);
         self.step.set(lane, task.step);
-        self.memory.set(lane, 1.0);
+        self.memory.set(lane, task.memory);
     }
 
     /// Evaluates the slopes anew; where the state has not changed this gives the same bits.
@@ -207,7 +207,7 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
                 *x = register.get(lane);
             }
             let next = if arrived {
-                task.step = step;
+                (task.step, task.memory, task.attempts) = (step, self.memory.get(lane), self.attempts.get(lane));
                 problems.visit(lane, task)
             } else {
                 problems.fail(lane, task.id, explain::<F, N, P>(task, &self.tolerance, failed));
@@ -215,7 +215,10 @@ impl<S: Simd, F: Field<N, P>, const N: usize, const P: usize> Stepper<S, F, N, P
             };
             match next {
                 Next::Onward => self.until.set(lane, task.until),
-                Next::Altered => self.load(lane),
+                Next::Altered => {
+                    task.memory = 1.0;
+                    self.load(lane);
+                }
                 Next::Finished => idle += usize::from(!self.start(lane, problems)),
             }
             altered |= next != Next::Onward;

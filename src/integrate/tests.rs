@@ -37,7 +37,7 @@ impl Problems<1, 2> for List<'_> {
         let &[start, r, c] = self.problems.get(id)?;
         self.waiting += 1;
         self.starts.push(id);
-        Some(Task { id, time: 0.0, until: self.times[0], step: self.step, state: [start], rates: [r, c] })
+        Some(Task::new(id, self.times[0], self.step, [start], [r, c]))
     }
 
     fn visit(&mut self, _lane: usize, task: &mut Task<1, 2>) -> Next {

@@ -7,9 +7,9 @@ use super::parameters::Population;
 use super::patient::Patient;
 use super::protocol::{Case, Protocol};
 use super::signaling::kinase_mature;
-use super::state::COUNT;
+use super::state::{COUNT, H};
 use super::targets::Target;
-use crate::integrate::{Failure, MOST_LANES};
+use crate::integrate::Failure;
 use crate::model::Unsimulable;
 use crate::rng::{Key, Purpose, Stream};
 use crate::trial::history::{History, Plan};
@@ -31,18 +31,18 @@ pub struct Clinic<'a> {
     patients: &'a [Patient],
     /// The address of each patient's randomness.
     keys: &'a [Key],
-    /// The patients' charts, by lane.
-    charts: [Option<Chart>; MOST_LANES],
-    /// What is known at the end of each patient who is through.
-    pub histories: Vec<History>,
+    /// The patients' charts.
+    charts: Vec<Chart>,
     /// The patient of lowest index who could not be followed, whatever the order in which lanes finish.
     pub failure: Option<(usize, Failure)>,
 }
 
 /// What is known of a patient on the way.
-pub struct Chart {
+struct Chart {
     seen: Seen,
     case: Case,
+    /// Load of driven progenitors at diagnosis and at each visit, see [`H`].
+    loads: Vec<f64>,
     /// See [`Treatment::growth`].
     growth: Vec<(f64, f64)>,
     /// Exposure that varies.
@@ -68,8 +68,7 @@ impl<'a> Clinic<'a> {
             observer: Observer::new(plan, population)?,
             patients,
             keys,
-            charts: std::array::from_fn(|_| None),
-            histories: vec![History::default(); patients.len()],
+            charts: Vec::with_capacity(patients.len()),
             failure: None,
         })
     }
@@ -80,65 +79,71 @@ impl<'a> Clinic<'a> {
         if changes { vec![FIRST] } else { Vec::new() }
     }
 
+    /// What is known of every patient by the end of `plan`, which is that of the trial or a shorter one.
+    ///
+    /// # Errors
+    /// As for [`Observer::new`].
+    pub fn histories(&self, plan: &Plan) -> Result<Vec<History>, Unsimulable> {
+        let observer = Observer::new(plan, self.population)?;
+        let history = |((chart, patient), key): ((&Chart, &Patient), &Key)| {
+            let Chart { seen, loads, growth, case, .. } = chart;
+            let how = Treatment { growth, stopped: case.stopped, relapsed: case.relapsed, stays: &self.protocol.stays };
+            observer.history(seen, loads, patient, &how, *key)
+        };
+        Ok(self.charts.iter().zip(self.patients).zip(self.keys).map(history).collect())
+    }
+}
+
+impl Chart {
     /// What acts on the patient now, and from `month` on how fast a transformed clone grows.
-    fn expose(&self, chart: &mut Chart, j: usize, month: f64) -> Exposure {
-        let (population, patient) = (self.population, &self.patients[j]);
-        let varied = chart.varying.as_mut().map_or(1.0, |rng| libm::exp(population.exposure_sd * rng.normal()));
+    fn expose(&mut self, population: &Population, patient: &Patient, month: f64) -> Exposure {
+        let varied = self.varying.as_mut().map_or(1.0, |rng| libm::exp(population.exposure_sd * rng.normal()));
         let first = if month < FIRST { population.clearance_first } else { 1.0 };
         let factor = |drug| if drug == Drug::Imatinib { varied / first } else { varied };
-        let exposure = chart.case.exposure(population, patient, factor);
+        let exposure = self.case.exposure(population, patient, factor);
         let kinase = kinase_mature(patient, &exposure);
         let slowed = 1.0 - population.transformed_sensitivity * (1.0 - kinase);
-        chart.growth.push((month, slowed * exposure.blocks.left(Target::Wnt)));
+        self.growth.push((month, slowed * exposure.blocks.left(Target::Wnt)));
         exposure
     }
 }
 
 impl Bedside for Clinic<'_> {
-    fn admit(&mut self, lane: usize, j: usize) -> Exposure {
-        // The lists of the patient before in this lane are used again.
-        let (case, mut growth) = self.charts[lane].take().map(|chart| (chart.case, chart.growth)).unwrap_or_default();
-        growth.clear();
-        let varying = (self.population.exposure_sd > 0.0).then(|| self.keys[j].stream(Purpose::Exposure));
-        let mut chart = Chart { seen: self.observer.begin(&self.patients[j], self.keys[j]), case, growth, varying };
-        self.protocol.start(&mut chart.case, self.keys[j]);
-        let exposure = self.expose(&mut chart, j, 0.0);
-        self.charts[lane] = Some(chart);
+    fn admit(&mut self, j: usize, state: &[f64; COUNT]) -> Exposure {
+        let (patient, key) = (&self.patients[j], self.keys[j]);
+        let mut loads = Vec::with_capacity(self.plan.months.len() + 1);
+        loads.push(state[H]);
+        let mut chart = Chart {
+            seen: self.observer.begin(patient, key),
+            case: Case::default(),
+            loads,
+            growth: Vec::new(),
+            varying: (self.population.exposure_sd > 0.0).then(|| key.stream(Purpose::Exposure)),
+        };
+        self.protocol.start(&mut chart.case, key);
+        let exposure = chart.expose(self.population, patient, 0.0);
+        self.charts.push(chart);
         exposure
     }
 
-    fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
-        let mut chart = self.charts[lane].take()?;
-        self.observer.visit(&mut chart.seen, visit, state, &self.patients[j]);
+    fn visit(&mut self, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
+        let (chart, patient) = (&mut self.charts[j], &self.patients[j]);
+        self.observer.visit(&mut chart.seen, visit, state, patient);
+        chart.loads.push(state[H]);
         let mut changed = chart.varying.is_some() || self.plan.months[visit] == FIRST;
         if self.protocol.watches() {
             changed |= self.protocol.visit(&mut chart.case, self.plan, visit, &chart.seen.found, self.keys[j]);
         }
-        let exposure = changed.then(|| self.expose(&mut chart, j, self.plan.months[visit]));
-        self.charts[lane] = Some(chart);
-        exposure
+        changed.then(|| chart.expose(self.population, patient, self.plan.months[visit]))
     }
 
-    fn pause(&mut self, lane: usize, j: usize, month: f64) -> Option<Exposure> {
-        let mut chart = self.charts[lane].take()?;
-        let exposure = self.expose(&mut chart, j, month);
-        self.charts[lane] = Some(chart);
-        Some(exposure)
+    fn pause(&mut self, j: usize, month: f64) -> Option<Exposure> {
+        Some(self.charts[j].expose(self.population, &self.patients[j], month))
     }
 
-    fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>) {
-        match (states, &self.charts[lane]) {
-            (Ok(states), Some(chart)) => {
-                let how = Treatment {
-                    growth: &chart.growth,
-                    stopped: chart.case.stopped,
-                    relapsed: chart.case.relapsed,
-                    stays: &self.protocol.stays,
-                };
-                self.histories[j] = self.observer.history(&chart.seen, states, &self.patients[j], &how, self.keys[j]);
-            }
-            (Err(failure), _) if self.failure.as_ref().is_none_or(|(first, _)| j < *first) => self.failure = Some((j, failure)),
-            _ => {}
+    fn lose(&mut self, j: usize, failure: Failure) {
+        if self.failure.as_ref().is_none_or(|(first, _)| j < *first) {
+            self.failure = Some((j, failure));
         }
     }
 }

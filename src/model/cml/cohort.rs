@@ -165,7 +165,7 @@ impl Cml {
         };
         cohort.follow(&mut clinic);
         match clinic.failure {
-            None => Ok(clinic.histories),
+            None => clinic.histories(plan),
             Some((j, problem)) => Err(lost(j, &problem)),
         }
     }

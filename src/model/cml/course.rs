@@ -51,26 +51,26 @@ impl Word for FewCells {
     const ALL: &'static [(&'static str, Self)] = &[("fluid", FewCells::Fluid), ("counted", FewCells::Counted)];
 }
 
-/// Whoever looks after the patients of a cohort on their course. Calls of one lane belong to one patient after the other.
+/// Whoever looks after the patients of a cohort on their course.
 pub trait Bedside {
-    /// Patient `j` enters lane `lane`: what acts on it from the start.
-    fn admit(&mut self, lane: usize, j: usize) -> Exposure;
-
     /// The state from which patient `j` starts, at diagnosis unless an experiment asks for another.
     fn begin(&mut self, _j: usize, patient: &Patient) -> [f64; COUNT] {
         diagnosis(patient)
     }
 
+    /// Patient `j` enters in this state: what acts on it from the start.
+    fn admit(&mut self, j: usize, state: &[f64; COUNT]) -> Exposure;
+
     /// The state of patient `j` at visit `visit` (index into the months); what acts on it from now on, if that changes.
-    fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure>;
+    fn visit(&mut self, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure>;
 
     /// What acts on patient `j` from a pause on, if that changes.
-    fn pause(&mut self, _lane: usize, _j: usize, _month: f64) -> Option<Exposure> {
+    fn pause(&mut self, _j: usize, _month: f64) -> Option<Exposure> {
         None
     }
 
-    /// The states at diagnosis and at every visit (one row more than there are months), or why there are none.
-    fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>);
+    /// Patient `j` cannot be followed further. Time is in days, the component one of [`state`](super::state).
+    fn lose(&mut self, j: usize, failure: Failure);
 }
 
 /// The patients of a cohort, and how they are followed.
@@ -93,27 +93,21 @@ pub struct Cohort<'a> {
 }
 
 impl Cohort<'_> {
-    /// Follows the patients from diagnosis through all visits. Patients are discharged in the order in which they finish. The
-    /// time of a [`Failure`] is in days and its component is one of [`state`](super::state).
+    /// Follows the patients from diagnosis through all visits.
     pub fn follow(&self, bedside: &mut dyn Bedside) {
-        if self.months.is_empty() {
-            for (j, patient) in self.patients.iter().enumerate() {
-                bedside.admit(0, j);
-                let state = bedside.begin(j, patient);
-                bedside.discharge(0, j, Ok(&[state]));
-            }
-            return;
-        }
-        let rows = vec![[0.0; COUNT]; (self.months.len() + 1) * integrate::MOST_LANES];
-        let lanes = std::array::from_fn(|_| Lane::default());
-        let mut ward = Ward { cohort: self, waiting: 0, lanes, rows, bedside };
-        integrate::run::<Course, COUNT, { rate::COUNT }>(&mut ward, self.tolerance, self.width);
+        Ward::admit(*self, bedside).until(self.months.len(), bedside);
     }
 }
 
-/// What is known of the patient in a lane.
-#[derive(Default)]
-struct Lane {
+/// A cohort on its way. Followed in several goes or in one, its patients take the same course to the bit.
+pub struct Ward<'a> {
+    cohort: Cohort<'a>,
+    beds: Vec<Bed>,
+}
+
+/// A patient on the way.
+struct Bed {
+    task: Task<COUNT, { rate::COUNT }>,
     /// Visits and pauses made.
     visits: usize,
     pauses: usize,
@@ -131,120 +125,153 @@ struct Lane {
     rng: Option<Stream>,
 }
 
-impl Lane {
-    /// Takes the counted clones out of the equations, and the others in.
-    fn fluid(&self, r: &mut Rates) {
-        for (counted, (_, _, first)) in self.counted.iter().zip(CLONES) {
-            r[first + rate::FLUID] = if *counted { 0.0 } else { 1.0 };
-        }
+impl<'a> Ward<'a> {
+    /// Takes in the patients of a cohort.
+    pub fn admit(cohort: Cohort<'a>, bedside: &mut dyn Bedside) -> Self {
+        let bed = |(id, (patient, key)): (usize, (&Patient, &Key))| {
+            let state = bedside.begin(id, patient);
+            let rates = rates(patient, &bedside.admit(id, &state));
+            let mut mutations = (patient.mutation > 0.0).then(|| key.stream(Purpose::Mutation));
+            let unborn = mutations.as_mut().map_or(f64::INFINITY, Stream::exponential);
+            let task = Task::new(id, 0.0, FIRST_STEP, state, rates);
+            let mut bed =
+                Bed { task, visits: 0, pauses: 0, day: 0.0, counted: [false; 2], unborn, births: 0.0, mutations, rng: None };
+            let few = cohort.few_cells == FewCells::Counted && bed.count(*key);
+            bed.set_out(&cohort, few);
+            bed
+        };
+        let beds = cohort.patients.iter().zip(cohort.keys).enumerate().map(bed).collect();
+        Ward { cohort, beds }
     }
-}
 
-/// The cohort on its way.
-struct Ward<'a> {
-    cohort: &'a Cohort<'a>,
-    /// Index of the next patient to start.
-    waiting: usize,
-    lanes: [Lane; integrate::MOST_LANES],
-    /// Rows of the patients on their way, lane after lane.
-    rows: Vec<[f64; COUNT]>,
-    bedside: &'a mut dyn Bedside,
+    /// Follows the patients through their first `visits` visits, from where they are.
+    pub fn until(&mut self, visits: usize, bedside: &mut dyn Bedside) {
+        let mut round = Round { cohort: &self.cohort, beds: &mut self.beds, visits, waiting: 0, bedside };
+        integrate::run::<Course, COUNT, { rate::COUNT }>(&mut round, self.cohort.tolerance, self.cohort.width);
+    }
 }
 
 /// Quiescent and cycling stem cells of the two leukaemic clones, and where their rates begin.
 const CLONES: [(usize, usize, usize); 2] = [(QL, CL, rate::LEUKAEMIC), (QR, CR, rate::MUTANT)];
 
-impl Ward<'_> {
-    fn rows(&mut self, lane: usize) -> &mut [[f64; COUNT]] {
-        let length = self.cohort.months.len() + 1;
-        &mut self.rows[lane * length..(lane + 1) * length]
+impl Bed {
+    /// Takes the counted clones out of the equations, and the others in.
+    fn fluid(&mut self) {
+        for (counted, (_, _, first)) in self.counted.iter().zip(CLONES) {
+            self.task.rates[first + rate::FLUID] = if *counted { 0.0 } else { 1.0 };
+        }
     }
 
     /// Births of mutant clones per day: as many as stem cells divide.
-    fn births(&self, task: &Task<COUNT, { rate::COUNT }>) -> f64 {
-        let patient = &self.cohort.patients[task.id];
-        let renewal = task.rates[rate::LEUKAEMIC + rate::RENEWAL] * Surroundings::of(task).crowding;
-        patient.mutation * renewal / patient.renewal * task.state[CL] / patient.stem_cells
+    fn births(&self, patient: &Patient) -> f64 {
+        let Task { state, rates, .. } = &self.task;
+        let renewal = rates[rate::LEUKAEMIC + rate::RENEWAL] * Surroundings::of(&self.task).crowding;
+        patient.mutation * renewal / patient.renewal * state[CL] / patient.stem_cells
     }
 
     /// Lets mutant clones be born since the last time, and grow or die until now; true if one lives. While one lives no other
     /// is followed.
-    fn mutate(&mut self, lane: usize, task: &mut Task<COUNT, { rate::COUNT }>) -> bool {
-        let births = 0.5 * (self.lanes[lane].births + self.births(task));
-        let moves = Surroundings::of(task).moves(&task.rates, rate::MUTANT);
-        let at = &mut self.lanes[lane];
-        let y = &mut task.state;
-        let Some(mutations) = &mut at.mutations else { return false };
-        let mut now = at.day;
+    fn mutate(&mut self, patient: &Patient, key: Key, few_cells: FewCells) -> bool {
+        let births = 0.5 * (self.births + self.births(patient));
+        let moves = Surroundings::of(&self.task).moves(&self.task.rates, rate::MUTANT);
+        let Some(mutations) = &mut self.mutations else { return false };
+        let (y, time) = (&mut self.task.state, self.task.time);
+        let mut now = self.day;
         while y[QR] + y[CR] == 0.0 {
-            let wait = at.unborn / births;
-            if now + wait >= task.time {
-                at.unborn -= births * (task.time - now);
+            let wait = self.unborn / births;
+            if now + wait >= time {
+                self.unborn -= births * (time - now);
                 return false;
             }
             now += wait;
-            at.unborn = mutations.exponential();
+            self.unborn = mutations.exponential();
             y[CR] = 1.0;
-            if self.cohort.few_cells == FewCells::Counted {
-                let rng = at.rng.get_or_insert_with(|| self.cohort.keys[task.id].stream(Purpose::StemCells));
-                [y[QR], y[CR]] = two_places(rng, [0, 1], &moves, task.time - now).map(|cells| cells as f64);
+            if few_cells == FewCells::Counted {
+                let rng = self.rng.get_or_insert_with(|| key.stream(Purpose::StemCells));
+                [y[QR], y[CR]] = two_places(rng, [0, 1], &moves, time - now).map(|cells| cells as f64);
             }
         }
-        now > at.day
+        now > self.day
     }
 
     /// Moves, divides and kills the counted stem cells since the last time, at the rates of now; true if any are counted.
-    fn count(&mut self, lane: usize, task: &mut Task<COUNT, { rate::COUNT }>) -> bool {
-        let at = &mut self.lanes[lane];
-        let surroundings = Surroundings::of(task);
-        let (y, r) = (&mut task.state, &mut task.rates);
-        let key = self.cohort.keys[task.id];
-        for (counted, (q, c, first)) in at.counted.iter_mut().zip(CLONES) {
+    fn count(&mut self, key: Key) -> bool {
+        let surroundings = Surroundings::of(&self.task);
+        let Task { state: y, rates: r, time, .. } = &mut self.task;
+        for (counted, (q, c, first)) in self.counted.iter_mut().zip(CLONES) {
             let cells = y[q] + y[c];
             if *counted {
-                let rng = at.rng.get_or_insert_with(|| key.stream(Purpose::StemCells));
+                let rng = self.rng.get_or_insert_with(|| key.stream(Purpose::StemCells));
                 let moves = surroundings.moves(r, first);
-                let [quiescent, cycling] = two_places(rng, [y[q] as u64, y[c] as u64], &moves, task.time - at.day);
+                let [quiescent, cycling] = two_places(rng, [y[q] as u64, y[c] as u64], &moves, *time - self.day);
                 (y[q], y[c]) = (quiescent as f64, cycling as f64);
                 *counted = y[q] + y[c] < 2.0 * COUNTED;
             } else if cells > 0.0 && cells < COUNTED {
-                let rng = at.rng.get_or_insert_with(|| key.stream(Purpose::StemCells));
+                let rng = self.rng.get_or_insert_with(|| key.stream(Purpose::StemCells));
                 for place in [q, c] {
                     y[place] = y[place].floor() + f64::from(u8::from(rng.uniform() < y[place].fract()));
                 }
                 *counted = true;
             }
         }
-        at.fluid(r);
-        at.counted.contains(&true)
+        self.fluid();
+        self.counted.contains(&true)
     }
 
     /// The day of the next visit or pause; `None` after the last visit.
-    fn next(&self, lane: usize) -> Option<f64> {
-        let Lane { visits, pauses, .. } = &self.lanes[lane];
-        let visit = self.cohort.months.get(*visits)?;
-        let pause = self.cohort.pauses.get(*pauses).copied().unwrap_or(f64::INFINITY);
+    fn next(&self, cohort: &Cohort<'_>) -> Option<f64> {
+        let visit = cohort.months.get(self.visits)?;
+        let pause = cohort.pauses.get(self.pauses).copied().unwrap_or(f64::INFINITY);
         Some(visit.min(pause) * DAYS_PER_MONTH)
     }
 
     /// What the bedside makes of a visit or pause that is due; `None` if nothing is or nothing changes.
-    fn attend(&mut self, lane: usize, task: &Task<COUNT, { rate::COUNT }>) -> Option<Exposure> {
-        if task.time < self.next(lane)? {
+    fn attend(&mut self, cohort: &Cohort<'_>, bedside: &mut dyn Bedside) -> Option<Exposure> {
+        let id = self.task.id;
+        if self.task.time < self.next(cohort)? {
             return None;
         }
-        let Lane { visits, pauses, .. } = self.lanes[lane];
-        let month = self.cohort.months[visits];
-        match self.cohort.pauses.get(pauses) {
-            Some(&pause) if pause < month => {
-                self.lanes[lane].pauses += 1;
-                self.bedside.pause(lane, task.id, pause)
+        match cohort.pauses.get(self.pauses) {
+            Some(&pause) if pause < cohort.months[self.visits] => {
+                self.pauses += 1;
+                bedside.pause(id, pause)
             }
             _ => {
-                self.lanes[lane].visits += 1;
-                self.rows(lane)[visits + 1] = task.state;
-                self.bedside.visit(lane, task.id, visits, &task.state)
+                self.visits += 1;
+                bedside.visit(id, self.visits - 1, &self.task.state)
             }
         }
+    }
+
+    /// Sets out for the next visit or pause, or for a look at few cells before it.
+    fn set_out(&mut self, cohort: &Cohort<'_>, few: bool) {
+        self.births = self.births(&cohort.patients[self.task.id]);
+        if let Some(next) = self.next(cohort) {
+            self.task.until = if few { next.min(self.task.time + LEAP) } else { next };
+        }
+    }
+
+    /// At the time of the task: what chance does to few cells, then a visit. Whether the course goes on otherwise than before.
+    fn arrive(&mut self, cohort: &Cohort<'_>, bedside: &mut dyn Bedside) -> bool {
+        let (patient, key) = (&cohort.patients[self.task.id], cohort.keys[self.task.id]);
+        let mut altered = self.mutate(patient, key, cohort.few_cells);
+        let mut few = false;
+        match cohort.few_cells {
+            FewCells::Fluid => altered |= extinguish(&mut self.task.state),
+            FewCells::Counted => {
+                let before = self.counted;
+                few = self.count(key);
+                altered |= few || before != self.counted;
+            }
+        }
+        self.day = self.task.time;
+        if let Some(exposure) = self.attend(cohort, bedside) {
+            self.task.rates = rates(patient, &exposure);
+            self.fluid();
+            altered = true;
+        }
+        self.set_out(cohort, few);
+        altered
     }
 }
 
@@ -279,54 +306,43 @@ impl Surroundings {
     }
 }
 
-impl Problems<COUNT, { rate::COUNT }> for Ward<'_> {
-    fn start(&mut self, lane: usize) -> Option<Task<COUNT, { rate::COUNT }>> {
-        let id = self.waiting;
-        let patient = self.cohort.patients.get(id)?;
-        self.waiting += 1;
-        let state = self.bedside.begin(id, patient);
-        let rates = rates(patient, &self.bedside.admit(lane, id));
-        self.rows(lane)[0] = state;
-        let mut mutations = (patient.mutation > 0.0).then(|| self.cohort.keys[id].stream(Purpose::Mutation));
-        let unborn = mutations.as_mut().map_or(f64::INFINITY, Stream::exponential);
-        self.lanes[lane] = Lane { unborn, mutations, ..Lane::default() };
-        let mut task = Task { id, time: 0.0, until: self.next(lane)?, step: FIRST_STEP, state, rates };
-        if self.cohort.few_cells == FewCells::Counted && self.count(lane, &mut task) {
-            task.until = task.until.min(LEAP);
-        }
-        self.lanes[lane].births = self.births(&task);
-        Some(task)
+/// One go of a ward.
+struct Round<'a> {
+    cohort: &'a Cohort<'a>,
+    beds: &'a mut [Bed],
+    /// Visits to be made.
+    visits: usize,
+    /// Index of the next patient to set out.
+    waiting: usize,
+    bedside: &'a mut dyn Bedside,
+}
+
+impl Problems<COUNT, { rate::COUNT }> for Round<'_> {
+    fn start(&mut self, _lane: usize) -> Option<Task<COUNT, { rate::COUNT }>> {
+        let left = self.beds[self.waiting..].iter().position(|bed| bed.visits < self.visits)?;
+        self.waiting += left + 1;
+        Some(self.beds[self.waiting - 1].task)
     }
 
-    fn visit(&mut self, lane: usize, task: &mut Task<COUNT, { rate::COUNT }>) -> Next {
-        let mut altered = self.mutate(lane, task);
-        let mut few = false;
-        match self.cohort.few_cells {
-            FewCells::Fluid => altered |= extinguish(&mut task.state),
-            FewCells::Counted => {
-                let before = self.lanes[lane].counted;
-                few = self.count(lane, task);
-                altered |= few || before != self.lanes[lane].counted;
-            }
+    fn visit(&mut self, _lane: usize, task: &mut Task<COUNT, { rate::COUNT }>) -> Next {
+        let bed = &mut self.beds[task.id];
+        bed.task = *task;
+        let altered = bed.arrive(self.cohort, self.bedside);
+        if altered {
+            bed.task.memory = 1.0;
         }
-        self.lanes[lane].day = task.time;
-        if let Some(exposure) = self.attend(lane, task) {
-            task.rates = rates(&self.cohort.patients[task.id], &exposure);
-            self.lanes[lane].fluid(&mut task.rates);
-            altered = true;
+        *task = bed.task;
+        match (bed.visits == self.visits, altered) {
+            (true, _) => Next::Finished,
+            (false, true) => Next::Altered,
+            (false, false) => Next::Onward,
         }
-        let Some(next) = self.next(lane) else {
-            let length = self.cohort.months.len() + 1;
-            self.bedside.discharge(lane, task.id, Ok(&self.rows[lane * length..(lane + 1) * length]));
-            return Next::Finished;
-        };
-        self.lanes[lane].births = self.births(task);
-        task.until = if few { next.min(task.time + LEAP) } else { next };
-        if altered { Next::Altered } else { Next::Onward }
     }
 
-    fn fail(&mut self, lane: usize, id: usize, failure: Failure) {
-        self.bedside.discharge(lane, id, Err(failure));
+    fn fail(&mut self, _lane: usize, id: usize, failure: Failure) {
+        // Nobody waits for this one any more.
+        self.beds[id].visits = usize::MAX;
+        self.bedside.lose(id, failure);
     }
 }
 

@@ -88,8 +88,9 @@ struct Laboratory<'a> {
 }
 
 impl Bedside for Laboratory<'_> {
-    fn admit(&mut self, lane: usize, j: usize) -> Exposure {
-        let exposure = self.clinic.admit(lane, j);
+    fn admit(&mut self, j: usize, state: &[f64; COUNT]) -> Exposure {
+        let exposure = self.clinic.admit(j, state);
+        self.states[j].push(*state);
         self.exposures[j].push(exposure);
         exposure
     }
@@ -98,22 +99,20 @@ impl Bedside for Laboratory<'_> {
         (self.begin)(patient)
     }
 
-    fn visit(&mut self, lane: usize, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
-        let changed = self.clinic.visit(lane, j, visit, state);
+    fn visit(&mut self, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
+        self.states[j].push(*state);
+        let changed = self.clinic.visit(j, visit, state);
         let exposures = &mut self.exposures[j];
         exposures.extend(changed.or(exposures.last().copied()));
         changed
     }
 
-    fn pause(&mut self, lane: usize, j: usize, month: f64) -> Option<Exposure> {
-        self.clinic.pause(lane, j, month)
+    fn pause(&mut self, j: usize, month: f64) -> Option<Exposure> {
+        self.clinic.pause(j, month)
     }
 
-    fn discharge(&mut self, lane: usize, j: usize, states: Result<&[[f64; COUNT]], Failure>) {
-        if let Ok(states) = states {
-            self.states[j] = states.to_vec();
-        }
-        self.clinic.discharge(lane, j, states);
+    fn lose(&mut self, j: usize, failure: Failure) {
+        self.clinic.lose(j, failure);
     }
 }
 
@@ -153,7 +152,8 @@ impl Experiment<'_> {
         if let Some((j, problem)) = clinic.failure {
             return Err(lost(first + j, &problem));
         }
-        let seen = patients.iter().zip(exposures).zip(clinic.histories).zip(states);
+        let histories = clinic.histories(self.plan)?;
+        let seen = patients.iter().zip(exposures).zip(histories).zip(states);
         let witness = |(((patient, exposures), history), states): (((&Patient, _), _), _)| Witness {
             plan: self.plan,
             patient: *patient,

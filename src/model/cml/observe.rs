@@ -33,7 +33,9 @@
 use super::equations::DAYS_PER_YEAR;
 use super::parameters::Population;
 use super::patient::Patient;
-use super::state::{COUNT, DL, DR, H};
+#[cfg(doc)]
+use super::state::H;
+use super::state::{COUNT, DL, DR};
 use crate::model::Unsimulable;
 use crate::rng::{Key, Purpose, Stream};
 use crate::trial::history::{Event, Findings, History, Leaving, Plan, Visits};
@@ -183,9 +185,10 @@ impl<'a> Observer<'a> {
         mark(&mut seen.failing, lacking || lost_chr || major_lost || rising);
     }
 
-    /// The history of a patient whose states are given at month 0 and at every visit of the plan that was [seen](Self::visit).
-    pub fn history(&self, seen: &Seen, states: &[[f64; COUNT]], patient: &Patient, how: &Treatment<'_>, key: Key) -> History {
-        let (progressed, died, died_of_cml) = self.fate(states, patient, how, key);
+    /// The history of a patient whose loads ([`H`]) are given at month 0 and at every visit of the plan, all of them
+    /// [seen](Self::visit). What was seen and loaded later makes no difference.
+    pub fn history(&self, seen: &Seen, loads: &[f64], patient: &Patient, how: &Treatment<'_>, key: Key) -> History {
+        let (progressed, died, died_of_cml) = self.fate(loads, patient, how, key);
         let (left, reason) = self.leaving(seen, progressed, died, how, key);
         let attended = self.plan.before(left);
         let (event, event_kind) = self.event(seen, attended, left, progressed, died);
@@ -247,11 +250,11 @@ impl<'a> Observer<'a> {
     }
 
     /// Months of progression and death (infinite if never), and whether the death is of CML.
-    fn fate(&self, states: &[[f64; COUNT]], patient: &Patient, how: &Treatment<'_>, key: Key) -> (f64, f64, bool) {
+    fn fate(&self, loads: &[f64], patient: &Patient, how: &Treatment<'_>, key: Key) -> (f64, f64, bool) {
         let p = &self.population;
         let rng = &mut key.stream(Purpose::Event);
         let [transformation, other, cml, later] = [(); 4].map(|()| rng.exponential());
-        let progressed = self.progression(states, patient, how, [transformation, later]);
+        let progressed = self.progression(loads, patient, how, [transformation, later]);
         // Gompertz: the hazard grows with age by `mortality_slope` a year.
         let slope = p.mortality_slope;
         let now = p.hazard_other_death * libm::exp(slope * (patient.age - REFERENCE_AGE));
@@ -269,7 +272,7 @@ impl<'a> Observer<'a> {
     /// Month of accelerated phase or blast crisis: a clone is born at a hazard in proportion to the driven progenitors, before
     /// diagnosis or after, and takes its latency to show. Two standard exponentials set its birth; the second is for those whose
     /// clone would have shown before diagnosis: a trial of the chronic phase has enrolled somebody else in their place.
-    fn progression(&self, states: &[[f64; COUNT]], patient: &Patient, how: &Treatment<'_>, births: [f64; 2]) -> f64 {
+    fn progression(&self, loads: &[f64], patient: &Patient, how: &Treatment<'_>, births: [f64; 2]) -> f64 {
         let p = &self.population;
         // The mass grew to 1 at diagnosis, years of exposure `before` in all.
         let before = 1.0 / (p.growth_before * DAYS_PER_YEAR);
@@ -282,17 +285,17 @@ impl<'a> Observer<'a> {
             }
         }
         let due = if due < before { births[1] / p.hazard_transformation } else { due - before };
-        let born = self.crossing(states, due);
+        let born = self.crossing(loads, due);
         overt(how.growth, born, latency)
     }
 
     /// Month at which the load reaches `target`, linear between visits and, from the last visit to the horizon, at the
     /// rate of the last interval.
-    fn crossing(&self, states: &[[f64; COUNT]], target: f64) -> f64 {
-        let Some(first) = states.first() else { return f64::INFINITY };
+    fn crossing(&self, loads: &[f64], target: f64) -> f64 {
+        let Some(first) = loads.first() else { return f64::INFINITY };
         let (mut month, mut load, mut rate) = (0.0, 0.0, 0.0);
-        for (&next, state) in self.plan.months.iter().zip(states.iter().skip(1)) {
-            let reached = state[H] - first[H];
+        for (&next, now) in self.plan.months.iter().zip(loads.iter().skip(1)) {
+            let reached = now - first;
             if next > month {
                 rate = (reached - load) / (next - month);
             }

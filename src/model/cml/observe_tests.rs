@@ -1,6 +1,7 @@
 //! Tests of the observer: hand-made trajectories with a known outcome, closed forms, invariants.
 
 use super::super::parameters::defaults;
+use super::super::state::H;
 use super::*;
 
 const MONTHS: [f64; 10] = [3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 24.0, 30.0, 36.0, 48.0];
@@ -51,7 +52,8 @@ fn history(population: &Population, plan: &Plan, ratios: &[f64], rate: f64, key:
         observer.visit(&mut seen, k, state, &patient);
     }
     let how = Treatment { growth: &[(0.0, 1.0)], stopped: f64::INFINITY, relapsed: f64::INFINITY, stays: &[] };
-    observer.history(&seen, &states, &patient, &how, key)
+    let loads: Vec<f64> = states.iter().map(|state| state[H]).collect();
+    observer.history(&seen, &loads, &patient, &how, key)
 }
 
 /// Ratio at which the International Scale reads this many per cent.
