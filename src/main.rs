@@ -70,6 +70,10 @@ enum Verb {
         /// Replace the run that is in the result file.
         #[arg(long)]
         overwrite: bool,
+        /// Let every simulation run to its end, also where its distance can already only exceed the tolerance. Changes no
+        /// result, only its price
+        #[arg(long)]
+        no_early_rejection: bool,
     },
     /// Validate a job or a scenario and price it; infer nothing.
     #[command(after_help = "Example:\n  nicho check jobs/iris.toml --parameters")]
@@ -226,8 +230,8 @@ fn work(verb: Verb) -> Result<()> {
         return Ok(());
     }
     match verb {
-        Verb::Run { job, output, seed, threads, resume, overwrite } => {
-            verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite })
+        Verb::Run { job, output, seed, threads, resume, overwrite, no_early_rejection } => {
+            verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite, no_early_rejection })
         }
         Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
         Verb::Simulate { job, set, replicate, csv, patient, output, scenario, arm } => match (patient, output) {

@@ -96,8 +96,17 @@ pub struct Generation {
     pub summaries: Array2<f64>,
     /// Trials up to and including the last accepted one, failed ones included.
     pub simulated: u64,
-    /// How many of them could not be simulated.
+    /// How many of those [`asked`] could not be simulated.
     pub failed: u64,
+}
+
+/// The first trials of a generation always run to their end: nothing that is learnt from them has passed a selection.
+pub const WHOLE: u64 = 100;
+
+/// How many of `simulated` trials are asked whether they failed: all in a sample of the prior, else the first [`WHOLE`], since a
+/// trial that is rejected before its end can hide a failure.
+pub fn asked(simulated: u64, tolerance: f64) -> u64 {
+    if tolerance == f64::INFINITY { simulated } else { simulated.min(WHOLE) }
 }
 
 impl Generation {

@@ -11,10 +11,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::density::{cholesky, whiten};
+use crate::density::cholesky;
 use crate::distance::Distance;
 use crate::error::{Error, Result};
 use crate::trial::covariance::covariance;
+use crate::trial::estimate::Estimator;
 use crate::trial::table::Row;
 use crate::trial::vocabulary::nearest;
 
@@ -72,7 +73,9 @@ impl Trial {
             return Err(Error::Usage { problem: "no row is left to measure a distance by".into(), fix });
         }
         let mut groups = Vec::new();
-        for at in members.values() {
+        for at in members.values_mut() {
+            // In the order in which a simulation comes to know them, see `lower_bound`.
+            at.sort_by(|a, b| Estimator::settled(rows[*a]).total_cmp(&Estimator::settled(rows[*b])));
             let own: Vec<&Row> = at.iter().map(|at| rows[*at]).collect();
             if let Some(row) = own.iter().find(|row| row.se.is_none()) {
                 let problem = format!("row {} has no standard error", row.id);
@@ -97,29 +100,40 @@ impl Trial {
 }
 
 impl Group {
-    /// r′ C⁻¹ r = |L⁻¹ r|² with r = a − b.
-    fn squared(&self, a: &[f64], b: &[f64]) -> f64 {
-        let residual: Vec<f64> = self.members.iter().map(|m| (a[m.at] - b[m.at]) * m.root_weight).collect();
-        whiten(&self.factor, &residual).iter().map(|y| y * y).sum()
+    /// r′ C⁻¹ r = |L⁻¹ r|² of the first `count` rows, with r = a − b.
+    fn squared(&self, a: &[f64], b: &[f64], count: usize) -> f64 {
+        let size = self.members.len();
+        let mut whitened = Vec::with_capacity(count);
+        for (i, m) in self.members[..count].iter().enumerate() {
+            let row = &self.factor[i * size..(i + 1) * size];
+            let known: f64 = row.iter().zip(&whitened).map(|(l, y)| l * y).sum();
+            whitened.push(((a[m.at] - b[m.at]) * m.root_weight - known) / row[i]);
+        }
+        whitened.iter().map(|y| y * y).sum()
     }
 }
 
 impl Distance for Trial {
     fn between(&self, a: &[f64], b: &[f64]) -> f64 {
-        self.groups.iter().map(|group| group.squared(a, b)).sum::<f64>().sqrt()
+        self.groups.iter().map(|group| group.squared(a, b, group.members.len())).sum::<f64>().sqrt()
     }
 
     fn observed(&self) -> &[f64] {
         &self.observed
     }
 
-    /// r′ C⁻¹ r is never below rᵢ² / Cᵢᵢ, for any row i: per group the row that is furthest from its interval counts.
+    /// r′ C⁻¹ r = |L⁻¹ r|² with a lower triangular L: the first k terms need the first k rows only, and what follows can but
+    /// add to them. Nor is it ever below rᵢ² / Cᵢᵢ, for any row i. Per group, the greater of the two.
     fn lower_bound(&self, lower: &[f64], upper: &[f64]) -> f64 {
         let one = |member: &Member| {
             let gap = gap(self.observed[member.at], lower[member.at], upper[member.at]) * member.root_weight;
             gap * gap / member.variance
         };
-        let squared: f64 = self.groups.iter().map(|group| group.members.iter().map(one).fold(0.0, f64::max)).sum();
+        let of = |group: &Group| {
+            let known = group.members.iter().take_while(|m| lower[m.at] == upper[m.at]).count();
+            group.members[known..].iter().map(one).fold(group.squared(lower, &self.observed, known), f64::max)
+        };
+        let squared: f64 = self.groups.iter().map(of).sum();
         // A bound may be too low, never too high: leave room for rounding.
         squared.sqrt() * (1.0 - 1e-12)
     }
@@ -224,7 +238,7 @@ mod tests {
         let rows = table.fitted();
         let trial = Trial::new(&rows, &BTreeMap::new()).unwrap();
         let mut rng = crate::rng::Key::root(3).stream(crate::rng::Purpose::Pilot);
-        let mut positive = 0;
+        let (mut positive, mut tight) = (0, 0);
         for _ in 0..2000 {
             let point: Vec<f64> = rows.iter().map(|r| r.value + 0.1 * rng.normal()).collect();
             let lower: Vec<f64> = point.iter().map(|x| x - 0.1 * rng.uniform()).collect();
@@ -232,8 +246,16 @@ mod tests {
             let bound = trial.lower_bound(&lower, &upper);
             assert!(bound <= trial.distance(&point));
             positive += u32::from(bound > 1.0);
+            // What is known of the rows after a while, and nothing of the others.
+            let month = 60.0 * rng.uniform();
+            let known = |i: usize| Estimator::settled(rows[i]) <= month;
+            let of = |unknown: f64| (0..rows.len()).map(|i| if known(i) { point[i] } else { unknown }).collect::<Vec<_>>();
+            let bound = trial.lower_bound(&of(0.0), &of(1.0));
+            assert!(bound <= trial.distance(&point));
+            tight += u32::from(bound > 0.5 * trial.distance(&point));
             assert!(trial.lower_bound(&point, &point) <= trial.distance(&point));
         }
+        assert!(tight > 500, "{tight}");
         assert!(positive > 1000);
     }
 

@@ -340,6 +340,7 @@ impl Job {
         let (sampler, stop) = (&self.definition.sampler, &self.definition.stop);
         let rejection = sampler.name.get_ref() == "rejection";
         Smc {
+            early_rejection: true,
             start: if rejection { *stop.tolerance.get_ref() } else { f64::INFINITY },
             population: *sampler.population.get_ref(),
             schedule: match sampler.schedule.get_ref().as_str() {

@@ -88,9 +88,14 @@ pub struct Unsimulable(pub String);
 
 /// Where a simulator reports to while it works, and where early rejection lives.
 pub trait Stages {
-    /// Says that every summary now lies between `lower` and `upper` (both as long as [`Model::summaries`]); at the end of
-    /// a simulation the two are equal. `Break` means that nobody needs the rest.
-    fn stage(&mut self, lower: &[f64], upper: &[f64]) -> ControlFlow<()>;
+    /// Says that a share `done` (0 to 1) of the work is done, and that every summary now lies between `lower` and `upper` (both
+    /// as long as [`Model::summaries`]); at the end of a simulation the two are equal. `Break` means that nobody needs the rest.
+    fn stage(&mut self, done: f64, lower: &[f64], upper: &[f64]) -> ControlFlow<()>;
+
+    /// Whether a stage before the last can break: where none can, bounds on the way are not worth their price.
+    fn looks(&self) -> bool {
+        false
+    }
 }
 
 /// A simulator with its settings.

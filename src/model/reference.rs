@@ -78,7 +78,7 @@ impl Model for Coin {
         for toss in 1..=tosses {
             heads += f64::from(u8::from(rng.uniform() < theta[0]));
             // What is still to come can only add heads.
-            if out.stage(&[heads], &[heads + (tosses - toss) as f64]).is_break() {
+            if out.stage(toss as f64 / theta[1], &[heads], &[heads + (tosses - toss) as f64]).is_break() {
                 break;
             }
         }
@@ -100,7 +100,7 @@ impl Model for Normal {
         let sample = theta[2] as u64;
         let sum: f64 = (0..sample).map(|_| theta[0] + theta[1] * rng.normal()).sum();
         let mean = [sum / sample as f64];
-        let _ = out.stage(&mean, &mean);
+        let _ = out.stage(1.0, &mean, &mean);
         Ok(())
     }
 }

@@ -239,7 +239,7 @@ mod tests {
         }
         fn simulate(&self, theta: &[f64], key: Key, out: &mut dyn Stages) -> Result<(), Unsimulable> {
             let y = [self.0(theta[0]) + 0.05 * key.stream(Purpose::Simulate).normal()];
-            let _ = out.stage(&y, &y);
+            let _ = out.stage(1.0, &y, &y);
             Ok(())
         }
     }
@@ -265,6 +265,7 @@ mod tests {
             distance: Box::new(Euclidean::new(vec![1.0], vec![1.0], vec![1.0], 2.0).unwrap()),
         };
         let smc = Smc {
+            early_rejection: true,
             population: 400,
             start: f64::INFINITY,
             schedule: Schedule::List(vec![1.0, 0.3, 0.1]),

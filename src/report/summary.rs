@@ -43,7 +43,7 @@ pub struct GenerationLine {
     pub ess: f64,
     /// Simulations.
     pub simulated: u64,
-    /// Simulations that failed.
+    /// Simulations that failed, of those that were [asked](crate::population::asked).
     pub failed: u64,
 }
 

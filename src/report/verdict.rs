@@ -1,5 +1,6 @@
 //! Whether to trust a run, in sentences that say what was counted and no more.
 
+use crate::population;
 use crate::population::Stop;
 use crate::report::format::{count, number, percent, plural};
 use crate::report::rows::{Skill, Totals};
@@ -118,7 +119,8 @@ fn tolerance(s: &Summary) -> Finding {
 }
 
 fn failures(s: &Summary) -> Finding {
-    let (failed, all) = s.generations.iter().fold((0, 0), |sum, g| (sum.0 + g.failed, sum.1 + g.simulated));
+    let (failed, all) =
+        s.generations.iter().fold((0, 0), |sum, g| (sum.0 + g.failed, sum.1 + population::asked(g.simulated, g.tolerance)));
     let share = failed as f64 / all.max(1) as f64;
     let level = match share {
         x if x > 0.05 => Level::Warning,
@@ -126,9 +128,9 @@ fn failures(s: &Summary) -> Finding {
         _ => Level::Good,
     };
     let text = match failed {
-        0 => format!("None of {} simulations failed.", count(all)),
+        0 => format!("None of the {} simulations that were asked failed.", count(all)),
         _ => format!(
-            "{} of {} simulations failed ({} %); where the model cannot be simulated the posterior has no mass.",
+            "{} of the {} simulations that were asked failed ({} %); where the model cannot be simulated the posterior has no mass.",
             count(failed),
             count(all),
             number(100.0 * share)

@@ -63,23 +63,21 @@ impl Problem {
     /// # Errors
     /// [`Unsimulable`] if the model says so, or if a summary is not finite.
     pub fn simulate(&self, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
-        self.simulate_in(&mut Vec::new(), theta, key, None, out)
+        let mut judge = Judge { summaries: out, enough: None, limit: None, done: 0.0 };
+        self.simulate_before(&mut Vec::new(), theta, key, &mut judge).map(|_| ())
     }
 
-    /// The same with the full vector in `full`, whatever was in there: a caller that keeps it does not allocate.
-    /// Once `enough` is said, the model may end early, with summaries that mean nothing.
-    fn simulate_in(
-        &self,
-        full: &mut Vec<f64>,
-        theta: &[f64],
-        key: Key,
-        enough: Option<&Enough>,
-        out: &mut [f64],
-    ) -> Result<(), Unsimulable> {
+    /// Simulates at `theta` before a judge; whether its summaries are complete. The full vector is written into `full`, whatever
+    /// was in there: a caller that keeps it does not allocate.
+    fn simulate_before(&self, full: &mut Vec<f64>, theta: &[f64], key: Key, judge: &mut Judge<'_>) -> Result<bool, Unsimulable> {
         self.fill(theta, full);
-        simulate_until(self.model.as_ref(), full, key, enough, out)?;
-        match out.iter().position(|x| !x.is_finite()) {
-            None => Ok(()),
+        judge.summaries.fill(f64::NAN);
+        self.model.simulate(full, key, judge)?;
+        if judge.done < 1.0 {
+            return Ok(false);
+        }
+        match judge.summaries.iter().position(|x| !x.is_finite()) {
+            None => Ok(true),
             Some(k) => Err(Unsimulable(format!("{} cannot be estimated: no patient is left", self.model.summaries()[k].name))),
         }
     }
@@ -91,26 +89,36 @@ impl Problem {
 /// # Errors
 /// [`Unsimulable`] if the model says so.
 pub fn simulate(model: &dyn Model, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
-    simulate_until(model, theta, key, None, out)
+    out.fill(f64::NAN);
+    model.simulate(theta, key, &mut Judge { summaries: out, enough: None, limit: None, done: 0.0 })
 }
 
-fn simulate_until(
-    model: &dyn Model,
-    theta: &[f64],
-    key: Key,
-    enough: Option<&Enough>,
-    out: &mut [f64],
-) -> Result<(), Unsimulable> {
-    /// Takes the last stage.
-    struct Last<'a>(&'a mut [f64], Option<&'a Enough>);
-    impl Stages for Last<'_> {
-        fn stage(&mut self, lower: &[f64], _upper: &[f64]) -> ControlFlow<()> {
-            self.0.copy_from_slice(lower);
-            if self.1.is_some_and(Enough::is_said) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+/// Looks on while a simulation goes on, and ends it where nobody needs the rest.
+struct Judge<'a> {
+    /// What is known of the summaries: of those that are not, the least that they can be.
+    summaries: &'a mut [f64],
+    /// Says that the whole simulation is not needed any more.
+    enough: Option<&'a Enough>,
+    /// A simulation that can only end at a greater distance is rejected already.
+    limit: Option<(&'a dyn Distance, f64)>,
+    /// Share of the work that was done.
+    done: f64,
+}
+
+impl Stages for Judge<'_> {
+    fn stage(&mut self, done: f64, lower: &[f64], upper: &[f64]) -> ControlFlow<()> {
+        self.summaries.copy_from_slice(lower);
+        self.done = done;
+        let beyond = |(distance, tolerance): (&dyn Distance, f64)| distance.lower_bound(lower, upper) > tolerance;
+        if self.enough.is_some_and(Enough::is_said) || (done < 1.0 && self.limit.is_some_and(beyond)) {
+            return ControlFlow::Break(());
         }
+        ControlFlow::Continue(())
     }
-    out.fill(f64::NAN);
-    model.simulate(theta, key, &mut Last(out, enough))
+
+    fn looks(&self) -> bool {
+        self.limit.is_some()
+    }
 }
 
 /// How far a generation has come; shown to the user, never used for a result.
@@ -138,6 +146,9 @@ pub trait Watch {
     fn progress(&mut self, progress: &Progress) -> ControlFlow<()>;
     /// After a generation is finished, and saved or on its way to the disk.
     fn generation(&mut self, run: &Run);
+    /// How many simulations of a generation were begun, on all ranks, and how many whole ones that work is worth:
+    /// less, where they were rejected early.
+    fn worked(&mut self, _generation: usize, _begun: u64, _worth: f64) {}
     /// The run was interrupted seconds ago, and a simulation still does not end. A watcher that has nothing to lose says
     /// with which exit code the process may end; else the run waits.
     fn abandon(&mut self) -> Option<u8> {

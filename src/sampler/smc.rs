@@ -10,14 +10,16 @@
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::Array2;
 
-use super::{Problem, Progress, Sampler, Step, Watch, describe_failures, trial_key};
+use super::{Judge, Problem, Progress, Sampler, Step, Watch, describe_failures, trial_key};
 use crate::density::{Kernel, covariance_towards};
+use crate::distance::Distance;
 use crate::error::{Error, Result};
 use crate::exec::{Enough, Executor, Outcome, Sink, Work};
-use crate::population::{Generation, Run, Stop};
+use crate::population::{Generation, Run, Stop, WHOLE, asked};
 use crate::rng::{Key, Purpose};
 
 /// How the tolerance falls.
@@ -48,6 +50,8 @@ pub struct Smc {
     pub generations: usize,
     /// Error when more than this share of a generation's simulations fails (looked at from 100 simulations on).
     pub failures: f64,
+    /// Whether a simulation ends as soon as its distance can only exceed the tolerance; changes no result.
+    pub early_rejection: bool,
 }
 
 /// Fall of the tolerance, as a share, below which it counts as stalled.
@@ -59,8 +63,8 @@ const LEAST_FALL: f64 = 1e-6;
 const WALK: f64 = 2.38;
 /// Draws of a proposal until one lies in the prior's support; more means that something is wrong, not bad luck.
 const REDRAWS: u32 = 1_000_000;
-/// Simulations before the failure budget is looked at.
-const FAILURES_FROM: u64 = 100;
+/// Simulations are counted in millionths.
+const PARTS: f64 = 1e6;
 
 impl Smc {
     /// The tolerance of the next generation, or the rule that ends the run.
@@ -132,9 +136,13 @@ impl Sampler for Smc {
         let generation = run.generations.len();
         let layout = Layout { d: problem.prior.dimension(), m: problem.model.summaries().len() };
         let proposal = run.last().map(|last| kernel(problem, last, tolerance));
-        let trials = Trials { problem, proposal: proposal.as_ref(), tolerance, generation, layout };
+        let limit = (self.early_rejection && tolerance < f64::INFINITY).then_some((problem.distance.as_ref(), tolerance));
+        let (begun, done) = Default::default();
+        let trials = Trials { problem, proposal: proposal.as_ref(), tolerance, limit, generation, layout, begun, done };
         let mut sink = Collect::new(self, run, tolerance, layout, watch);
         exec.stream(0, layout.width(), &trials, &mut sink).map_err(|error| trials.place(error))?;
+        let counts = [&trials.begun, &trials.done].map(|count| count.load(Ordering::Relaxed));
+        let heard = exec.hear(&counts.map(u64::to_le_bytes).concat())?;
         // What became of it, and what the other ranks need to propose next.
         let mut made = None;
         let words = exec.once(&mut || {
@@ -143,8 +151,8 @@ impl Sampler for Smc {
                 End::Rule(reason) => vec![reason as u64],
                 End::Full => vec![u64::MAX],
                 End::Failures => {
-                    let simulated = sink.progress.simulated;
-                    return Err(describe_failures(problem, generation, &sink.failed, simulated, self.failures));
+                    let asked = asked(sink.progress.simulated, tolerance);
+                    return Err(describe_failures(problem, generation, &sink.failed, asked, self.failures));
                 }
             };
             let mut words: Vec<f64> = end.into_iter().chain([sink.progress.simulated]).map(f64::from_bits).collect();
@@ -155,6 +163,10 @@ impl Sampler for Smc {
             }
             Ok(words)
         })?;
+        let sum = |at: usize| -> u64 {
+            heard.iter().filter_map(|counts| Some(u64::from_le_bytes(*counts.get(at..)?.first_chunk()?))).sum()
+        };
+        sink.watch.worked(generation, sum(0), sum(8) as f64 / PARTS);
         Ok(match &words[..] {
             [end, _, particles @ ..] if end.to_bits() == u64::MAX => match made.or_else(|| Generation::from_words(particles)) {
                 Some(generation) => Step::Generation(Box::new(generation)),
@@ -174,8 +186,13 @@ struct Trials<'a> {
     problem: &'a Problem,
     proposal: Option<&'a Kernel>,
     tolerance: f64,
+    /// Where trials are rejected early: the distance, and the tolerance again.
+    limit: Option<(&'a dyn Distance, f64)>,
     generation: usize,
     layout: Layout,
+    /// Trials begun in this process, and their work in [`PARTS`] of a whole one. For the record only.
+    begun: AtomicU64,
+    done: AtomicU64,
 }
 
 /// What a trial needs beside its row; one after the other uses it, so that none allocates.
@@ -218,8 +235,17 @@ impl Trials<'_> {
         let (judged, summaries) = rest.split_at_mut(2);
         let Scratch { u, full } = scratch;
         u.resize(self.layout.d, 0.0);
-        if !self.propose(key, theta, u) || problem.simulate_in(full, theta, key, Some(enough), summaries).is_err() {
+        if !self.propose(key, theta, u) {
             return Outcome::Failed;
+        }
+        let mut judge = Judge { summaries, enough: Some(enough), limit: self.limit.filter(|_| id >= WHOLE), done: 0.0 };
+        let simulated = problem.simulate_before(full, theta, key, &mut judge);
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.done.fetch_add((PARTS * judge.done) as u64, Ordering::Relaxed);
+        match simulated {
+            Err(_) => return Outcome::Failed,
+            Ok(false) => return Outcome::Rejected,
+            Ok(true) => {}
         }
         judged[0] = problem.distance.distance(summaries);
         match judged[0] {
@@ -301,7 +327,8 @@ impl<'a> Collect<'a> {
         if accepted == population {
             return Some(End::Full);
         }
-        if simulated >= FAILURES_FROM && failed as f64 > self.settings.failures * simulated as f64 {
+        let asked = asked(simulated, self.progress.tolerance);
+        if asked >= WHOLE && failed as f64 > self.settings.failures * asked as f64 {
             return Some(End::Failures);
         }
         if total >= self.settings.simulations {
@@ -338,11 +365,11 @@ impl Sink for Collect<'_> {
                 self.trial.push(id);
                 self.rows.extend_from_slice(row);
             }
-            Outcome::Failed => {
+            Outcome::Failed if id < asked(id + 1, self.progress.tolerance) => {
                 self.progress.failed += 1;
                 self.failed.push((id, row[..self.layout.d].to_vec()));
             }
-            Outcome::Rejected => {}
+            Outcome::Failed | Outcome::Rejected => {}
         }
         match self.rule() {
             None => ControlFlow::Continue(()),

@@ -109,6 +109,15 @@ impl Estimator {
         self.rows == 0
     }
 
+    /// The month from which on nothing later changes the estimate of a row; infinite if it may change until the horizon.
+    pub fn settled(row: &Row) -> f64 {
+        match row.endpoint {
+            // A loss may be taken back at the next marrow; a relapse is asked of those who stop by the horizon.
+            Endpoint::CcyrLoss | Endpoint::Relapse => f64::INFINITY,
+            _ => row.given.iter().filter_map(|term| term.month).fold(row.month, f64::max),
+        }
+    }
+
     fn check(&self, row: &Row) -> Result<()> {
         let horizon = self.plan.horizon;
         // That of a relapse too, though it counts from the stop: nobody is followed for longer.

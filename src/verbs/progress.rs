@@ -126,6 +126,8 @@ pub struct Show<'a> {
     rates: Vec<f64>,
     /// Effective sample size of the last finished generation.
     ess: Option<f64>,
+    /// Share of the work of the last generation that early rejection has spared.
+    spared: f64,
     /// The work that follows the inference, and since when it goes on.
     stage: (String, Instant),
     /// Simulations a second, smoothed.
@@ -160,6 +162,7 @@ impl<'a> Show<'a> {
         }
         let now = Instant::now();
         Show {
+            spared: 0.0,
             session,
             bar,
             line: now,
@@ -283,6 +286,11 @@ impl Watch for Show<'_> {
         Some(INTERRUPTED)
     }
 
+    fn worked(&mut self, generation: usize, begun: u64, worth: f64) {
+        self.spared = 1.0 - worth / begun.max(1) as f64;
+        self.session.worked(generation, begun, worth);
+    }
+
     fn generation(&mut self, run: &Run) {
         let Some(last) = run.last() else { return };
         self.ess = Some(last.weights().ess());
@@ -296,6 +304,7 @@ impl Watch for Show<'_> {
             ess = %format_args!("{:.0}", last.weights().ess()),
             simulated = run.simulated(),
             failed = last.failed,
+            spared = %format_args!("{:.0} %", 100.0 * self.spared),
             seconds = %format_args!("{:.0}", self.session.seconds()),
             "generation done"
         );

@@ -35,6 +35,8 @@ pub struct RunFlags {
     pub resume: bool,
     /// Replace what is there.
     pub overwrite: bool,
+    /// Let every simulation run to its end.
+    pub no_early_rejection: bool,
 }
 
 /// Pairs of replicate data sets that measure the noise floor of the distance.
@@ -75,20 +77,21 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
         let reported = report_folder(&path).join("report.html").exists();
         return shared.at_file(|store| print_result(store, &job, !reported));
     }
-    work(&job, &mut shared, &session)?;
+    work(&job, &mut shared, &session, !flags.no_early_rejection)?;
     shared.at_file(|store| {
         shared.exec.remove()?;
         print_result(store, &job, true)
     })
 }
 
-/// Brings a stored run to its end: the inference, then whatever of the derived groups is missing.
+/// Brings a stored run to its end: the inference, with or without early rejection, then whatever of the derived groups is
+/// missing.
 ///
 /// # Errors
 /// Those of the sampler, the store and the executor; [`Error::Interrupted`] after a signal.
-pub fn work(job: &Job, shared: &mut Shared<'_>, session: &Session) -> Result<()> {
+pub fn work(job: &Job, shared: &mut Shared<'_>, session: &Session, early_rejection: bool) -> Result<()> {
     let problem = job.problem()?;
-    let sampler = job.sampler();
+    let sampler = Smc { early_rejection, ..job.sampler() };
     let budget = Budget {
         population: sampler.population,
         acceptance_rate: sampler.acceptance_rate,

@@ -1,5 +1,6 @@
 //! What a session says of itself in `/provenance`, and how a signal ends it.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,7 @@ pub struct Session {
     verb: &'static str,
     place: Place,
     asked: Arc<AtomicBool>,
+    work: RefCell<Vec<Value>>,
 }
 
 impl Session {
@@ -61,7 +63,7 @@ impl Session {
         }
         leave_in_time(asked.clone());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-        Session { begun: Instant::now(), started, verb, place, asked }
+        Session { begun: Instant::now(), started, verb, place, asked, work: RefCell::default() }
     }
 
     /// `Break` once a signal has come.
@@ -74,6 +76,11 @@ impl Session {
         self.begun.elapsed().as_secs_f64()
     }
 
+    /// Notes how many simulations of a generation were begun, and how many whole ones that work is worth.
+    pub fn worked(&self, generation: usize, begun: u64, worth: f64) {
+        self.work.borrow_mut().push(json!({ "generation": generation, "begun": begun, "worth": worth.round() }));
+    }
+
     /// The record of this session.
     pub fn record(&self) -> Value {
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -81,6 +88,7 @@ impl Session {
         let slurm = |name: &str| std::env::var(format!("SLURM_{name}")).ok();
         json!({
             "verb": self.verb,
+            "simulations": *self.work.borrow(),
             "version": env!("CARGO_PKG_VERSION"),
             "commit": env!("NICHO_COMMIT"),
             "lock_sha256": env!("NICHO_LOCK_SHA256"),

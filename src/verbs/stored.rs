@@ -96,7 +96,7 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
         let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
         let header = job.header()?;
         let mut shared = Shared::open(exec, |_| Store::create(&path, &header))?;
-        let worked = work(&job, &mut shared, &session)
+        let worked = work(&job, &mut shared, &session, true)
             .and_then(|()| predict_again(file, &original, &job, &shared, &session))
             .and(shared.settle());
         let _ = std::fs::remove_file(&path);

@@ -152,7 +152,7 @@ impl<F: Fn(&[f64]) -> f64 + Send + Sync> Model for Likelihood<F> {
     }
     fn simulate(&self, theta: &[f64], key: Key, out: &mut dyn Stages) -> Result<(), Unsimulable> {
         let excess = (-(self.ln)(theta) - key.stream(Purpose::Simulate).exponential()).max(0.0);
-        let _ = out.stage(&[excess], &[excess]);
+        let _ = out.stage(1.0, &[excess], &[excess]);
         Ok(())
     }
 }
@@ -173,7 +173,7 @@ impl Model for Square {
     }
     fn simulate(&self, theta: &[f64], key: Key, out: &mut dyn Stages) -> Result<(), Unsimulable> {
         let y = theta[0] * theta[0] + self.noise * key.stream(Purpose::Simulate).normal();
-        let _ = out.stage(&[y], &[y]);
+        let _ = out.stage(1.0, &[y], &[y]);
         Ok(())
     }
 }
@@ -201,6 +201,7 @@ fn problem(model: Box<dyn Model>, prior: Vec<Marginal>, observed: f64, seed: u64
 /// A sampler that goes down to `tolerance`, whatever it costs.
 fn smc(population: usize, tolerance: f64) -> Smc {
     Smc {
+        early_rejection: true,
         population,
         start: f64::INFINITY,
         schedule: Schedule::Quantile(0.5),

@@ -2,7 +2,7 @@
 //! the publication did.
 
 use super::clinic::Clinic;
-use super::course::{Cohort, FewCells};
+use super::course::{Cohort, FewCells, Ward};
 use super::drugs::Drug;
 use super::equations::{TOLERANCE, diagnosis};
 use super::experiment::Experiment;
@@ -98,7 +98,7 @@ impl Trial {
 /// The model `cml` with its trial: how many patients, which visits, which treatment, which rows.
 pub struct Cml {
     trial: Trial,
-    estimator: Estimator,
+    stages: Vec<Stage>,
     summaries: Vec<Summary>,
     width: Width,
     few_cells: FewCells,
@@ -111,10 +111,10 @@ impl Cml {
     /// # Errors
     /// [`Error::Input`](crate::error::Error::Input) if a row asks for something that the visits of the trial cannot give.
     pub fn new(trial: Trial, rows: &[&Row]) -> Result<Self> {
-        let estimator = Estimator::new(rows, &trial.plan)?;
+        let stages = stages(rows, &trial.plan)?;
         let summaries = rows.iter().map(|row| Summary { name: row.id.clone(), unit: "-".into() }).collect();
         let (width, few_cells, without) = (Width::Best, FewCells::default(), Vec::new());
-        Ok(Cml { trial, estimator, summaries, width, few_cells, without })
+        Ok(Cml { trial, stages, summaries, width, few_cells, without })
     }
 
     /// The same with another SIMD width; no result depends on it.
@@ -145,6 +145,19 @@ impl Cml {
     /// # Errors
     /// [`Unsimulable`] if the population is outside its ranges or a patient cannot be integrated.
     pub fn histories(&self, theta: &[f64], key: Key) -> Result<Vec<History>, Unsimulable> {
+        self.follow(theta, key, |ward, clinic| {
+            ward.until(self.trial.plan.months.len(), clinic);
+            if clinic.failure.is_some() { Ok(Vec::new()) } else { clinic.histories(&self.trial.plan) }
+        })
+    }
+
+    /// Takes in the cohort of `theta` and `key` and has it followed.
+    fn follow<T>(
+        &self,
+        theta: &[f64],
+        key: Key,
+        go: impl FnOnce(&mut Ward<'_>, &mut Clinic<'_>) -> Result<T, Unsimulable>,
+    ) -> Result<T, Unsimulable> {
         let population = Population::new(theta)?;
         let keys: Vec<Key> = (0..self.trial.patients as u64).map(|j| key.child(j)).collect();
         let mut patients: Vec<Patient> = keys.iter().map(|&key| population.patient(key)).collect();
@@ -163,9 +176,10 @@ impl Cml {
             tolerance: &TOLERANCE,
             width: self.width,
         };
-        cohort.follow(&mut clinic);
+        let mut ward = Ward::admit(cohort, &mut clinic);
+        let found = go(&mut ward, &mut clinic);
         match clinic.failure {
-            None => clinic.histories(plan),
+            None => found,
             Some((j, problem)) => Err(lost(j, &problem)),
         }
     }
@@ -189,6 +203,37 @@ impl Cml {
     }
 }
 
+/// A time at which some of the rows are known, and what can be known of them.
+struct Stage {
+    /// The visits up to then.
+    plan: Plan,
+    /// The rows that are known, by their index.
+    rows: Vec<usize>,
+    estimator: Estimator,
+}
+
+/// The times at which rows come to be known: the visits up to which nothing later changes one, and the end.
+fn stages(rows: &[&Row], plan: &Plan) -> Result<Vec<Stage>> {
+    let mut visits: Vec<usize> = rows
+        .iter()
+        .map(|row| plan.months.partition_point(|month| *month < Estimator::settled(row)) + 1)
+        .filter(|visits| *visits < plan.months.len())
+        .collect();
+    visits.sort_unstable();
+    visits.dedup();
+    let mut stages = Vec::with_capacity(visits.len() + 1);
+    for visits in visits {
+        let months = plan.months[..visits].to_vec();
+        let horizon = months[visits - 1];
+        let known: Vec<usize> = (0..rows.len()).filter(|&i| Estimator::settled(rows[i]) <= horizon).collect();
+        let plan = Plan { months, horizon, marrow: plan.marrow & plan.by(horizon) };
+        let estimator = Estimator::new(&known.iter().map(|&i| rows[i]).collect::<Vec<_>>(), &plan)?;
+        stages.push(Stage { plan, rows: known, estimator });
+    }
+    stages.push(Stage { plan: plan.clone(), rows: (0..rows.len()).collect(), estimator: Estimator::new(rows, plan)? });
+    Ok(stages)
+}
+
 /// Why a patient could not be followed.
 pub(super) fn lost(j: usize, problem: &Failure) -> Unsimulable {
     let (day, cause, component) = (problem.time, problem.cause, state::NAMES[problem.component]);
@@ -205,11 +250,27 @@ impl Model for Cml {
     }
 
     fn simulate(&self, theta: &[f64], key: Key, out: &mut dyn Stages) -> Result<(), Unsimulable> {
-        let histories = self.histories(theta, key)?;
-        let mut rows = vec![0.0; self.summaries.len()];
-        self.estimator.estimate(&histories, &mut rows);
-        let _ = out.stage(&rows, &rows);
-        Ok(())
+        let (mut lower, mut upper) = (vec![0.0; self.summaries.len()], vec![1.0; self.summaries.len()]);
+        self.follow(theta, key, |ward, clinic| {
+            let stages = if out.looks() { &self.stages[..] } else { &self.stages[self.stages.len() - 1..] };
+            let mut known = Vec::new();
+            for stage in stages {
+                ward.until(stage.plan.months.len(), clinic);
+                if clinic.failure.is_some() {
+                    return Ok(());
+                }
+                known.resize(stage.rows.len(), 0.0);
+                stage.estimator.estimate(&clinic.histories(&stage.plan)?, &mut known);
+                for (&row, &value) in stage.rows.iter().zip(&known) {
+                    (lower[row], upper[row]) = (value, value);
+                }
+                let done = stage.plan.months.last().map_or(1.0, |month| month / self.trial.plan.horizon);
+                if out.stage(done, &lower, &upper).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
     }
 }
 
