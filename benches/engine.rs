@@ -60,6 +60,7 @@ fn problem(d: usize, seed: u64, calls: &Arc<AtomicU64>) -> Problem {
 }
 
 fn smc(schedule: Schedule, generations: usize) -> Smc {
+    early_rejection: true,
     Smc {
         population: POPULATION,
         start: f64::INFINITY,

@@ -125,6 +125,15 @@ pub enum Error {
         ids: String,
     },
 
+    /// The uncertainty of a posterior is not the right one.
+    #[error(
+        "not calibrated: {parameters}\n  fix: a larger population makes weights and quantiles surer; if that does not help, report it with the job file"
+    )]
+    Miscalibrated {
+        /// Parameters whose ranks or intervals say so.
+        parameters: String,
+    },
+
     /// A task panicked: a defect of this program, with the trial that shows it.
     #[error("simulation {id} panicked: {message}\n  this is a defect of nicho; please report it with the job file and this id")]
     Panicked {
@@ -178,11 +187,11 @@ impl Error {
         move |source| Error::Io { path, action, source }
     }
 
-    /// The exit code of the command line: 1 not reproduced or a mechanism that fails, 2 usage, 3 input, 4 output conflict,
+    /// The exit code of the command line: 1 not reproduced, not calibrated or a mechanism that fails, 2 usage, 3 input, 4 output conflict,
     /// 5 failure budget, 6 I/O or damaged file, 70 defect, 75 interrupted (try again with `--resume`).
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Different { .. } | Error::Refuted { .. } => 1,
+            Error::Different { .. } | Error::Refuted { .. } | Error::Miscalibrated { .. } => 1,
             Error::Usage { .. } => 2,
             Error::Input { .. } => 3,
             Error::Output { .. } => 4,

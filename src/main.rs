@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use nicho::error::{Error, Result};
 use nicho::exec::Launch;
 use nicho::validate::mechanisms;
-use nicho::verbs::{self, LogFlags, LogFormat, MechanismFlags, RunFlags};
+use nicho::verbs::{self, CalibrationFlags, LogFlags, LogFormat, MechanismFlags, RunFlags};
 
 /// Calibrates the bone-marrow niche and BCR-ABL signaling model of chronic myeloid leukaemia to trial data by approximate
 /// Bayesian computation.
@@ -170,16 +170,48 @@ enum Verb {
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
-    /// Test the model against what is known of the disease.
-    #[command(after_help = "Example:\n  nicho validate mechanisms --cohort 4000\n\nExit code 1 if a statement fails.")]
+    /// Test the model against what is known of the disease, and the engine against itself.
+    #[command(
+        after_help = "Examples:\n  nicho validate mechanisms --cohort 4000\n  nicho validate sbc jobs/coin.toml --tolerance 1\n\nExit code 1 if it fails."
+    )]
     Validate {
         #[command(subcommand)]
         what: What,
     },
 }
 
+#[derive(clap::Args)]
+struct Calibration {
+    /// The job file (TOML).
+    job: PathBuf,
+    /// Data sets, made at draws of the prior, on which the job is run.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    replicates: usize,
+    /// Tolerance at which every run ends; stop.tolerance of the job if not given.
+    #[arg(long, value_name = "DISTANCE")]
+    tolerance: Option<f64>,
+    /// Particles in a generation; those of the job if not given.
+    #[arg(long, value_name = "N")]
+    population: Option<usize>,
+    /// Write ranks (CSV) and their histograms (SVG) into this folder.
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// Worker threads; 0 is one for each CPU. The result does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// JSON in place of a table.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Subcommand)]
 enum What {
+    /// Simulation-based calibration: are true values ranked evenly among posterior draws, and held by intervals as often as they say?
+    #[command(
+        visible_alias = "coverage",
+        after_help = "Example:\n  nicho validate sbc jobs/iris-smoke.toml --tolerance 40 --population 300 -o sbc\n\nExit code 1 if a parameter is not calibrated."
+    )]
+    Sbc(Calibration),
     /// Does each mechanism of the source review act in the model as stated?
     #[command(
         after_help = "Example:\n  nicho validate mechanisms --markdown > jobs/mechanisms.md\n\nExit code 1 if a statement fails."
@@ -248,6 +280,10 @@ fn work(verb: Verb) -> Result<()> {
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
         Verb::Digest { file } => verbs::digest(&file),
         Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
+        Verb::Validate { what: What::Sbc(flags) } => {
+            let Calibration { job, replicates, tolerance, population, output, threads, json } = flags;
+            verbs::validate_calibration(&CalibrationFlags { job, replicates, tolerance, population, output, threads, json })
+        }
         Verb::Validate { what: What::Mechanisms { cohort, seed, threads, json, markdown } } => {
             verbs::validate_mechanisms(&MechanismFlags { cohort, seed, threads, json, markdown })
         }

@@ -1,7 +1,8 @@
 //! Weighted L_p distance: (Σ wᵢ |xᵢ − oᵢ|ᵖ / sᵢᵖ)^(1/p), p = 2 unless said otherwise.
 
-use crate::distance::Distance;
+use crate::distance::{Distance, in_ball};
 use crate::error::{Error, Result};
+use crate::rng::Stream;
 
 /// L_p distance with a scale and a weight per summary.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +53,20 @@ impl Distance for Euclidean {
 
     fn observed(&self) -> &[f64] {
         &self.observed
+    }
+
+    fn with_observed(&self, observed: Vec<f64>) -> Box<dyn Distance> {
+        Box::new(Euclidean { observed, ..self.clone() })
+    }
+
+    fn near(&self, summaries: &[f64], radius: f64, rng: &mut Stream) -> Option<Vec<f64>> {
+        let weighed = self.weights.iter().filter(|w| **w > 0.0).count();
+        let mut ball = in_ball(weighed, rng).into_iter();
+        let moved = |i: usize| {
+            let step = if self.weights[i] > 0.0 { ball.next().unwrap_or(0.0) * radius } else { 0.0 };
+            if step == 0.0 { summaries[i] } else { summaries[i] + step * self.scales[i] / self.weights[i].sqrt() }
+        };
+        (self.p == 2.0).then(|| (0..summaries.len()).map(moved).collect())
     }
 
     fn lower_bound(&self, lower: &[f64], upper: &[f64]) -> f64 {

@@ -1,5 +1,7 @@
 //! Distances between the summaries of a simulation and those observed.
 
+use crate::rng::Stream;
+
 pub mod euclidean;
 pub mod trial;
 
@@ -25,10 +27,26 @@ pub trait Distance: Send + Sync {
         0.0
     }
 
+    /// The same distance from other observations, `observed`, as long as the old ones.
+    fn with_observed(&self, observed: Vec<f64>) -> Box<dyn Distance>;
+
+    /// A point that is uniform in the ball of `radius` around `summaries`; `None` if no such point can be drawn.
+    fn near(&self, _summaries: &[f64], _radius: f64, _rng: &mut Stream) -> Option<Vec<f64>> {
+        None
+    }
+
     /// Where the errors of the observations are known: divide a distance by this and it is in units of their standard
     /// error, as a root mean square over the rows; half the squared distance is then minus their normal log-likelihood, up
     /// to a constant. `None` where they are not.
     fn scale(&self) -> Option<f64> {
         None
     }
+}
+
+/// A point that is uniform in the unit ball of dimension `d`.
+fn in_ball(d: usize, rng: &mut Stream) -> Vec<f64> {
+    let direction: Vec<f64> = (0..d).map(|_| rng.normal()).collect();
+    let length = direction.iter().map(|z| z * z).sum::<f64>().sqrt();
+    let radius = libm::pow(rng.uniform(), 1.0 / d as f64);
+    direction.iter().map(|z| z * radius / length).collect()
 }

@@ -12,8 +12,9 @@
 use std::collections::BTreeMap;
 
 use crate::density::cholesky;
-use crate::distance::Distance;
+use crate::distance::{Distance, in_ball};
 use crate::error::{Error, Result};
+use crate::rng::Stream;
 use crate::trial::covariance::covariance;
 use crate::trial::estimate::Estimator;
 use crate::trial::table::Row;
@@ -120,6 +121,26 @@ impl Distance for Trial {
 
     fn observed(&self) -> &[f64] {
         &self.observed
+    }
+
+    fn with_observed(&self, observed: Vec<f64>) -> Box<dyn Distance> {
+        Box::new(Trial { observed, ..self.clone() })
+    }
+
+    fn near(&self, summaries: &[f64], radius: f64, rng: &mut Stream) -> Option<Vec<f64>> {
+        let mut point = summaries.to_vec();
+        let ball = in_ball(self.groups.iter().map(|group| group.members.len()).sum(), rng);
+        let mut rest = &ball[..];
+        for group in &self.groups {
+            let (z, more) = rest.split_at(group.members.len());
+            rest = more;
+            for (i, m) in group.members.iter().enumerate() {
+                let row = &group.factor[i * z.len()..];
+                let step: f64 = row.iter().zip(&z[..=i]).map(|(l, z)| l * z).sum();
+                point[m.at] += radius * step / m.root_weight;
+            }
+        }
+        Some(point)
     }
 
     /// r′ C⁻¹ r = |L⁻¹ r|² with a lower triangular L: the first k terms need the first k rows only, and what follows can but
@@ -230,6 +251,23 @@ mod tests {
             let observed: Vec<f64> = rows.iter().map(|row| row.value).collect();
             assert_eq!(trial.distance(&observed), 0.0);
         }
+    }
+
+    /// Null: the distance of a uniform point in a ball of dimension m and radius 5 is 5 U^(1/m): mean 5 m / (m + 1), sd of the mean of
+    /// 2000 below 0.004; five of them.
+    #[test]
+    fn a_point_near_by_is_uniform_in_the_ball() {
+        let table = iris();
+        let rows = table.fitted();
+        let trial = Trial::new(&rows, &BTreeMap::from([("response".to_string(), 0.25)])).unwrap();
+        let observed: Vec<f64> = rows.iter().map(|row| row.value).collect();
+        let mut rng = crate::rng::Key::root(3).stream(crate::rng::Purpose::Pilot);
+        let distances: Vec<f64> = (0..2000).map(|_| trial.distance(&trial.near(&observed, 5.0, &mut rng).unwrap())).collect();
+        let m = rows.len() as f64;
+        let mean = distances.iter().sum::<f64>() / 2000.0;
+        assert!(distances.iter().all(|d| *d <= 5.0 + 1e-9) && (mean - 5.0 * m / (m + 1.0)).abs() < 0.02, "{mean}");
+        let moved = trial.near(&observed, 5.0, &mut rng).unwrap();
+        assert!((trial.with_observed(moved.clone()).distance(&observed) - trial.distance(&moved)).abs() < 1e-12);
     }
 
     #[test]

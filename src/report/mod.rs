@@ -28,6 +28,7 @@ mod format;
 mod html;
 mod pairs;
 mod patient;
+mod ranks;
 mod rows;
 mod sections;
 mod summary;
@@ -39,6 +40,7 @@ mod verdict;
 mod tests;
 
 pub use patient::write_patient;
+pub use ranks::write_ranks;
 pub use rows::{Band, RowLine, Skill, Totals, Use};
 pub use summary::{ParameterLine, Summary};
 pub use verdict::{Finding, Level, Verdict};

@@ -1,5 +1,6 @@
-//! What checks a job, a stored run, or the model itself; nothing here runs an inference.
+//! What checks a job, a stored run, or the model itself; only calibration runs inferences, of data that it makes itself.
 
+pub mod calibration;
 pub mod mechanisms;
 mod screening;
 

@@ -11,6 +11,7 @@ macro_rules! line {
     ($($argument:tt)*) => { $crate::verbs::put(format_args!("{}\n", format_args!($($argument)*))) };
 }
 
+mod calibrate;
 mod check;
 mod describe;
 mod predict;
@@ -22,6 +23,7 @@ mod simulate;
 mod stored;
 mod validate;
 
+pub use calibrate::{CalibrationFlags, validate_calibration};
 pub use check::check;
 pub use predict::predict;
 pub use progress::{LogFlags, LogFormat, init_logs};

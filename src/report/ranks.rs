@@ -1,0 +1,63 @@
+//! Ranks of a calibration as a table and as histograms.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::report::chart::{Axis, Chart, Ink, Ticks};
+use crate::report::figures::{Figure, Glyph};
+use crate::validate::calibration::{BINS, DRAWS, Line, binomial_band};
+
+const SIZE: (f64, f64) = (360.0, 240.0);
+/// Share of counts that the band of a histogram holds, of one bin.
+const BAND: f64 = 0.99;
+
+/// Writes `ranks.csv` and a histogram of each parameter into `folder`; what was written.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be written.
+pub fn write_ranks(lines: &[Line], folder: &Path) -> Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
+    let names: Vec<&str> = lines.iter().map(|line| line.name).collect();
+    let mut table = format!("replicate,{}\n", names.join(","));
+    for i in 0..lines.first().map_or(0, |line| line.ranks.len()) {
+        let ranks: Vec<String> = lines.iter().map(|line| line.ranks[i].to_string()).collect();
+        table += &format!("{i},{}\n", ranks.join(","));
+    }
+    let mut files = vec![("ranks.csv".to_string(), table)];
+    files.extend(lines.iter().map(|line| (format!("ranks-{}.svg", line.name), histogram(line).standalone())));
+    files
+        .into_iter()
+        .map(|(file, text)| {
+            let path = folder.join(file);
+            std::fs::write(&path, text).map_err(Error::io(&path, "write"))?;
+            Ok(path)
+        })
+        .collect()
+}
+
+fn histogram(line: &Line) -> Figure {
+    let n = line.ranks.len();
+    let (low, high) = binomial_band(n, 1.0 / BINS as f64, BAND);
+    let counts = line.histogram();
+    let top = 1.2 * counts.iter().copied().chain([high]).max().unwrap_or(1) as f64;
+    let x = Axis { step: Some(20.0), ..Axis::linear(format!("Rank of the true value among {DRAWS} draws"), (0.0, 100.0)) };
+    let y = Axis { ticks: Ticks::Few, ..Axis::linear("Data sets", (0.0, top)) };
+    let mut chart = Chart::new(x, y, SIZE);
+    chart.band(&[(0.0, low as f64, high as f64), (100.0, low as f64, high as f64)], Ink::Prior, 0.3);
+    let wide = 100.0 / BINS as f64;
+    let steps: Vec<(f64, f64)> = counts
+        .iter()
+        .enumerate()
+        .flat_map(|(k, count)| [(k as f64 * wide, *count as f64), ((k + 1) as f64 * wide, *count as f64)])
+        .collect();
+    chart.line(&steps, Ink::Posterior, 2.0, false);
+    let id = format!("ranks-{}", line.name);
+    let about =
+        format!("Histogram of {n} ranks in {BINS} bins; the band holds {} % of counts if ranks are uniform.", 100.0 * BAND);
+    let svg = chart.draw(&id, line.name, &about);
+    let key = vec![
+        (Glyph::Line(Ink::Posterior, false), "data sets".to_string()),
+        (Glyph::Patch(Ink::Prior, 30), format!("{} % of counts, if uniform", 100.0 * BAND)),
+    ];
+    Figure { id, title: format!("Ranks of {}", line.name), caption: about, svg, size: SIZE, key }
+}
