@@ -8,6 +8,7 @@ use super::shared::{agree, agree_on, on_ranks};
 use crate::error::Result;
 use crate::exec::Executor;
 use crate::job::Job;
+use crate::job::definition::{Meant, Source};
 use crate::job::scenario::Scenario;
 use crate::model::Model;
 use crate::model::cml::cohort::{Cml, Trial};
@@ -30,8 +31,8 @@ const BINARY: u64 = 50_000_000;
 /// Patients of an arm whose scenario leaves that to the job: what an arm of that size costs scales to any other.
 const USUAL_PATIENTS: usize = 500;
 
-/// Validates the job, or the scenario if the file has arms, prints what it asks for, times a few simulations at draws of the prior and prices the job. With
-/// `screened` draws it also screens which parameters move the fitted rows.
+/// Validates the job or scenario, prints what it asks for, times a few simulations at draws of the prior and prices it. With
+/// `screened` draws it also screens which parameters move the fitted rows of a job.
 ///
 /// # Errors
 /// Whatever is wrong with the job or the scenario.
@@ -89,8 +90,8 @@ fn check_scenario(exec: &dyn Executor, file: &Path) -> Result<()> {
 }
 
 fn check_on(exec: &dyn Executor, file: &Path, parameters: bool, screened: usize) -> Result<()> {
-    // What cannot be read is reported by the reader of jobs.
-    if std::fs::read_to_string(file).is_ok_and(|text| Scenario::is_meant(&text)) {
+    let meant = agree_on(exec, Source::read(file).and_then(|source| source.kind()), |meant| format!("{meant:?}"))?;
+    if meant == Meant::Scenario {
         return check_scenario(exec, file);
     }
     let job = agree(exec, Job::load(file))?;

@@ -1,0 +1,303 @@
+//! A protocol before any patient is treated: its rules in words, and what follows from them alone.
+
+use super::{Action, Case, DRUGS, Finding, Protocol, Rule, Scope, Share};
+use crate::model::cml::drugs::Drug;
+use crate::model::cml::targets::Target;
+use crate::trial::history::Plan;
+use crate::trial::vocabulary::{Endpoint, Word};
+
+/// Months at which each rule can act.
+pub type Chances = Vec<Vec<f64>>;
+
+impl Protocol {
+    /// Each rule in words, in a line.
+    pub fn words(&self) -> Vec<String> {
+        self.rules.iter().map(|rule| rule.words(&self.rules)).collect()
+    }
+
+    /// Months at which each rule can act on somebody, as far as windows, visits and what is examined at them allow it.
+    pub fn chances(&self, plan: &Plan) -> Chances {
+        let mut all: Chances = Vec::new();
+        for rule in &self.rules {
+            let can = |k: &usize| {
+                let open = |since: f64| rule.is_open(plan.months[*k], since);
+                rule.after.map_or(open(0.0), |j| all[j].iter().any(|since| open(*since)))
+                    && rule.when.iter().all(|finding| finding.assessed(plan, *k))
+            };
+            let visits = (0..plan.months.len()).filter(can).map(|k| plan.months[k]);
+            let months = if rule.starts() { vec![0.0] } else { visits.collect() };
+            all.push(months);
+        }
+        all
+    }
+
+    /// Whether a rule waits for another, at first or second hand.
+    pub fn waits(&self, rule: usize, other: usize) -> bool {
+        let mut after = self.rules[rule].after;
+        while after.is_some_and(|j| j != other) {
+            after = after.and_then(|j| self.rules[j].after);
+        }
+        after.is_some()
+    }
+
+    /// Whether treatment can end with a rule: it takes something away, no rule that acts with it gives anything, and there is no
+    /// drug that everybody has from the start and nobody loses by then.
+    pub fn ends(&self, index: usize, chances: &Chances) -> bool {
+        let rule = &self.rules[index];
+        let last = chances[index].last();
+        let with_it = |other: &Rule| {
+            (other.after, other.window, &other.when) == (rule.after, rule.window, &rule.when) && other.share.holds(&rule.share)
+        };
+        let lost = |drug: &Drug| {
+            let by_then = |(other, months): (&Rule, &Vec<f64>)| other.then.stop.contains(drug) && months.first() <= last;
+            self.rules.iter().zip(chances).any(by_then)
+        };
+        let kept = |other: &Rule| other.starts() && other.share.is_all() && other.then.give.iter().any(|(drug, _)| !lost(drug));
+        !rule.then.stop.is_empty()
+            && !self.rules.iter().any(|other| kept(other) || (with_it(other) && !other.then.give.is_empty()))
+    }
+
+    /// What is given once a rule has acted, in words, if those that must have acted by then have, and no other.
+    pub fn regimen(&self, index: usize, chances: &Chances) -> String {
+        let (Some(first), Some(last)) = (chances[index].first(), chances[index].last()) else { return "nothing".into() };
+        let sure = |j: &usize| {
+            let other = &self.rules[*j];
+            let certain = other.after.is_none() && other.when.is_empty() && other.share.is_all();
+            *j == index || self.waits(index, *j) || (certain && chances[*j].last() <= Some(first))
+        };
+        let (mut acted, others): (Vec<usize>, Vec<usize>) = (0..self.rules.len()).partition(sure);
+        acted.sort_by(|a, b| chances[*a].first().partial_cmp(&chances[*b].first()).unwrap_or(std::cmp::Ordering::Equal));
+        let mut case = Case::default();
+        acted.iter().for_each(|j| case.change(&self.rules[*j].then));
+        let may_have =
+            |j: &usize| chances[*j].first() <= Some(last) && !self.waits(*j, index) && !self.rules[*j].then.settings().is_empty();
+        let unless = if others.iter().any(may_have) { ", unless another rule has changed it before" } else { "" };
+        format!("{}{unless}", case.words())
+    }
+}
+
+impl Rule {
+    /// The rule in words.
+    fn words(&self, all: &[Rule]) -> String {
+        let mut parts = Vec::new();
+        if !self.share.is_all() {
+            let Share { lot, from, until } = &self.share;
+            let whose = format!(" ({} to {} % of lot '{lot}')", percent(*from), percent(*until));
+            let whose = if *from > 0.0 || *lot != self.name { whose.as_str() } else { "" };
+            parts.push(format!("in {} % of the patients{whose}", percent(until - from)));
+        }
+        self.sentence(all, parts)
+    }
+
+    /// What an unnamed rule is called: what it does, to whomever.
+    pub fn usual_name(&self, all: &[Rule]) -> String {
+        self.sentence(all, Vec::new())
+    }
+
+    fn sentence(&self, all: &[Rule], mut parts: Vec<String>) -> String {
+        let (from, until) = self.window;
+        let after = self.after.map(|j| format!("'{}'", all[j].name));
+        let often = if self.when.is_empty() { "at the first visit" } else { "at every visit" };
+        let open = until == f64::INFINITY;
+        let when = match after {
+            None if self.starts() => "at the start".into(),
+            None if from == until => format!("at month {from}"),
+            None if from <= 0.0 && open => often.into(),
+            None if open => format!("from month {from}, {often}"),
+            None => format!("from month {from} to {until}, {often}"),
+            Some(rule) if from <= 0.0 && open => format!("after {rule}, {often}"),
+            Some(rule) if open => format!("from {} after {rule}, {often}", months(from)),
+            Some(rule) => format!("from {from} to {} after {rule}, {often}", months(until)),
+        };
+        if !self.when.is_empty() {
+            let terms: Vec<String> = self.when.iter().map(Finding::words).collect();
+            parts.push(format!("if {}", terms.join(" and ")));
+        }
+        parts.extend(self.then.words());
+        format!("{when}: {}", parts.join(", "))
+    }
+
+    /// Whether the rule acts on everybody on whom the other does, as far as conditions and shares tell.
+    pub fn holds(&self, other: &Rule) -> bool {
+        self.share.holds(&other.share) && self.when.iter().all(|finding| other.when.iter().any(|more| more.implies(finding)))
+    }
+}
+
+impl Share {
+    /// Whether everybody in the other share is in this one.
+    fn holds(&self, other: &Share) -> bool {
+        self.is_all() || (self.lot == other.lot && self.from <= other.from && other.until <= self.until)
+    }
+}
+
+impl Action {
+    fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.stop.len() == DRUGS {
+            words.push("stop all".into());
+        } else {
+            words.extend(self.stop.iter().map(|drug| format!("stop {}", drug.name())));
+        }
+        words.extend(self.give.iter().map(|(drug, dose)| format!("give {}", dose_words(*drug, *dose))));
+        words.extend(self.block.iter().map(|(target, share)| match share {
+            share if *share < 0.0 => format!("drive {} up by {} %", target.name(), percent(-share)),
+            share => format!("block {} % of {}", percent(*share), target.name()),
+        }));
+        if self.relapse {
+            words.push("count it as a relapse".into());
+        }
+        words
+    }
+
+    /// What it sets: each drug that it gives or stops with its dose, each target with the share that is blocked.
+    pub fn settings(&self) -> Vec<(&'static str, f64)> {
+        let given = |drug: &Drug| self.give.iter().any(|(other, _)| other == drug);
+        let stopped = self.stop.iter().filter(|drug| !given(drug)).map(|drug| (drug.name(), 0.0));
+        let given = self.give.iter().map(|(drug, dose)| (drug.name(), *dose));
+        stopped.chain(given).chain(self.block.iter().map(|(target, share)| (target.name(), *share))).collect()
+    }
+}
+
+impl Case {
+    /// What is given and blocked, in words.
+    fn words(&self) -> String {
+        let given = Drug::ALL.iter().map(|(_, drug)| (*drug, self.doses[*drug as usize])).filter(|(_, dose)| *dose > 0.0);
+        let mut parts: Vec<String> = given.map(|(drug, dose)| dose_words(drug, dose)).collect();
+        parts.extend(Target::ALL.iter().map(|(name, target)| (name, self.blocks[*target as usize])).filter_map(
+            |(name, share)| match share {
+                0.0 => None,
+                share if share < 0.0 => Some(format!("{name} driven up by {} %", percent(-share))),
+                share => Some(format!("{} % of {name} blocked", percent(share))),
+            },
+        ));
+        if parts.is_empty() { "nothing".into() } else { parts.join(" + ") }
+    }
+}
+
+fn dose_words(drug: Drug, dose: f64) -> String {
+    format!("{} {dose} {}", drug.name(), drug.profile().unit)
+}
+
+/// A share in per cent, without the sign.
+pub fn percent(share: f64) -> f64 {
+    (1e4 * share).round() / 1e2
+}
+
+fn months(number: f64) -> String {
+    format!("{number} month{}", if number == 1.0 { "" } else { "s" })
+}
+
+impl Finding {
+    /// The finding in words.
+    pub fn words(&self) -> String {
+        let name = self.of.name();
+        let not = if self.not { "not " } else { "" };
+        match (self.not, self.scope) {
+            (false, Scope::Ever) => format!("ever {name}"),
+            (true, Scope::Ever) => format!("never {name}"),
+            (_, Scope::Now) => format!("{not}{name}"),
+            (_, Scope::For(time)) => format!("{not}{name} for {}", months(time)),
+        }
+    }
+
+    /// Whether the two can never both hold: one asks at the last assessment, or at any, for what the other rules out there.
+    pub fn excludes(&self, other: &Finding) -> bool {
+        let (yes, no) = if other.not { (self, other) } else { (other, self) };
+        let seen_where_it_must_not_be = yes.scope != Scope::Ever || no.scope == Scope::Ever;
+        !yes.not && no.not && nested(yes.of, no.of) && seen_where_it_must_not_be
+    }
+
+    /// Whether the other holds wherever this one does.
+    fn implies(&self, other: &Finding) -> bool {
+        let (narrow, wide) = if self.not { (other, self) } else { (self, other) };
+        let scope = match (self.scope, other.scope) {
+            (Scope::For(long), Scope::For(short)) => long >= short,
+            (Scope::For(_), Scope::Now) => true,
+            // Never is more than not now; now, and for some time, are more than ever.
+            (Scope::Ever, Scope::Now) => self.not,
+            (Scope::Now | Scope::For(_), Scope::Ever) => !self.not,
+            (one, two) => one == two,
+        };
+        self.not == other.not && nested(narrow.of, wide.of) && scope
+    }
+}
+
+/// Whether whoever shows one response shows the other at the same assessment. A haematological response is looked for at other
+/// visits than a cytogenetic one.
+fn nested(narrow: Endpoint, wide: Endpoint) -> bool {
+    narrow == wide || (narrow.within(wide) && wide != Endpoint::Chr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_said_in_words() {
+        let give = |drug, dose| Action { give: vec![(drug, dose)], ..Action::default() };
+        let share = |lot: &str, from, until| Share { lot: lot.into(), from, until };
+        let rule =
+            |name: &str, after, window, when, then| Rule { name: name.into(), after, window, share: Share::all(), when, then };
+        let umrd = |not, scope| Finding { of: Endpoint::Umrd, not, scope };
+        let stop = Action { stop: Drug::ALL.iter().map(|(_, drug)| *drug).collect(), ..Action::default() };
+        let relapse = Action { relapse: true, give: vec![(Drug::Imatinib, 400.0)], ..Action::default() };
+        let block = Action { block: vec![(Target::Wnt, 0.8), (Target::Effector, -0.5)], ..Action::default() };
+        let protocol = Protocol {
+            rules: vec![
+                rule("start", None, (0.0, 0.0), vec![], give(Drug::Imatinib, 400.0)),
+                rule("stop", None, (36.0, f64::INFINITY), vec![umrd(false, Scope::For(24.0))], stop),
+                rule("back", Some(1), (0.0, f64::INFINITY), vec![umrd(true, Scope::Now)], relapse),
+                Rule { share: share("wnt", 0.0, 0.3), ..rule("wnt", None, (12.0, 12.0), vec![], block) },
+                rule("more", Some(2), (6.0, 12.0), vec![umrd(true, Scope::Ever)], give(Drug::Dasatinib, 100.0)),
+                Rule {
+                    share: share("side", 0.5, 1.0),
+                    ..rule("late", Some(2), (1.0, f64::INFINITY), vec![], give(Drug::Nilotinib, 600.0))
+                },
+            ],
+            stays: Vec::new(),
+        };
+        assert_eq!(
+            protocol.words(),
+            [
+                "at the start: give imatinib 400 mg/d",
+                "from month 36, at every visit: if umrd for 24 months, stop all",
+                "after 'stop', at every visit: if not umrd, give imatinib 400 mg/d, count it as a relapse",
+                "at month 12: in 30 % of the patients, block 80 % of wnt, drive effector up by 50 %",
+                "from 6 to 12 months after 'back', at every visit: if never umrd, give dasatinib 100 mg/d",
+                "from 1 month after 'back', at the first visit: in 50 % of the patients (50 to 100 % of lot 'side'), give nilotinib 600 mg/d",
+            ]
+        );
+    }
+
+    #[test]
+    fn conditions_that_rule_each_other_out_are_known() {
+        use Endpoint::{Ccyr, Chr, Is10, Mcyr, Mmr, Mr4, Mr45, Umrd};
+        use Scope::{Ever, For, Now};
+        let yes = |of, scope| Finding { of, not: false, scope };
+        let no = |of, scope| Finding { of, not: true, scope };
+        for (one, two) in [
+            (yes(Mmr, Now), no(Mmr, Now)),
+            (yes(Mr45, Now), no(Mr4, Now)),
+            (yes(Mr45, For(12.0)), no(Is10, For(6.0))),
+            (yes(Ccyr, Now), no(Mcyr, Now)),
+            (yes(Mmr, Now), no(Mmr, Ever)),
+            (yes(Mr4, Ever), no(Mmr, Ever)),
+            (yes(Mmr, For(6.0)), no(Mmr, Now)),
+        ] {
+            assert!(one.excludes(&two) && two.excludes(&one), "{} and {}", one.words(), two.words());
+        }
+        for (one, two) in [
+            (yes(Mmr, Now), no(Mr4, Now)),
+            (yes(Mmr, Ever), no(Mmr, Now)),
+            (yes(Mmr, Ever), no(Mmr, For(6.0))),
+            (yes(Mcyr, Now), no(Chr, Now)),
+            (yes(Umrd, Now), no(Mr45, Now)),
+            (yes(Mmr, Now), yes(Mmr, Now)),
+        ] {
+            assert!(!one.excludes(&two) && !two.excludes(&one), "{} and {}", one.words(), two.words());
+        }
+        assert!(yes(Mr4, For(12.0)).implies(&yes(Mmr, For(6.0))) && !yes(Mmr, Now).implies(&yes(Mr4, Now)));
+        assert!(no(Mmr, Now).implies(&no(Mr4, Now)) && !no(Mr4, Now).implies(&no(Mmr, Now)));
+        assert!(no(Mmr, Ever).implies(&no(Mmr, Now)) && !no(Mmr, Now).implies(&no(Mmr, Ever)));
+    }
+}
