@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use nicho::error::{Error, Result};
 use nicho::exec::Launch;
 use nicho::validate::mechanisms;
-use nicho::verbs::{self, LogFlags, LogFormat, MechanismFlags, RunFlags};
+use nicho::verbs::{self, Keep, LogFlags, LogFormat, MechanismFlags, PredictFlags, RunFlags};
 
 /// Calibrates the bone-marrow niche and BCR-ABL signaling model of chronic myeloid leukaemia to trial data by approximate
 /// Bayesian computation.
@@ -145,6 +145,12 @@ enum Verb {
         /// One JSON document in place of tables.
         #[arg(long)]
         json: bool,
+        /// Store it in place of another scenario of that name, or of the same with more draws.
+        #[arg(long)]
+        replace: bool,
+        /// Print it only; the result file stays as it is.
+        #[arg(long, conflicts_with = "replace")]
+        no_store: bool,
     },
     /// Write the report (HTML, SVG, CSV) of a result file.
     #[command(after_help = "Example:\n  nicho report iris.h5 -o iris-report")]
@@ -242,8 +248,14 @@ fn work(verb: Verb) -> Result<()> {
             _ => verbs::simulate(&job, &set, replicate, csv),
         },
         Verb::Refine { file, threads } => verbs::refine(&file, threads),
-        Verb::Predict { file, scenario, draws, threads, json } => {
-            verbs::predict(&file, &scenario, draws.map(|draws| draws as usize), threads, json)
+        Verb::Predict { file, scenario, draws, threads, json, replace, no_store } => {
+            let keep = match (replace, no_store) {
+                (true, _) => Keep::Replace,
+                (_, true) => Keep::Print,
+                _ => Keep::Store,
+            };
+            let draws = draws.map(|draws| draws as usize);
+            verbs::predict(&PredictFlags { file, scenario, draws, threads, json, keep })
         }
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
         Verb::Digest { file } => verbs::digest(&file),

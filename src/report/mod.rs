@@ -94,9 +94,9 @@ pub fn scenario_tables(scenario: &Scenario) -> String {
     arms::tables(scenario)
 }
 
-/// The same as one JSON document: shares in [0, 1], `null` where no draw has an estimate.
-pub fn scenario_json(scenario: &Scenario) -> serde_json::Value {
-    arms::json(scenario)
+/// The same as one JSON document, with seed and digest of the inference: shares in [0, 1], `null` where no draw has an estimate.
+pub fn scenario_json(scenario: &Scenario, seed: u64, inference: &str) -> serde_json::Value {
+    arms::json(scenario, seed, inference)
 }
 
 /// A row in words, with its month, as figures name it.

@@ -47,7 +47,7 @@ mod read;
 mod scenario;
 mod write;
 
-pub use scenario::{AskedRow, Scenario};
+pub use scenario::{ActedRule, AskedRow, Scenario};
 
 #[cfg(test)]
 mod tests;
@@ -326,6 +326,11 @@ impl Store {
     /// Modes of the posterior; `None` if they were never looked for.
     pub fn modes(&self) -> Option<&[Mode]> {
         self.contents.modes.as_deref()
+    }
+
+    /// The scenario that one of that name would be stored in place of.
+    pub fn scenario(&self, name: &str) -> Option<&Scenario> {
+        self.contents.scenarios.iter().find(|scenario| scenario.key() == scenario::key(name))
     }
 
     /// The scenarios, in the order in which they were first predicted.

@@ -23,7 +23,7 @@ mod stored;
 mod validate;
 
 pub use check::check;
-pub use predict::predict;
+pub use predict::{Keep, PredictFlags, predict};
 pub use progress::{LogFlags, LogFormat, init_logs};
 pub use run::{RunFlags, run};
 pub use simulate::{simulate, simulate_patient};

@@ -69,9 +69,13 @@ impl Protocol {
         acted.sort_by(|a, b| chances[*a].first().partial_cmp(&chances[*b].first()).unwrap_or(std::cmp::Ordering::Equal));
         let mut case = Case::default();
         acted.iter().for_each(|j| case.change(&self.rules[*j].then));
-        let may_have =
-            |j: &usize| chances[*j].first() <= Some(last) && !self.waits(*j, index) && !self.rules[*j].then.settings().is_empty();
-        let unless = if others.iter().any(may_have) { ", unless another rule has changed it before" } else { "" };
+        // Another rule in between matters if what it changes is not set anew.
+        let may_matter = |j: &usize| {
+            let mut other = case.clone();
+            [*j, index].iter().for_each(|k| other.change(&self.rules[*k].then));
+            chances[*j].first() <= Some(last) && !self.waits(*j, index) && other.words() != case.words()
+        };
+        let unless = if others.iter().any(may_matter) { ", unless another rule has changed it before" } else { "" };
         format!("{}{unless}", case.words())
     }
 }
@@ -140,6 +144,7 @@ impl Action {
         }
         words.extend(self.give.iter().map(|(drug, dose)| format!("give {}", dose_words(*drug, *dose))));
         words.extend(self.block.iter().map(|(target, share)| match share {
+            0.0 => format!("block {} no longer", target.name()),
             share if *share < 0.0 => format!("drive {} up by {} %", target.name(), percent(-share)),
             share => format!("block {} % of {}", percent(*share), target.name()),
         }));
@@ -163,14 +168,19 @@ impl Case {
     fn words(&self) -> String {
         let given = Drug::ALL.iter().map(|(_, drug)| (*drug, self.doses[*drug as usize])).filter(|(_, dose)| *dose > 0.0);
         let mut parts: Vec<String> = given.map(|(drug, dose)| dose_words(drug, dose)).collect();
-        parts.extend(Target::ALL.iter().map(|(name, target)| (name, self.blocks[*target as usize])).filter_map(
-            |(name, share)| match share {
-                0.0 => None,
-                share if share < 0.0 => Some(format!("{name} driven up by {} %", percent(-share))),
-                share => Some(format!("{} % of {name} blocked", percent(share))),
-            },
-        ));
+        let blocked = Target::ALL.iter().map(|(_, target)| (*target, self.blocks[*target as usize]));
+        parts.extend(blocked.filter(|(_, share)| *share != 0.0).map(|(target, share)| block_words(target, share)));
         if parts.is_empty() { "nothing".into() } else { parts.join(" + ") }
+    }
+}
+
+/// A block or a drive in words.
+pub fn block_words(target: Target, share: f64) -> String {
+    let name = target.name();
+    if share < 0.0 {
+        format!("{name} driven up by {} %", percent(-share))
+    } else {
+        format!("{} % of {name} blocked", percent(share))
     }
 }
 
@@ -179,7 +189,7 @@ fn dose_words(drug: Drug, dose: f64) -> String {
 }
 
 /// A share in per cent, without the sign.
-pub fn percent(share: f64) -> f64 {
+fn percent(share: f64) -> f64 {
     (1e4 * share).round() / 1e2
 }
 
