@@ -285,13 +285,14 @@ fn rows(source: &Source, def: &EndpointDef, plan: &Plan, arms: &[String], trials
 fn stops_are_followed(source: &Source, def: &EndpointDef, endpoint: Endpoint, arms: &[String], trials: &[Trial]) -> Result<()> {
     let mut stops = false;
     for (arm, Trial { plan, protocol, .. }) in arms.iter().zip(trials) {
-        let chances = protocol.chances(plan);
-        for (index, rule) in protocol.rules.iter().enumerate().filter(|(index, _)| protocol.ends(*index, &chances)) {
+        for index in protocol.ends(&protocol.chances(plan)) {
             stops = true;
             let followed = |j: usize| protocol.rules[j].then.relapse && protocol.waits(j, index);
             if endpoint == Endpoint::Relapse && !(0..protocol.rules.len()).any(followed) {
-                let problem =
-                    format!("patients of '{arm}' can stop by '{}', and no rule would find a relapse after it", rule.name);
+                let problem = format!(
+                    "patients of '{arm}' can stop by '{}', and no rule would find a relapse after it",
+                    protocol.rules[index].name
+                );
                 let fix = "add [[arm.rule]] with after = \"…\" (the name of the rule that stops), relapse = true and a condition as \
                            in if = \"not mmr\", or drop the endpoint";
                 return Err(source.error(def.of.span(), "endpoint.of", &problem, fix));

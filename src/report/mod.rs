@@ -38,7 +38,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use patient::write_patient;
+pub use patient::{patient_events, write_patient};
 pub use rows::{Band, RowLine, Skill, Totals, Use};
 pub use summary::{ParameterLine, Summary};
 pub use verdict::{Finding, Level, Verdict};

@@ -26,7 +26,7 @@
 //! curve with a condition at a month is a landmark analysis: it starts there, with those who are event-free. `relapse`,
 //! `product` and `annual` take no condition.
 
-use crate::trial::history::{Findings, Leaving, Visits};
+use crate::trial::history::{Event, Findings, Leaving, Visits};
 
 /// What is observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -163,6 +163,17 @@ impl Word for Leaving {
         ("unsatisfactory", Leaving::Unsatisfactory),
         ("transplant", Leaving::Transplant),
         ("death", Leaving::Death),
+    ];
+}
+
+impl Word for Event {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("none", Event::None),
+        ("death", Event::Death),
+        ("progression", Event::Progression),
+        ("loss of chr", Event::LostChr),
+        ("loss of mcyr", Event::LostMcyr),
+        ("rising count", Event::RisingCount),
     ];
 }
 

@@ -102,7 +102,7 @@ fn print_drugs(scenario: &Scenario) {
     let rules = || scenario.trials.iter().flat_map(|trial| &trial.protocol.rules);
     let given = |drug: &Drug| rules().any(|rule| rule.then.give.iter().any(|(other, _)| other == drug));
     for (name, drug) in Drug::ALL.iter().filter(|(_, drug)| given(drug)) {
-        let Profile { unit, standard, blocks, source } = drug.profile();
+        let Profile { unit, standard, blocks, source, .. } = drug.profile();
         let does = drug.inhibitor().map(|_| "inhibits BCR-ABL".to_string());
         let blocks = blocks.iter().map(|&(target, share)| block_words(target, share));
         let does: Vec<String> = does.into_iter().chain(blocks).collect();

@@ -26,7 +26,7 @@ pub use check::check;
 pub use predict::{Keep, PredictFlags, predict};
 pub use progress::{LogFlags, LogFormat, init_logs};
 pub use run::{RunFlags, run};
-pub use simulate::{simulate, simulate_patient};
+pub use simulate::{Draw, Followed, Point, simulate, simulate_patient};
 pub use stored::{digest, refine, report_of, reproduce};
 pub use validate::{MechanismFlags, validate_mechanisms};
 

@@ -217,3 +217,53 @@ fn a_prediction_that_is_asked_to_end_leaves_the_file_as_it_was() {
     assert!(said.err.contains("tiny.h5 is as it was"), "{}", said.err);
     assert!(std::fs::read(folder.path().join("tiny.h5")).unwrap() == before);
 }
+
+/// What is said of one patient, in files and on the terminal; and by which parameters.
+#[test]
+fn one_patient_is_told_with_all_that_happened() {
+    let folder = finished();
+    let read = |file: &str| std::fs::read_to_string(folder.path().join("p").join(file)).unwrap();
+    let simulate = |more: &[&str]| {
+        let stim1 = "jobs/scenarios/stim1.toml";
+        let words = ["simulate", "jobs/tiny.toml", "--patient", "3", "--scenario", stim1, "-o", "p"];
+        say(folder.path(), &[&words[..], more].concat())
+    };
+    let said = simulate(&["--arm", " imatinib, stopped "]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let events = read("events.csv");
+    assert!(events.starts_with("month [month],event,what\n0.0,rule,start\n"), "{events}");
+    // As many events on the terminal as in the file, between its two blank lines.
+    let table = said.out.split("\n\n").nth(1).unwrap();
+    assert!(table.contains("rule   start") && table.lines().count() == events.lines().count() + 1, "{}", said.out);
+    let patient = read("patient.csv");
+    assert!(patient.starts_with("trait,value,unit,meaning\n"), "{patient}");
+    for word in ["\nmutant,", "\nimatinib_trough,", ",ng/mL,", "\nclearance,"] {
+        assert!(patient.contains(word), "{word} in {patient}");
+    }
+    let trajectory = read("trajectory.csv");
+    for column in ["dose.imatinib [mg/d]", "attended [0/1]", "found.mr45 [0/1]", "unmutated.mek [-]"] {
+        assert!(trajectory.lines().next().unwrap().split(',').any(|name| name == column), "{column}");
+    }
+    let figure = read("bcr-abl.svg");
+    assert!(figure.contains(">imatinib</text>") && figure.contains("patient 3, imatinib, stopped"), "{figure}");
+    // Other parameters, another patient; the same draw, the same patient.
+    let mut seen = vec![trajectory];
+    for draw in ["mean", "0", "1"] {
+        assert_eq!(simulate(&["--fit", "tiny.h5", "--draw", draw]).code, 0);
+        let one = read("trajectory.csv");
+        assert_eq!(simulate(&["--fit", "tiny.h5", "--draw", draw]).code, 0);
+        assert!(read("trajectory.csv") == one && !seen.contains(&one), "{draw}");
+        seen.push(one);
+    }
+    for (name, code, draw) in [("draw_beyond_those_of_the_job", 2, "10"), ("draw_of_no_mode", 4, "mode")] {
+        let said = simulate(&["--fit", "tiny.h5", "--draw", draw]);
+        assert_eq!(said.code, code, "{name}: {}", said.err);
+        crate::bad_input::snapshot(name, &said);
+    }
+    let said = say(folder.path(), &["simulate", "jobs/iris.toml", "--fit", "tiny.h5"]);
+    assert_eq!(said.code, 4);
+    crate::bad_input::snapshot("fit_of_another_job", &said);
+    // Its table of rows takes a draw too.
+    let rows = |more: &[&str]| succeed(folder.path(), &[&["simulate", "jobs/tiny.toml"], more].concat());
+    assert!(rows(&[]) != rows(&["--fit", "tiny.h5"]));
+}

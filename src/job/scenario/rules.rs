@@ -141,7 +141,7 @@ fn stop_can_act(source: &Source, def: &Spanned<RuleDef>, index: usize, protocol:
 /// Refuses a relapse that is no relapse after a stop: one of an arm that never stops, or that does not wait for its stop and could
 /// act, once and for all, before it.
 fn relapse_can_act(source: &Source, def: &Spanned<RuleDef>, index: usize, protocol: &Protocol, chances: &Chances) -> Result<()> {
-    let ends: Vec<usize> = (0..protocol.rules.len()).filter(|j| protocol.ends(*j, chances)).collect();
+    let ends = protocol.ends(chances);
     if ends.is_empty() {
         let fix = "add a rule with stop = [\"all\"], or drop this one";
         let problem = "a relapse comes after a stop, and this arm never stops";

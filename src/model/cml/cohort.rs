@@ -207,7 +207,11 @@ impl Cml {
             begin: diagnosis,
         };
         let witnesses = experiment.follow(key, j..j + 1)?;
-        witnesses.first().map(Trajectory::of).ok_or_else(|| Unsimulable("there is no such patient".into()))
+        let population = Population::new(theta)?;
+        witnesses
+            .first()
+            .map(|witness| Trajectory::of(witness, &population))
+            .ok_or_else(|| Unsimulable("there is no such patient".into()))
     }
 }
 

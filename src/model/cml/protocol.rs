@@ -19,7 +19,7 @@ use crate::trial::vocabulary::{Endpoint, Word};
 pub mod reading;
 
 /// Number of drugs.
-const DRUGS: usize = Drug::ALL.len();
+pub const DRUGS: usize = Drug::ALL.len();
 /// A visit so many months after another one counts as a month later, as everywhere in a trial's windows.
 const SLACK: f64 = 0.5;
 /// Most rules of a protocol: a patient's history has a bit for each.

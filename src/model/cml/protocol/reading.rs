@@ -1,5 +1,7 @@
 //! A protocol before any patient is treated: its rules in words, and what follows from them alone.
 
+use std::collections::BTreeSet;
+
 use super::{Action, Case, DRUGS, Finding, Protocol, Rule, Scope, Share};
 use crate::model::cml::drugs::Drug;
 use crate::model::cml::targets::Target;
@@ -40,21 +42,35 @@ impl Protocol {
         after.is_some()
     }
 
-    /// Whether treatment can end with a rule: it takes something away, no rule that acts with it gives anything, and there is no
-    /// drug that everybody has from the start and nobody loses by then.
-    pub fn ends(&self, index: usize, chances: &Chances) -> bool {
+    /// The rules with which treatment can end. Whether conditions go together is not known, except where they are the same: then
+    /// so are the visits at which rules act.
+    pub fn ends(&self, chances: &Chances) -> Vec<usize> {
+        let mut months: Vec<f64> = chances.iter().flatten().copied().collect();
+        months.sort_by(f64::total_cmp);
+        months.dedup();
+        let mut ends = BTreeSet::new();
+        // Sets of drugs, as bits, that somebody can have.
+        let mut had = BTreeSet::from([0u32]);
+        for month in months {
+            for (index, rule) in self.rules.iter().enumerate().filter(|(index, _)| chances[*index].contains(&month)) {
+                let change = |drugs: &u32| self.with_it(index).fold(*drugs, |drugs, rule| rule.then.changed(drugs));
+                if had.iter().any(|drugs| *drugs != 0 && change(drugs) == 0) {
+                    ends.insert(index);
+                }
+                let after: BTreeSet<u32> = had.iter().map(change).collect();
+                let certain = rule.is_certain() && chances[index].first() == Some(&month);
+                had = if certain { after } else { had.union(&after).copied().collect() };
+            }
+        }
+        ends.into_iter().collect()
+    }
+
+    /// A rule and those that act whenever it acts.
+    fn with_it(&self, index: usize) -> impl Iterator<Item = &Rule> {
         let rule = &self.rules[index];
-        let last = chances[index].last();
-        let with_it = |other: &Rule| {
+        self.rules.iter().filter(move |other| {
             (other.after, other.window, &other.when) == (rule.after, rule.window, &rule.when) && other.share.holds(&rule.share)
-        };
-        let lost = |drug: &Drug| {
-            let by_then = |(other, months): (&Rule, &Vec<f64>)| other.then.stop.contains(drug) && months.first() <= last;
-            self.rules.iter().zip(chances).any(by_then)
-        };
-        let kept = |other: &Rule| other.starts() && other.share.is_all() && other.then.give.iter().any(|(drug, _)| !lost(drug));
-        !rule.then.stop.is_empty()
-            && !self.rules.iter().any(|other| kept(other) || (with_it(other) && !other.then.give.is_empty()))
+        })
     }
 
     /// What is given once a rule has acted, in words, if those that must have acted by then have, and no other.
@@ -62,8 +78,7 @@ impl Protocol {
         let (Some(first), Some(last)) = (chances[index].first(), chances[index].last()) else { return "nothing".into() };
         let sure = |j: &usize| {
             let other = &self.rules[*j];
-            let certain = other.after.is_none() && other.when.is_empty() && other.share.is_all();
-            *j == index || self.waits(index, *j) || (certain && chances[*j].last() <= Some(first))
+            *j == index || self.waits(index, *j) || (other.is_certain() && chances[*j].first() <= Some(first))
         };
         let (mut acted, others): (Vec<usize>, Vec<usize>) = (0..self.rules.len()).partition(sure);
         acted.sort_by(|a, b| chances[*a].first().partial_cmp(&chances[*b].first()).unwrap_or(std::cmp::Ordering::Equal));
@@ -81,6 +96,11 @@ impl Protocol {
 }
 
 impl Rule {
+    /// Whether it acts on everybody, at the first visit in its window.
+    fn is_certain(&self) -> bool {
+        self.after.is_none() && self.when.is_empty() && self.share.is_all()
+    }
+
     /// The rule in words.
     fn words(&self, all: &[Rule]) -> String {
         let mut parts = Vec::new();
@@ -152,6 +172,12 @@ impl Action {
             words.push("count it as a relapse".into());
         }
         words
+    }
+
+    /// The drugs that somebody has after it, as bits.
+    fn changed(&self, drugs: u32) -> u32 {
+        let bits = |drugs: &mut dyn Iterator<Item = Drug>| drugs.fold(0, |set, drug| set | 1 << drug as u32);
+        drugs & !bits(&mut self.stop.iter().copied()) | bits(&mut self.give.iter().map(|(drug, _)| *drug))
     }
 
     /// What it sets: each drug that it gives or stops with its dose, each target with the share that is blocked.
@@ -277,6 +303,41 @@ mod tests {
                 "from 1 month after 'back', at the first visit: in 50 % of the patients (50 to 100 % of lot 'side'), give nilotinib 600 mg/d",
             ]
         );
+    }
+
+    #[test]
+    fn treatment_ends_where_nothing_can_be_left_and_not_with_a_switch() {
+        let give = |drug| Action { give: vec![(drug, 1.0)], ..Action::default() };
+        let stop = |drugs: &[Drug]| Action { stop: drugs.to_vec(), ..Action::default() };
+        let all: Vec<Drug> = Drug::ALL.iter().map(|(_, drug)| *drug).collect();
+        let not_mmr = || vec![Finding { of: Endpoint::Mmr, not: true, scope: Scope::Now }];
+        let rule = |at: f64, when: Vec<Finding>, then| Rule {
+            name: String::new(),
+            after: None,
+            window: (at, at),
+            share: Share::all(),
+            when,
+            then,
+        };
+        let ends = |rules: Vec<Rule>| {
+            let protocol = Protocol { rules, stays: Vec::new() };
+            let chances = protocol.chances(&Plan { months: vec![6.0, 12.0, 18.0, 24.0], marrow: 0, horizon: 24.0 });
+            protocol.ends(&chances)
+        };
+        use Drug::{Imatinib, Nilotinib, Plerixafor};
+        let start = || vec![rule(0.0, vec![], give(Imatinib)), rule(0.0, vec![], give(Plerixafor))];
+        let with = |more: Vec<Rule>| ends([start(), more].concat());
+        // A switch in one rule or two, and the end of a drug that was given beside another.
+        let switch = || Action { stop: vec![Imatinib], ..give(Nilotinib) };
+        assert!(with(vec![rule(6.0, not_mmr(), switch()), rule(12.0, vec![], stop(&[Plerixafor]))]).is_empty());
+        let off = || rule(12.0, not_mmr(), stop(&[Imatinib, Plerixafor]));
+        assert!(with(vec![off(), rule(12.0, not_mmr(), give(Nilotinib))]).is_empty());
+        assert!(with(vec![rule(6.0, vec![], give(Nilotinib)), off()]).is_empty());
+        // Stops: of all, of the last of two, of what somebody has alone.
+        assert_eq!(with(vec![rule(6.0, not_mmr(), switch()), rule(24.0, vec![], stop(&all))]), [3]);
+        assert_eq!(with(vec![rule(6.0, vec![], stop(&[Imatinib])), rule(12.0, vec![], stop(&[Plerixafor]))]), [3]);
+        assert_eq!(with(vec![rule(6.0, not_mmr(), give(Nilotinib)), off()]), [3]);
+        assert_eq!(with(vec![off(), rule(18.0, not_mmr(), give(Nilotinib))]), [2]);
     }
 
     #[test]
