@@ -16,7 +16,8 @@
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
 //! ├─ scenarios                               other arms; one group for each scenario
 //! │  └─ <name>           (chain, draw, arm, row)  posterior_predictive, prior_predictive: each arm on the same random numbers;
-//! │                                          particle; label, endpoint, kind, given, month of each row; the file word for word
+//! │                                          particle; label, endpoint, kind, given, month of each row; the file word for word;
+//! │                      (rule)              rule_arm, rule_acted, rule_acted_prior: on how many patients each rule acted
 //! ├─ job                                     the job file and the observations word for word, the job as parsed
 //! └─ provenance          (session)           a JSON record per session: when, where, with what; outside every digest
 //! ```

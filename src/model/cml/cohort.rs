@@ -280,7 +280,8 @@ impl Model for Cml {
                 // Who leaves, and so on whom a rule acted before that, is known at the end.
                 if stage.plan == self.trial.plan {
                     for (rule, row) in (stage.rows.len()..lower.len()).enumerate() {
-                        let acted = |(j, history): &(usize, &History)| clinic.case(*j).acted_before(history.left) >> rule & 1 == 1;
+                        let acted =
+                            |(j, history): &(usize, &History)| clinic.case(*j).acted_before(history.left) >> rule & 1 == 1;
                         let share = histories.iter().enumerate().filter(acted).count() as f64 / histories.len() as f64;
                         (lower[row], upper[row]) = (share, share);
                     }

@@ -47,6 +47,8 @@ pub struct Witness<'a> {
     pub patient: Patient,
     /// What acts on the patient from the start of treatment and from each visit on.
     pub exposures: Vec<Exposure>,
+    /// What acted up to each visit; between visits it can change once more.
+    pub until: Vec<Exposure>,
     /// Daily doses from the start of treatment and from each visit on, in the order of [`Drug::ALL`](super::drugs::Drug).
     pub doses: Vec<[f64; DRUGS]>,
     /// Month at which each rule acted; infinite if it has not.
@@ -92,6 +94,7 @@ struct Laboratory<'a> {
     /// What acts on each patient now.
     now: Vec<Exposure>,
     exposures: Vec<Vec<Exposure>>,
+    until: Vec<Vec<Exposure>>,
     doses: Vec<Vec<[f64; DRUGS]>>,
     states: Vec<Vec<[f64; COUNT]>>,
 }
@@ -118,6 +121,7 @@ impl Bedside for Laboratory<'_> {
     }
 
     fn visit(&mut self, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
+        self.until[j].push(self.now[j]);
         let changed = self.clinic.visit(j, visit, state);
         self.note(j, state, changed);
         changed
@@ -154,6 +158,7 @@ impl Experiment<'_> {
             begin: self.begin,
             now: vec![Exposure::default(); keys.len()],
             exposures: vec![Vec::new(); keys.len()],
+            until: vec![Vec::new(); keys.len()],
             doses: vec![Vec::new(); keys.len()],
             states: vec![Vec::new(); keys.len()],
         };
@@ -168,22 +173,23 @@ impl Experiment<'_> {
             width: Width::Best,
         };
         cohort.follow(&mut laboratory);
-        let Laboratory { clinic, exposures, doses, states, .. } = laboratory;
+        let Laboratory { clinic, exposures, until, doses, states, .. } = laboratory;
         if let Some((j, problem)) = clinic.failure {
             return Err(lost(first + j, &problem));
         }
-        let mut histories = clinic.histories(self.plan)?.into_iter();
-        let seen = patients.iter().zip(exposures).zip(doses).zip(states).enumerate();
-        let witness = |(j, (((patient, exposures), doses), states)): (usize, (((&Patient, _), _), _))| Witness {
+        let acting = exposures.into_iter().zip(until);
+        let seen = clinic.histories(self.plan)?.into_iter().zip(states).zip(doses).zip(acting);
+        let witness = |(j, (((history, states), doses), (exposures, until)))| Witness {
             plan: self.plan,
             protocol: self.protocol,
-            patient: *patient,
+            patient: patients[j],
             exposures,
+            until,
             doses,
             acted: clinic.case(j).acted().to_vec(),
-            history: histories.next().unwrap_or_default(),
+            history,
             states,
         };
-        Ok(seen.map(witness).collect())
+        Ok(seen.enumerate().map(witness).collect())
     }
 }

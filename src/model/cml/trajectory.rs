@@ -63,7 +63,7 @@ impl Trajectory {
     pub fn of(witness: &Witness<'_>, population: &Population) -> Self {
         let patient = &witness.patient;
         let untreated = Exposure::default();
-        let given = std::iter::once(&untreated).chain(&witness.exposures).take(witness.states.len());
+        let given = std::iter::once(&untreated).chain(&witness.until);
         let doses = |&(_, drug): &(&str, Drug)| {
             let doses: Vec<f64> = witness.doses.iter().map(|doses| doses[drug as usize]).collect();
             doses.iter().any(|dose| *dose > 0.0).then_some((drug, doses))
@@ -214,6 +214,7 @@ mod tests {
     use super::super::parameters::nominal;
     use super::super::protocol::{Action, Finding, Rule, Scope, Share};
     use crate::rng::Key;
+    use crate::trial::history::Plan;
     use crate::trial::vocabulary::Endpoint;
 
     /// The patient of a trajectory is the one of the cohort, whoever is followed beside; seen to fail with another key.
@@ -228,6 +229,11 @@ mod tests {
             assert_eq!(alone.row(0).len(), alone.columns().len());
             assert_eq!(alone.signals[0][0].mek, 1.0);
             assert!(alone.signals[3][0].kinase_mature < 1.0 && alone.is[0] > 10.0);
+            // Clearance has fallen by the second month, between visits: what acts up to the first is what acts later.
+            let quarterly = Plan { months: vec![3.0, 6.0], marrow: 0, horizon: 6.0 };
+            let rare = Cml::new(Trial { plan: quarterly, ..Trial::iris(40, 6.0) }, &[]).unwrap();
+            let rare = rare.trajectory(&nominal(), Key::root(4), j).unwrap();
+            assert_eq!(rare.signals[1][0], rare.signals[2][0]);
         }
     }
 
