@@ -60,8 +60,8 @@ fn problem(d: usize, seed: u64, calls: &Arc<AtomicU64>) -> Problem {
 }
 
 fn smc(schedule: Schedule, generations: usize) -> Smc {
-    early_rejection: true,
     Smc {
+        early_rejection: true,
         population: POPULATION,
         start: f64::INFINITY,
         schedule,

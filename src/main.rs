@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use nicho::error::{Error, Result};
 use nicho::exec::Launch;
 use nicho::validate::mechanisms;
-use nicho::verbs::{self, CalibrationFlags, LogFlags, LogFormat, MechanismFlags, RunFlags};
+use nicho::verbs::{
+    self, CalibrationFlags, Draw, Followed, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags,
+};
 
 /// Calibrates the bone-marrow niche and BCR-ABL signaling model of chronic myeloid leukaemia to trial data by approximate
 /// Bayesian computation.
@@ -101,16 +103,22 @@ enum Verb {
         /// Value of a parameter, name=value; others keep the job's fixed value or the centre of their prior.
         #[arg(long = "set", value_name = "NAME=VALUE")]
         set: Vec<String>,
+        /// Take inferred parameters from this result file of the job, not from the centres of their priors.
+        #[arg(long, value_name = "RESULT")]
+        fit: Option<PathBuf>,
+        /// What of its posterior: the number of a draw, from 0, the refined mode, or the mean.
+        #[arg(long, value_name = "K|mode|mean", requires = "fit", default_value = "mean")]
+        draw: Draw,
         /// Which replicate: another number, other random numbers.
         #[arg(long, default_value_t = 0)]
         replicate: u64,
         /// Comma-separated values in place of a table.
         #[arg(long)]
         csv: bool,
-        /// Write the trajectory of this patient (from 0) instead: all states and signaling nodes, as CSV and figures.
+        /// Follow this patient (from 0) instead: what happened, and all states, doses and signaling nodes, as CSV and figures.
         #[arg(long, value_name = "J", requires = "output", conflicts_with = "csv")]
         patient: Option<u64>,
-        /// Folder of the trajectory.
+        /// Folder of what is written about the patient.
         #[arg(short, long, value_name = "FOLDER", requires = "patient")]
         output: Option<PathBuf>,
         /// Treat the patient as in this scenario file.
@@ -145,6 +153,12 @@ enum Verb {
         /// One JSON document in place of tables.
         #[arg(long)]
         json: bool,
+        /// Store it in place of another scenario of that name, or of the same with more draws.
+        #[arg(long)]
+        replace: bool,
+        /// Print it only; the result file stays as it is.
+        #[arg(long, conflicts_with = "replace")]
+        no_store: bool,
     },
     /// Write the report (HTML, SVG, CSV) of a result file.
     #[command(after_help = "Example:\n  nicho report iris.h5 -o iris-report")]
@@ -266,16 +280,25 @@ fn work(verb: Verb) -> Result<()> {
             verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite, no_early_rejection })
         }
         Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
-        Verb::Simulate { job, set, replicate, csv, patient, output, scenario, arm } => match (patient, output) {
-            (Some(patient), Some(folder)) => {
-                let arm = scenario.as_deref().map(|scenario| (scenario, arm.as_deref()));
-                verbs::simulate_patient(&job, &set, replicate, patient, arm, &folder)
+        Verb::Simulate { job, set, fit, draw, replicate, csv, patient, output, scenario, arm } => {
+            let point = Point { job, fit: fit.map(|file| (file, draw)), settings: set, replicate };
+            match (patient, output) {
+                (Some(patient), Some(folder)) => {
+                    let scenario = scenario.map(|scenario| (scenario, arm));
+                    verbs::simulate_patient(&point, &Followed { patient, scenario, folder })
+                }
+                _ => verbs::simulate(&point, csv),
             }
-            _ => verbs::simulate(&job, &set, replicate, csv),
-        },
+        }
         Verb::Refine { file, threads } => verbs::refine(&file, threads),
-        Verb::Predict { file, scenario, draws, threads, json } => {
-            verbs::predict(&file, &scenario, draws.map(|draws| draws as usize), threads, json)
+        Verb::Predict { file, scenario, draws, threads, json, replace, no_store } => {
+            let keep = match (replace, no_store) {
+                (true, _) => Keep::Replace,
+                (_, true) => Keep::Print,
+                _ => Keep::Store,
+            };
+            let draws = draws.map(|draws| draws as usize);
+            verbs::predict(&PredictFlags { file, scenario, draws, threads, json, keep })
         }
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
         Verb::Digest { file } => verbs::digest(&file),

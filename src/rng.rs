@@ -78,6 +78,12 @@ impl Key {
         Key { high: high ^ low.rotate_left(17), low }
     }
 
+    /// The address of a name below this one, by the name's FNV-1a hash.
+    pub fn named(self, name: &str) -> Self {
+        let hash = |h: u64, byte: u8| (h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        self.child(name.bytes().fold(0xcbf2_9ce4_8422_2325, hash))
+    }
+
     /// The stream of numbers for one purpose at this address.
     pub fn stream(self, purpose: Purpose) -> Stream {
         let key = self.child(0xa076_1d64_78bd_642f ^ purpose as u64);
@@ -199,6 +205,8 @@ mod tests {
         assert_eq!(key.stream(Purpose::Patient).bits(), key.stream(Purpose::Patient).bits());
         assert_ne!(key.stream(Purpose::Patient).bits(), key.stream(Purpose::Visit).bits());
         assert_ne!(Key::root(7).child(3).child(11), Key::root(7).child(11).child(3));
+        // The published hash of "foobar".
+        assert_eq!(key.named("foobar"), key.child(0x8594_4171_f739_67e8));
     }
 
     #[test]

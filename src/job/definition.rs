@@ -217,6 +217,19 @@ impl Default for OutputDef {
     }
 }
 
+/// What a file is meant as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meant {
+    /// A job.
+    Job,
+    /// A scenario.
+    Scenario,
+}
+
+/// Keys that only scenarios have, and only jobs.
+const SCENARIO_KEYS: &[&str] = &["arm", "endpoint"];
+const JOB_KEYS: &[&str] = &["seed", "model", "priors", "observations", "distance", "sampler", "stop", "refine", "output"];
+
 /// A text with its name, able to turn a place in it into an error.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -232,8 +245,30 @@ impl Source {
     /// # Errors
     /// [`Error::Io`] if it cannot be read.
     pub fn read(file: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(file).map_err(Error::io(file, "read the job file"))?;
+        let text = std::fs::read_to_string(file).map_err(Error::io(file, "read the file"))?;
         Ok(Source { file: file.to_path_buf(), text })
+    }
+
+    /// What the file is meant as by its keys of the top level, with the place of the first that tells; `None` if none does.
+    pub fn meant(&self) -> Option<(Meant, Range<usize>)> {
+        let keys: BTreeMap<Spanned<String>, toml::Value> = toml::from_str(&self.text).ok()?;
+        let first = |names: &[&str]| {
+            let known = keys.keys().filter(|key| names.contains(&key.get_ref().as_str()));
+            known.map(Spanned::span).min_by_key(|span| span.start)
+        };
+        let scenario = first(SCENARIO_KEYS).map(|span| (Meant::Scenario, span));
+        scenario.or_else(|| first(JOB_KEYS).map(|span| (Meant::Job, span)))
+    }
+
+    /// What the file is meant as.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is no TOML, or neither a job nor a scenario.
+    pub fn kind(&self) -> Result<Meant> {
+        let _: toml::Table = self.parse()?;
+        let meant = self.meant().map(|(meant, _)| meant);
+        let fix = "a job has [model], [priors] and [observations], a scenario [[arm]] and [[endpoint]]";
+        meant.ok_or_else(|| self.error(0..0, "file", "it is neither a job nor a scenario", fix))
     }
 
     /// Parses the file as what it is meant to be.
@@ -277,7 +312,8 @@ impl Source {
         let header = self.text[..start].lines().rev().find(|l| l.trim_start().starts_with('['));
         let table = header.map(|l| l.trim().trim_matches(['[', ']']).to_string() + ".").unwrap_or_default();
         match line.split_once('=') {
-            _ if line.trim().is_empty() || line.trim_start().starts_with('#') => "job file".into(),
+            _ if line.trim().is_empty() || line.trim_start().starts_with('#') => "file".into(),
+            Some((key, _)) if key.trim().is_empty() => "file".into(),
             Some((key, _)) => table + key.trim(),
             None => table + line.trim(),
         }
@@ -327,7 +363,7 @@ fn missing_or_type(message: &str) -> String {
         "open it as a table, as in [model] and, on the next line, name = \"cml\"".into()
     } else if message.starts_with("invalid type") {
         "write a value of the expected type: numbers without quotes, names and units in quotes".into()
-    } else if message.starts_with("expected a list") {
+    } else if message.starts_with("expected a ") {
         "write it in one of these forms".into()
     } else if message.starts_with("invalid value") {
         "give a value of the expected kind".into()

@@ -23,7 +23,7 @@ use crate::sampler::smc::{Schedule, Smc};
 use crate::sampler::{self, Problem};
 use crate::trial::table::{Row, Table};
 use crate::trial::vocabulary::{Role, Word, nearest, words};
-use definition::{Definition, Source};
+use definition::{Definition, Meant, Source};
 
 /// A job file that has been read and found sound.
 pub struct Job {
@@ -46,7 +46,12 @@ impl Job {
     /// # Errors
     /// [`Error::Io`] for files that cannot be read, [`Error::Input`] for anything in them that cannot be meant.
     pub fn load(file: &Path) -> Result<Self> {
-        Self::build(Source::read(file)?, None)
+        let source = Source::read(file)?;
+        if let Some((Meant::Scenario, span)) = source.meant() {
+            let fix = "nicho predict RESULT.h5 takes it, and nicho check; a job has [model], [priors] and [observations]";
+            return Err(source.error(span, "file", "this is a scenario, not a job", fix));
+        }
+        Self::build(source, None)
     }
 
     /// The same job with another seed, as if the file said so.

@@ -8,22 +8,29 @@
 //! [[arm]] name, leave                whose rules follow, if any; the reasons for which its patients leave (all)
 //! [[arm.rule]] name, after           what others call it; the rule from whose action its months count (the start)
 //!              at | from, until      its months; without them the start, or from then on if it has a condition
-//!              share, if             of the patients (1); a condition, see below
+//!              share, lot            of the patients (1), see below; the lot by which they are chosen (the rule's name)
+//!              if                    a condition, see below
 //!              give, stop, block     { imatinib = 400 }, ["all"], { wnt = 0.8 }
-//!              relapse               whether it is a relapse
+//!              relapse               whether it is a relapse; the rule waits for a stop
 //! [[endpoint]] of, kind, given       the words of an observation table (`src/trial/vocabulary.rs`)
 //!              months
 //! ```
 //! The first arm is the reference with which the others are compared. A condition is terms joined by `&`, each `[not] RESPONSE`
 //! (at the last assessment), `[not] ever RESPONSE`, or `[not] RESPONSE for MONTHS` (at every assessment of that time, two at
-//! least). There is no "or": two rules that do the same are one, and each acts once on a patient.
+//! least). There is no "or": two rules that do the same are one, and each acts once on a patient. Rules of one visit are tried
+//! in their order, and where two set one dose the later wins; where that would be so for all patients of either, they are
+//! refused.
+//!
+//! A patient has one number from 0 to 1 in each lot, the same in every arm and whatever other rules there are. `share = 0.3`
+//! takes those below 0.3, `share = [0.5, 1]` those from 0.5 on: two rules with one lot and shares `[0, 0.5]` and `[0.5, 1]`
+//! randomise one to one. A rule without a name draws from the lot that is called as `nicho check` words the rule.
 
 use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::definition::Source;
+use super::definition::{Meant, Source};
 use crate::error::{Error, Result};
 use crate::model::cml::cohort::Trial;
 use crate::trial::estimate::Estimator;
@@ -46,8 +53,8 @@ const MOST_NAME: usize = 60;
 #[serde(deny_unknown_fields)]
 struct Definition {
     name: Spanned<String>,
-    #[serde(default)]
-    title: String,
+    #[serde(default = "untitled")]
+    title: Spanned<String>,
     #[serde(default)]
     patients: Option<Spanned<usize>>,
     months: Spanned<f64>,
@@ -57,6 +64,10 @@ struct Definition {
     arm: Vec<ArmDef>,
     #[serde(default)]
     endpoint: Vec<EndpointDef>,
+}
+
+fn untitled() -> Spanned<String> {
+    Spanned::new(0..0, String::new())
 }
 
 #[derive(Deserialize)]
@@ -115,8 +126,12 @@ impl Scenario {
     /// # Errors
     /// [`Error::Io`] if it cannot be read, [`Error::Input`] for anything in it that cannot be meant.
     pub fn load(file: &Path, patients: usize) -> Result<Self> {
-        let text = std::fs::read_to_string(file).map_err(Error::io(file, "read the scenario file"))?;
-        Self::build(Source { file: file.to_path_buf(), text }, patients)
+        let source = Source::read(file)?;
+        if let Some((Meant::Job, span)) = source.meant() {
+            let fix = "nicho run takes it, and nicho check; a scenario has [[arm]] and [[endpoint]]";
+            return Err(source.error(span, "file", "this is a job, not a scenario", fix));
+        }
+        Self::build(source, patients)
     }
 
     /// Takes a scenario from its text.
@@ -124,15 +139,9 @@ impl Scenario {
     /// # Errors
     /// Those of [`Scenario::load`].
     pub fn build(source: Source, patients: usize) -> Result<Self> {
-        let def: Definition = source.parse().map_err(|error| match error {
-            // What is about the whole file has no key.
-            Error::Input { file, line, column, key, problem, fix } => {
-                let key = key.replace("job file", "scenario file");
-                Error::Input { file, line, column, key, problem, fix }
-            }
-            other => other,
-        })?;
-        check_name(&source, &def.name)?;
+        let def: Definition = source.parse()?;
+        let name = check_name(&source, &def.name)?;
+        let title = label_of(&source, &def.title, "title")?;
         let months = *def.months.get_ref();
         if !(months > 0.0 && months <= MOST_MONTHS) {
             let problem = format!("{months} months; the legal range is above 0 to {MOST_MONTHS}");
@@ -155,18 +164,17 @@ impl Scenario {
         let plan = plan(&source, &def)?;
         let (mut arms, mut trials) = (Vec::new(), Vec::new());
         for arm in &def.arm {
-            let name = arm.name.get_ref();
-            if name.trim().is_empty() || arms.contains(name) {
-                let problem = format!("another arm is called '{name}', or nothing at all");
+            let name = label(&source, &arm.name, "arm.name")?;
+            if arms.contains(&name) {
+                let problem = format!("another arm is called '{name}'");
                 return Err(source.error(arm.name.span(), "arm.name", &problem, "give each arm a name of its own"));
             }
-            arms.push(name.clone());
+            arms.push(name);
             trials.push(Trial { patients: size, plan: plan.clone(), protocol: protocol(&source, arm, &plan)? });
         }
-        let stops = def.arm.iter().flat_map(|arm| &arm.rule).any(|rule| !rule.get_ref().stop.is_empty());
         let mut rows: Vec<Row> = Vec::new();
         for endpoint in &def.endpoint {
-            for row in self::rows(&source, endpoint, &plan, stops)? {
+            for row in self::rows(&source, endpoint, &plan, &arms, &trials)? {
                 if rows.iter().any(|other| other.id == row.id) {
                     let problem = format!("{} is asked for twice", row.id);
                     return Err(source.error(endpoint.months.span(), "endpoint.months", &problem, "ask for it once"));
@@ -174,22 +182,47 @@ impl Scenario {
                 rows.push(row);
             }
         }
-        let (name, title, patients) = (def.name.into_inner(), def.title, def.patients.map(Spanned::into_inner));
+        let patients = def.patients.map(Spanned::into_inner);
         Ok(Scenario { source, name, title, patients, arms, trials, rows })
-    }
-
-    /// Whether a file is meant as a scenario, not as a job: it has arms.
-    pub fn is_meant(text: &str) -> bool {
-        text.lines().any(|line| line.trim_start().starts_with("[[arm"))
     }
 }
 
 /// The name becomes that of a group of the result file.
-fn check_name(source: &Source, name: &Spanned<String>) -> Result<()> {
-    let sound = name.get_ref().chars().any(|c| c.is_ascii_alphanumeric()) && name.get_ref().len() <= MOST_NAME;
-    let problem = format!("'{}' cannot be the name of a group in a result file", name.get_ref());
-    let fix = format!("give a name of letters, digits and hyphens, at most {MOST_NAME} of them");
-    if sound { Ok(()) } else { Err(source.error(name.span(), "name", &problem, &fix)) }
+fn check_name(source: &Source, name: &Spanned<String>) -> Result<String> {
+    let text = name.get_ref().trim();
+    let known = |c: char| c.is_ascii_alphanumeric() || "-_ ".contains(c);
+    if text.chars().any(|c| c.is_ascii_alphanumeric()) && text.chars().all(known) && text.len() <= MOST_NAME {
+        return Ok(text.into());
+    }
+    let problem = format!("{text:?} cannot be the name of a group in a result file");
+    let fix = format!("give a name of letters, digits, hyphens and blanks, at most {MOST_NAME} of them");
+    Err(source.error(name.span(), "name", &problem, &fix))
+}
+
+/// A name that people give, without the blanks around it.
+fn label(source: &Source, name: &Spanned<String>, key: &str) -> Result<String> {
+    let text = label_of(source, name, key)?;
+    if text.is_empty() {
+        return Err(source.error(
+            name.span(),
+            key,
+            "there is no name in it",
+            "give a name, or leave the key out where it may be",
+        ));
+    }
+    Ok(text)
+}
+
+/// Text of one line, without the blanks around it.
+fn label_of(source: &Source, text: &Spanned<String>, key: &str) -> Result<String> {
+    let trimmed = text.get_ref().trim();
+    match trimmed.chars().find(|c| c.is_control()) {
+        None => Ok(trimmed.into()),
+        Some(c) => {
+            let problem = format!("{trimmed:?} holds a control character, {c:?}");
+            Err(source.error(text.span(), key, &problem, "write it in one line, without tabs and other signs that do not print"))
+        }
+    }
 }
 
 fn plan(source: &Source, def: &Definition) -> Result<Plan> {
@@ -208,15 +241,17 @@ fn plan(source: &Source, def: &Definition) -> Result<Plan> {
 }
 
 /// The rows of one `[[endpoint]]`, each with its place, and such as the visits can give.
-fn rows(source: &Source, def: &EndpointDef, plan: &Plan, stops: bool) -> Result<Vec<Row>> {
+fn rows(source: &Source, def: &EndpointDef, plan: &Plan, arms: &[String], trials: &[Trial]) -> Result<Vec<Row>> {
     let horizon = plan.horizon;
     let endpoint = Endpoint::parse(def.of.get_ref())
         .ok_or_else(|| source.unknown(&def.of, "endpoint.of", "endpoint", &words::<Endpoint>()))?;
     let kind =
         Kind::parse(def.kind.get_ref()).ok_or_else(|| source.unknown(&def.kind, "endpoint.kind", "kind", &words::<Kind>()))?;
-    if matches!(endpoint, Endpoint::Relapse | Endpoint::Stopped) && !stops {
-        let fix = "add a rule with stop = [\"all\"], or drop the endpoint";
-        return Err(source.error(def.of.span(), "endpoint.of", "no arm ever stops its treatment", fix));
+    if matches!(endpoint, Endpoint::Relapse | Endpoint::Stopped) {
+        stops_are_followed(source, def, endpoint, arms, trials)?;
+    }
+    if def.months.get_ref().is_empty() {
+        return Err(source.error(def.months.span(), "endpoint.months", "no month is asked for", "give one, as in months = [12]"));
     }
     let given = match &def.given {
         None => Vec::new(),
@@ -244,4 +279,26 @@ fn rows(source: &Source, def: &EndpointDef, plan: &Plan, stops: bool) -> Result<
         Ok(row)
     };
     def.months.get_ref().iter().map(|month| one(*month)).collect()
+}
+
+/// Refuses what is asked of a stop where no arm has one, and a relapse that no rule of an arm would find.
+fn stops_are_followed(source: &Source, def: &EndpointDef, endpoint: Endpoint, arms: &[String], trials: &[Trial]) -> Result<()> {
+    let mut stops = false;
+    for (arm, Trial { plan, protocol, .. }) in arms.iter().zip(trials) {
+        for index in protocol.ends(&protocol.chances(plan)) {
+            stops = true;
+            let followed = |j: usize| protocol.rules[j].then.relapse && protocol.waits(j, index);
+            if endpoint == Endpoint::Relapse && !(0..protocol.rules.len()).any(followed) {
+                let problem = format!(
+                    "patients of '{arm}' can stop by '{}', and no rule would find a relapse after it",
+                    protocol.rules[index].name
+                );
+                let fix = "add [[arm.rule]] with after = \"…\" (the name of the rule that stops), relapse = true and a condition as \
+                           in if = \"not mmr\", or drop the endpoint";
+                return Err(source.error(def.of.span(), "endpoint.of", &problem, fix));
+            }
+        }
+    }
+    let fix = "add a rule with stop = [\"all\"], or drop the endpoint";
+    if stops { Ok(()) } else { Err(source.error(def.of.span(), "endpoint.of", "no arm ever stops its treatment", fix)) }
 }

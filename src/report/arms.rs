@@ -10,12 +10,14 @@ use crate::report::format::{NONE, escape, percent};
 use crate::report::rows::Band;
 use crate::report::sections::{line, table};
 use crate::report::text;
-use crate::store::{AskedRow, Scenario};
+use crate::store::{ActedRule, AskedRow, Scenario};
 use crate::trial::table::Row;
 use crate::trial::vocabulary::{Endpoint, Kind, Term, Word};
 
 /// Widest name of an arm in the terminal.
 const NAME: usize = 26;
+/// Widest rule.
+const RULE: usize = 62;
 
 /// One arm at one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,8 +113,7 @@ fn head(scenario: &Scenario) -> String {
          band: 5 to 95 %.\n",
         scenario.patients
     );
-    if let [reference, _, ..] = scenario.arms.as_slice() {
-        let reference = text::cut(reference, NAME);
+    if let [reference, _, ..] = text::distinct(&scenario.arms, NAME).as_slice() {
         head.push_str(&format!("difference: to '{reference}' in the same patients; better: its probability, ties half.\n"));
     }
     head
@@ -140,6 +141,14 @@ fn cells(arm: &Arm, compared: bool, lacking: bool) -> Vec<String> {
     cells
 }
 
+/// The rules that did not act on everybody: arm, rule, and shares of posterior and prior.
+fn rules(scenario: &Scenario) -> impl Iterator<Item = (usize, &str, [String; 2])> {
+    let some = scenario.rules.iter().filter(|rule| (rule.posterior, rule.prior) != (1.0, 1.0));
+    some.map(|rule| (rule.arm, rule.name.as_str(), [rule.posterior, rule.prior].map(percent)))
+}
+
+const RULES: &str = "Patients on whom each rule acted before they left, median of the draws; the others acted on all";
+
 /// Tables of the terminal, one for each row.
 pub(super) fn tables(scenario: &Scenario) -> String {
     let lines = lines(scenario);
@@ -155,20 +164,29 @@ pub(super) fn tables(scenario: &Scenario) -> String {
     if lacking {
         out.push_str("draws: those of posterior and prior that have an estimate, in %; a curve of nobody has none.\n");
     }
+    let names = text::distinct(&scenario.arms, NAME);
+    let acted = |(arm, rule, shares): (usize, &str, [String; 2])| {
+        [vec![names[arm].clone(), text::cut(rule, RULE)], shares.to_vec()].concat()
+    };
+    let acted: Vec<Vec<String>> = rules(scenario).map(acted).collect();
+    if !acted.is_empty() {
+        out.push_str(&format!("\n{RULES}\n{}", text::table(&["arm", "rule", "posterior", "prior"], acted, 2)));
+    }
     for line in &lines {
         let row = |(name, arm): (&String, &Arm)| {
-            let mut row = vec![text::cut(name, NAME)];
+            let mut row = vec![name.clone()];
             row.extend(cells(arm, compared, lacking));
             row
         };
-        let rows = scenario.arms.iter().zip(&line.arms).map(row).collect();
+        let rows = names.iter().zip(&line.arms).map(row).collect();
         out.push_str(&format!("\n{}\n{}", text::ascii(&line.title()), text::table(&head, rows, 1)));
     }
     out
 }
 
 /// The same as one JSON document; shares in [0, 1], `null` where there is no estimate.
-pub(super) fn json(scenario: &Scenario) -> Value {
+pub(super) fn json(scenario: &Scenario, seed: u64, inference: &str) -> Value {
+    let rule = |rule: &ActedRule| json!({ "arm": scenario.arms[rule.arm], "rule": rule.name, "acted": rule.posterior, "prior_acted": rule.prior });
     let band = |band: Option<Band>| band.map(|b| json!({ "median": b.median, "q05": b.q05, "q95": b.q95 }));
     let row = |line: Line<'_>| {
         let arm = |(name, arm): (&String, &Arm)| {
@@ -192,10 +210,13 @@ pub(super) fn json(scenario: &Scenario) -> Value {
     json!({
         "scenario": scenario.name,
         "title": scenario.title,
+        "seed": seed,
+        "inference": inference,
         "patients": scenario.patients,
         "draws": scenario.particle.len(),
         "reference": scenario.arms.first(),
         "arms": scenario.arms,
+        "rules": scenario.rules.iter().map(rule).collect::<Vec<Value>>(),
         "rows": lines(scenario).into_iter().map(row).collect::<Vec<Value>>(),
     })
 }
@@ -220,7 +241,12 @@ pub(super) fn html(scenario: &Scenario) -> String {
             body.push_str(&line("", &row, 1));
         }
     }
-    table(&head, 1, &body)
+    let acted: String = rules(scenario)
+        .map(|(arm, rule, shares)| line("", &[vec![escape(&scenario.arms[arm]), escape(rule)], shares.to_vec()].concat(), 2))
+        .collect();
+    let head_of_rules = [("Arm", ""), ("Rule", ""), ("Posterior", "%"), ("Prior", "%")];
+    let acted = if acted.is_empty() { acted } else { format!("<p>{RULES}.</p>\n{}", table(&head_of_rules, 2, &acted)) };
+    acted + &table(&head, 1, &body)
 }
 
 #[cfg(test)]
@@ -264,6 +290,7 @@ mod tests {
             particle: vec![0; 4],
             prior: posterior.mapv(|x| 0.5 * x),
             posterior,
+            rules: Vec::new(),
         }
     }
 
@@ -288,7 +315,7 @@ mod tests {
         let line = said.lines().find(|line| line.starts_with("more")).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(words, ["more", "-", "-", "27.5", "16.5", "34.2", "-", "-", "-", "0", "100"], "{said}");
-        let said = json(&scenario);
+        let said = json(&scenario, 7, "abc");
         assert_eq!(said["rows"][0]["arms"][1]["posterior"], Value::Null);
         assert_eq!(said["rows"][0]["arms"][1]["estimated"], json!(0.0));
         assert!(said["rows"][0]["arms"][1]["prior"]["median"].is_number());

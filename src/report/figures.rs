@@ -266,20 +266,39 @@ fn series(id: &str, title: &str, points: &[(f64, f64)], level: Option<f64>, capt
 impl Figure {
     /// The figure as a file of its own: title above, key below, plain colours on white.
     pub(super) fn standalone(&self) -> String {
+        const LINE: f64 = 19.0;
         let (width, height) = self.size;
         let (strip, strip_height) = key(&self.key, width);
-        let total = height + 34.0 + strip_height;
-        let inner = self.svg.replacen("<svg ", "<svg x=\"0\" y=\"30\" ", 1);
-        let strip = strip.replacen("<svg ", &format!("<svg x=\"0\" y=\"{}\" ", height + 32.0), 1);
+        let lines = broken(&self.title, (width / 10.0) as usize);
+        let head = 11.0 + LINE * lines.len() as f64;
+        let total = head + height + 4.0 + strip_height;
+        let inner = self.svg.replacen("<svg ", &format!("<svg x=\"0\" y=\"{head}\" "), 1);
+        let strip = strip.replacen("<svg ", &format!("<svg x=\"0\" y=\"{}\" ", head + height + 2.0), 1);
+        let line = |(k, line): (usize, &String)| {
+            let (x, y) = (width / 2.0, 21.0 + LINE * k as f64);
+            format!("<tspan x=\"{x}\" y=\"{y}\">{}</tspan>", escape(line))
+        };
+        let title: String = lines.iter().enumerate().map(line).collect();
         plain_colours(&format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {total}\" width=\"{width}\" height=\"{total}\" \
              font-family=\"Helvetica, Arial, sans-serif\"><rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\
-             <text x=\"{}\" y=\"21\" font-size=\"15\" font-weight=\"600\" text-anchor=\"middle\" fill=\"#1f2328\">{}</text>\
+             <text font-size=\"15\" font-weight=\"600\" text-anchor=\"middle\" fill=\"#1f2328\">{title}</text>\
              {inner}{strip}</svg>\n",
-            width / 2.0,
-            escape(&self.title)
         ))
     }
+}
+
+/// A text in lines of at most that many characters, broken at blanks.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = word.into(),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => *line += &format!(" {word}"),
+            _ => lines.push(word.into()),
+        }
+    }
+    lines
 }
 
 /// A key as a strip of that width, and its height.
@@ -290,7 +309,7 @@ pub(super) fn key(items: &[(Glyph, String)], width: f64) -> (String, f64) {
     let (mut x, mut y) = (8.0, 14.0);
     let mut body = String::new();
     for (glyph, text) in items {
-        let advance = 34.0 + 6.9 * text.len() as f64;
+        let advance = 34.0 + 7.4 * text.chars().count() as f64;
         if x + advance > width && x > 8.0 {
             (x, y) = (8.0, y + 20.0);
         }

@@ -39,7 +39,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use patient::write_patient;
+pub use patient::{patient_events, write_patient};
 pub use ranks::write_ranks;
 pub use rows::{Band, RowLine, Skill, Totals, Use};
 pub use summary::{ParameterLine, Summary};
@@ -96,9 +96,9 @@ pub fn scenario_tables(scenario: &Scenario) -> String {
     arms::tables(scenario)
 }
 
-/// The same as one JSON document: shares in [0, 1], `null` where no draw has an estimate.
-pub fn scenario_json(scenario: &Scenario) -> serde_json::Value {
-    arms::json(scenario)
+/// The same as one JSON document, with seed and digest of the inference: shares in [0, 1], `null` where no draw has an estimate.
+pub fn scenario_json(scenario: &Scenario, seed: u64, inference: &str) -> serde_json::Value {
+    arms::json(scenario, seed, inference)
 }
 
 /// A row in words, with its month, as figures name it.

@@ -48,10 +48,10 @@ fn row(r: &RowLine) -> String {
 }
 
 /// A number, or an empty field.
-fn plain(x: f64) -> String {
+pub(super) fn plain(x: f64) -> String {
     if x.is_finite() { format!("{x:?}") } else { String::new() }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
 }

@@ -170,6 +170,17 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     if text.len() <= width { text } else { format!("{}~", &text[..width - 1]) }
 }
 
+/// Names no wider than that, and still different: where cut ones are alike, each ends in its number.
+pub(super) fn distinct(names: &[String], width: usize) -> Vec<String> {
+    let short: Vec<String> = names.iter().map(|name| cut(name, width)).collect();
+    let name = |(k, name): (usize, &String)| {
+        let alike = short.iter().filter(|other| *other == name).count() > 1;
+        let number = format!("~{}", k + 1);
+        if alike { format!("{}{number}", &name[..name.len().min(width - number.len())]) } else { name.clone() }
+    };
+    short.iter().enumerate().map(name).collect()
+}
+
 pub(super) fn ascii(text: &str) -> String {
     let spelt = text.replace('±', "+/-").replace(['–', '−'], "-").replace('≤', "<=").replace('≥', ">=").replace('µ', "u");
     spelt.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
@@ -190,4 +201,16 @@ fn wrap(text: &str, lead: &str) -> String {
         line.push_str(word);
     }
     format!("{out}{}\n", line.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_cut_stay_different() {
+        let names = ["imatinib 400 mg and much else", "imatinib 400 mg and more", "été", "åtå"].map(String::from);
+        assert_eq!(distinct(&names, 20), ["imatinib 400 mg an~1", "imatinib 400 mg an~2", "?t?~3", "?t?~4"]);
+        assert_eq!(distinct(&names, 30), ["imatinib 400 mg and much else", "imatinib 400 mg and more", "?t?~3", "?t?~4"]);
+    }
 }

@@ -146,6 +146,11 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
     digest.integers("particle", scenario.particle.iter().map(|p| *p as u64));
     digest.numbers("posterior", scenario.posterior.shape(), &scenario.posterior);
     digest.numbers("prior", scenario.prior.shape(), &scenario.prior);
+    for rule in &scenario.rules {
+        digest.integers("arm", [rule.arm as u64].into_iter());
+        digest.text("rule", &rule.name);
+        digest.numbers("acted", &[2], [&rule.posterior, &rule.prior]);
+    }
     digest.hex()
 }
 

@@ -16,7 +16,8 @@
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
 //! ├─ scenarios                               other arms; one group for each scenario
 //! │  └─ <name>           (chain, draw, arm, row)  posterior_predictive, prior_predictive: each arm on the same random numbers;
-//! │                                          particle; label, endpoint, kind, given, month of each row; the file word for word
+//! │                                          particle; label, endpoint, kind, given, month of each row; the file word for word;
+//! │                      (rule)              rule_arm, rule_acted, rule_acted_prior: on how many patients each rule acted
 //! ├─ job                                     the job file and the observations word for word, the job as parsed
 //! └─ provenance          (session)           a JSON record per session: when, where, with what; outside every digest
 //! ```
@@ -47,7 +48,7 @@ mod read;
 mod scenario;
 mod write;
 
-pub use scenario::{AskedRow, Scenario};
+pub use scenario::{ActedRule, AskedRow, Scenario};
 
 #[cfg(test)]
 mod tests;
@@ -326,6 +327,11 @@ impl Store {
     /// Modes of the posterior; `None` if they were never looked for.
     pub fn modes(&self) -> Option<&[Mode]> {
         self.contents.modes.as_deref()
+    }
+
+    /// The scenario that one of that name would be stored in place of.
+    pub fn scenario(&self, name: &str) -> Option<&Scenario> {
+        self.contents.scenarios.iter().find(|scenario| scenario.key() == scenario::key(name))
     }
 
     /// The scenarios, in the order in which they were first predicted.

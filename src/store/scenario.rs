@@ -24,6 +24,19 @@ pub struct AskedRow {
     pub month: f64,
 }
 
+/// A rule of an arm, and on how many patients it acted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActedRule {
+    /// The arm.
+    pub arm: usize,
+    /// The rule's name, or what it does.
+    pub name: String,
+    /// Share of the patients on whom it acted before they left, median over the draws of the posterior.
+    pub posterior: f64,
+    /// The same over those of the prior.
+    pub prior: f64,
+}
+
 /// The arms of a scenario, simulated at draws of the posterior and of the prior. Draw *i* has the same random numbers in
 /// every arm: differences between arms are those of the same virtual patients.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,21 +59,28 @@ pub struct Scenario {
     pub posterior: Array3<f64>,
     /// The same at prior draws.
     pub prior: Array3<f64>,
+    /// The rules of the arms; none in files of earlier versions.
+    pub rules: Vec<ActedRule>,
 }
 
 impl Scenario {
     /// Its name as that of a group: lower-case letters, digits, hyphens.
     pub fn key(&self) -> String {
-        let mut key = String::new();
-        for c in self.name.chars() {
-            if c.is_ascii_alphanumeric() || c == '_' {
-                key.push(c.to_ascii_lowercase());
-            } else if !key.ends_with('-') {
-                key.push('-');
-            }
-        }
-        key.trim_matches('-').to_string()
+        key(&self.name)
     }
+}
+
+/// The name of a scenario as that of a group.
+pub(super) fn key(name: &str) -> String {
+    let mut key = String::new();
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            key.push(c.to_ascii_lowercase());
+        } else if !key.ends_with('-') {
+            key.push('-');
+        }
+    }
+    key.trim_matches('-').to_string()
 }
 
 /// Whether a scenario is whole, and of a run whose last generation has so many particles.
@@ -74,6 +94,9 @@ pub(super) fn check(scenario: &Scenario, particles: usize) -> Result<(), String>
     }
     if scenario.particle.iter().any(|p| *p >= particles) {
         return Err(format!("scenario {}: its draws are of none of the {particles} particles", scenario.name));
+    }
+    if scenario.rules.iter().any(|rule| rule.arm >= shape.1) {
+        return Err(format!("scenario {}: a rule is of none of the {} arms", scenario.name, shape.1));
     }
     unique("arm", scenario.arms.iter().map(String::as_str))?;
     unique("row", scenario.rows.iter().map(|row| row.id.as_str()))
@@ -120,6 +143,18 @@ fn one(all: &Scope, scenario: &Scenario) -> hdf5::Result<()> {
     group.texts("endpoint", "row", &texts(|r| &r.endpoint), about("", "what is counted"))?;
     group.texts("kind", "row", &texts(|r| &r.kind), about("", "how it is estimated"))?;
     group.texts("given", "row", &texts(|r| &r.given), about("", "among whom; empty: all patients"))?;
+    let rules = &scenario.rules;
+    if !rules.is_empty() {
+        let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+        group.labels("rule", &names, "rules of all arms, each by its name or by what it does")?;
+        let arms: Vec<u64> = rules.iter().map(|rule| rule.arm as u64).collect();
+        group.variable("rule_arm", &["rule"], ArrayView1::from(&arms), about("", "index of the arm that has the rule"))?;
+        for (name, of) in [("rule_acted", "posterior"), ("rule_acted_prior", "prior")] {
+            let shares: Vec<f64> = rules.iter().map(|r| if of == "prior" { r.prior } else { r.posterior }).collect();
+            let meaning = format!("share of the patients on whom it acted before they left, median over the draws of the {of}");
+            group.variable(name, &["rule"], ArrayView1::from(&shares), about("", &meaning))?;
+        }
+    }
     group.text("text", &scenario.text, "the scenario file, word for word")?;
     group.finish()
 }
@@ -148,6 +183,7 @@ fn read_one(group: &Group) -> hdf5::Result<Scenario> {
         if values.len_of(Axis(0)) == 1 { Ok(values.index_axis_move(Axis(0), 0)) } else { Err("more than one chain".into()) }
     };
     let particle: Vec<u64> = group.dataset("particle")?.read_raw()?;
+    let rules = if group.link_exists("rule") { read_rules(group)? } else { Vec::new() };
     let scenario = Scenario {
         name: read_text_attribute(group, "name")?,
         title: read_text_attribute(group, "title")?,
@@ -158,7 +194,16 @@ fn read_one(group: &Group) -> hdf5::Result<Scenario> {
         particle: particle.into_iter().map(|p| p as usize).collect(),
         posterior: values("posterior_predictive")?,
         prior: values("prior_predictive")?,
+        rules,
     };
     check(&scenario, usize::MAX)?;
     Ok(scenario)
+}
+
+fn read_rules(group: &Group) -> hdf5::Result<Vec<ActedRule>> {
+    let arms: Vec<u64> = group.dataset("rule_arm")?.read_raw()?;
+    let shares = |name: &str| group.dataset(name).and_then(|shares| shares.read_raw::<f64>());
+    let shares = shares("rule_acted")?.into_iter().zip(shares("rule_acted_prior")?);
+    let rule = |((name, arm), (posterior, prior))| ActedRule { arm: arm as usize, name, posterior, prior };
+    Ok(read_texts(group, "rule")?.into_iter().zip(arms).zip(shares).map(rule).collect())
 }

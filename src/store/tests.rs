@@ -69,6 +69,7 @@ fn scenario(name: &str, draws: usize, particles: usize) -> Scenario {
         particle: (0..draws).map(|i| i % particles).collect(),
         posterior: values(),
         prior: values(),
+        rules: (0..2).map(|arm| ActedRule { arm, name: "start".into(), posterior: 1.0, prior: 0.25 }).collect(),
     }
 }
 
@@ -273,7 +274,8 @@ fn the_digest_of_a_scenario_is_of_all_that_is_predicted() {
     };
     let before = digest(&|_| {});
     assert_eq!(digest(&|s| s.rows[0].label = "other words".into()), before);
-    let changes: [&dyn Fn(&mut Scenario); 8] = [
+    let changes: [&dyn Fn(&mut Scenario); 9] = [
+        &|s| s.rules[1].posterior = 0.75,
         &|s| s.text.push('#'),
         &|s| s.patients += 1,
         &|s| s.arms.swap(0, 1),
@@ -295,6 +297,7 @@ fn a_scenario_that_is_not_whole_is_refused_and_a_changed_one_noticed() {
         ((|s: &mut Scenario| s.name = "…".into()) as fn(&mut Scenario), "a name of letters"),
         (|s| s.arms.push("third".into()), "values must be those of"),
         (|s| s.particle[0] = 20, "none of the 20 particles"),
+        (|s| s.rules[0].arm = 2, "none of the 2 arms"),
         (|s| s.arms = vec!["same".into(); 2], "two of the arm names"),
         (|s| s.rows[1] = s.rows[0].clone(), "two of the row names"),
     ] {

@@ -166,7 +166,8 @@ impl Fields<'_> {
             return Err(self.error("se", problem, "give n (binomial error) or se in (0, 1], or make it context".into()));
         }
         let given = self.given()?;
-        endpoint.check_given(kind, &given).map_err(|(problem, fix)| self.error("given", problem, fix))?;
+        let month = self.required("month", 0.0..=LAST_MONTH)?;
+        endpoint.check_given(kind, &given, month).map_err(|(problem, fix)| self.error("given", problem, fix))?;
         let group = self.text("group");
         let group = if group.is_empty() { id } else { group };
         Ok(Row {
@@ -176,7 +177,7 @@ impl Fields<'_> {
             endpoint,
             kind,
             given,
-            month: self.required("month", 0.0..=LAST_MONTH)?,
+            month,
             value,
             n,
             se,

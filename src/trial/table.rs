@@ -108,11 +108,11 @@ impl Row {
     /// month outside (0, 1200].
     pub fn asked(endpoint: Endpoint, kind: Kind, given: Vec<Term>, month: f64) -> Result<Row, (String, String)> {
         endpoint.check_kind(kind)?;
-        endpoint.check_given(kind, &given)?;
         if !(month > 0.0 && month <= LAST_MONTH) {
             let problem = format!("month {month} is outside (0, {LAST_MONTH}]");
             return Err((problem, "give it in months since the start of treatment, as in 12".into()));
         }
+        endpoint.check_given(kind, &given, month)?;
         let words: Vec<String> = given.iter().map(|term| term.text().replace(' ', "_")).collect();
         let among = if given.is_empty() { String::new() } else { format!("{}_", words.join("_and_")) };
         let id = format!("{}_{}_{among}{month}", endpoint.name(), kind.name());

@@ -26,7 +26,7 @@
 //! curve with a condition at a month is a landmark analysis: it starts there, with those who are event-free. `relapse`,
 //! `product` and `annual` take no condition.
 
-use crate::trial::history::{Findings, Leaving, Visits};
+use crate::trial::history::{Event, Findings, Leaving, Visits};
 
 /// What is observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,6 +166,17 @@ impl Word for Leaving {
     ];
 }
 
+impl Word for Event {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("none", Event::None),
+        ("death", Event::Death),
+        ("progression", Event::Progression),
+        ("loss of chr", Event::LostChr),
+        ("loss of mcyr", Event::LostMcyr),
+        ("rising count", Event::RisingCount),
+    ];
+}
+
 impl Word for Kind {
     const ALL: &'static [(&'static str, Self)] = &[
         ("km_incidence", Kind::KmIncidence),
@@ -273,13 +284,17 @@ impl Endpoint {
     }
 
     /// Refuses conditions where none can be taken, with the problem and what to do.
-    pub(super) fn check_given(self, kind: Kind, given: &[Term]) -> Result<(), (String, String)> {
+    pub(super) fn check_given(self, kind: Kind, given: &[Term], month: f64) -> Result<(), (String, String)> {
         let why = match (self, kind) {
             _ if given.is_empty() => return Ok(()),
             (Endpoint::Relapse, _) => "relapse is already among those who stopped, and its month counts from the stop",
             (_, Kind::Product) => "a product is already among those who reached ccyr",
             (_, Kind::Annual) => "an annual rate is among all patients",
-            _ => return Ok(()),
+            _ => {
+                let Some(term) = given.iter().find(|term| term.month.is_some_and(|asked| asked > month)) else { return Ok(()) };
+                let problem = format!("'{}' is not yet known at month {month}", term.text());
+                return Err((problem, "ask for a condition at the row's month or before".into()));
+            }
         };
         Err((format!("{} as {} takes no condition: {why}", self.name(), kind.name()), "leave given empty".into()))
     }
@@ -327,6 +342,12 @@ impl Term {
         let month = self.month.map_or(String::new(), |m| format!("@{m}"));
         format!("{not}{}{month}", self.response.name())
     }
+}
+
+/// The nearest known name, if it is one with few slips of the pen.
+pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = nearest(name, known);
+    (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &near.to_lowercase()) >= 0.5).then_some(near)
 }
 
 /// The known name nearest to a misspelt one: the fewest slips of the pen, then the most alike.

@@ -8,9 +8,12 @@ use super::shared::{agree, agree_on, on_ranks};
 use crate::error::Result;
 use crate::exec::Executor;
 use crate::job::Job;
+use crate::job::definition::{Meant, Source};
 use crate::job::scenario::Scenario;
 use crate::model::Model;
 use crate::model::cml::cohort::{Cml, Trial};
+use crate::model::cml::drugs::{Drug, Profile};
+use crate::model::cml::protocol::reading::block_words;
 use crate::predict::{Of, predict, prior_draws};
 use crate::rng::Key;
 use crate::sampler::smc::Smc;
@@ -30,8 +33,8 @@ const BINARY: u64 = 50_000_000;
 /// Patients of an arm whose scenario leaves that to the job: what an arm of that size costs scales to any other.
 const USUAL_PATIENTS: usize = 500;
 
-/// Validates the job, or the scenario if the file has arms, prints what it asks for, times a few simulations at draws of the prior and prices the job. With
-/// `screened` draws it also screens which parameters move the fitted rows.
+/// Validates the job or scenario, prints what it asks for, times a few simulations at draws of the prior and prices it. With
+/// `screened` draws it also screens which parameters move the fitted rows of a job.
 ///
 /// # Errors
 /// Whatever is wrong with the job or the scenario.
@@ -54,8 +57,13 @@ fn check_scenario(exec: &dyn Executor, file: &Path) -> Result<()> {
     line!("  follow-up      {} months, {visits} visits, {marrow} of them with marrow", plan.horizon);
     for (k, (name, trial)) in scenario.arms.iter().zip(&scenario.trials).enumerate() {
         line!("  arm            {name}{}", if k == 0 { " (the reference)" } else { "" });
-        let words = trial.protocol.words();
-        words.iter().for_each(|rule| line!("                 - {rule}"));
+        let (words, chances) = (trial.protocol.words(), trial.protocol.chances(plan));
+        for (index, rule) in words.iter().enumerate() {
+            line!("                 - {rule}");
+            if words.len() > 1 {
+                line!("                   now {}", trial.protocol.regimen(index, &chances));
+            }
+        }
         if words.is_empty() {
             line!("                 - gives nothing");
         }
@@ -64,6 +72,7 @@ fn check_scenario(exec: &dyn Executor, file: &Path) -> Result<()> {
             line!("                 - nobody leaves for: {}", stays.join(", "));
         }
     }
+    print_drugs(&scenario);
     let rows: Vec<&Row> = scenario.rows.iter().collect();
     for asked in rows.chunk_by(|a, b| (a.endpoint, a.kind, &a.given) == (b.endpoint, b.kind, &b.given)) {
         let months: Vec<String> = asked.iter().map(|row| row.month.to_string()).collect();
@@ -88,9 +97,23 @@ fn check_scenario(exec: &dyn Executor, file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Prints what the drugs of a scenario do in the model, and where that comes from.
+fn print_drugs(scenario: &Scenario) {
+    let rules = || scenario.trials.iter().flat_map(|trial| &trial.protocol.rules);
+    let given = |drug: &Drug| rules().any(|rule| rule.then.give.iter().any(|(other, _)| other == drug));
+    for (name, drug) in Drug::ALL.iter().filter(|(_, drug)| given(drug)) {
+        let Profile { unit, standard, blocks, source, .. } = drug.profile();
+        let does = drug.inhibitor().map(|_| "inhibits BCR-ABL".to_string());
+        let blocks = blocks.iter().map(|&(target, share)| block_words(target, share));
+        let does: Vec<String> = does.into_iter().chain(blocks).collect();
+        line!("  drug           {name}, at {standard} {unit}: {}", does.join(", "));
+        line!("                 {source}");
+    }
+}
+
 fn check_on(exec: &dyn Executor, file: &Path, parameters: bool, screened: usize) -> Result<()> {
-    // What cannot be read is reported by the reader of jobs.
-    if std::fs::read_to_string(file).is_ok_and(|text| Scenario::is_meant(&text)) {
+    let meant = agree_on(exec, Source::read(file).and_then(|source| source.kind()), |meant| format!("{meant:?}"))?;
+    if meant == Meant::Scenario {
         return check_scenario(exec, file);
     }
     let job = agree(exec, Job::load(file))?;

@@ -25,10 +25,10 @@ mod validate;
 
 pub use calibrate::{CalibrationFlags, validate_calibration};
 pub use check::check;
-pub use predict::predict;
+pub use predict::{Keep, PredictFlags, predict};
 pub use progress::{LogFlags, LogFormat, init_logs};
 pub use run::{RunFlags, run};
-pub use simulate::{simulate, simulate_patient};
+pub use simulate::{Draw, Followed, Point, simulate, simulate_patient};
 pub use stored::{digest, refine, report_of, reproduce};
 pub use validate::{MechanismFlags, validate_mechanisms};
 

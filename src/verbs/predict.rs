@@ -1,6 +1,6 @@
 //! `nicho predict`: the arms of a scenario, simulated at draws of a stored posterior and of the prior.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use ndarray::{Array3, Axis};
 
@@ -12,57 +12,109 @@ use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::job::Job;
 use crate::job::scenario::Scenario;
+use crate::model::cml::protocol::Rule;
 use crate::population::Run;
 use crate::predict::{Of, posterior_draws, predict as simulate, prior_draws};
 use crate::report;
 use crate::sampler::Problem;
-use crate::store::{self, AskedRow, Store};
+use crate::store::{self, ActedRule, AskedRow, Store};
 use crate::trial::table::Row;
 use crate::trial::vocabulary::Word;
 
-/// Predicts the arms of a scenario from a stored run, stores them in its file and prints them; `draws` of the posterior and as
-/// many of the prior, by default as many as the job asks for.
+/// Flags of `nicho predict`.
+pub struct PredictFlags {
+    /// The result file.
+    pub file: PathBuf,
+    /// The scenario file.
+    pub scenario: PathBuf,
+    /// Draws of the posterior, and as many of the prior; by default as many as the job asks for.
+    pub draws: Option<usize>,
+    /// Worker threads.
+    pub threads: usize,
+    /// One JSON document in place of tables.
+    pub json: bool,
+    /// What becomes of the prediction.
+    pub keep: Keep,
+}
+
+/// What becomes of a prediction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Stored, unless that would cost another one.
+    Store,
+    /// Stored in place of one of that name, whatever it is.
+    Replace,
+    /// Printed only.
+    Print,
+}
+
+/// Predicts the arms of a scenario from a stored run, stores them in its file and prints them.
 ///
 /// # Errors
 /// Those of the store and of the scenario file; [`Error::Usage`] if the run's model has no patients; [`Error::Output`] if the
-/// file holds no posterior yet; [`Error::Broken`] after a signal.
-pub fn predict(file: &Path, scenario: &Path, draws: Option<usize>, threads: usize, json: bool) -> Result<()> {
-    on_ranks(threads, |exec| {
+/// file holds no posterior yet, or another scenario of that name; [`Error::Broken`] after a signal.
+pub fn predict(flags: &PredictFlags) -> Result<()> {
+    let file = &flags.file;
+    on_ranks(flags.threads, |exec| {
         let job = agree(exec, Store::open(file).and_then(|store| embedded(&store)))?;
         let patients = patients(&job)?;
-        let scenario = agree_on(exec, Scenario::load(scenario, patients), |scenario| scenario.source.text.clone())?;
+        let scenario = agree_on(exec, Scenario::load(&flags.scenario, patients), |scenario| scenario.source.text.clone())?;
+        let draws = flags.draws.unwrap_or(*job.definition.output.draws.get_ref());
         let shared = Shared::open(exec, |journaled| {
             // A run that is under way would write over it.
-            journaled.hold(file)?;
-            let store = Store::open(file)?;
-            if store.run().last().is_some() {
-                return Ok(store);
+            if flags.keep != Keep::Print {
+                journaled.hold(file)?;
             }
-            let problem = "the run in it has no finished generation: there is no posterior to predict from".into();
-            Err(Error::Output { path: file.into(), problem, fix: "finish it first: nicho run JOB --resume".into() })
+            let store = Store::open(file)?;
+            if store.run().last().is_none() {
+                let problem = "the run in it has no finished generation: there is no posterior to predict from".into();
+                return Err(Error::Output { path: file.clone(), problem, fix: "finish it first: nicho run JOB --resume".into() });
+            }
+            if flags.keep == Keep::Store {
+                spare(&store, &scenario, draws)?;
+            }
+            Ok(store)
         })?;
         let session = Session::new("predict", exec.place());
-        let draws = draws.unwrap_or(*job.definition.output.draws.get_ref());
         let sampler = job.sampler();
         let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
         let mut show = Show::new(&session, budget);
         let arms = arms(&job, &job.problem()?, &shared.run, &scenario, draws, &shared.exec, &mut show)?;
         drop(show);
-        let Some(arms) = arms else { return Err(Error::Broken { path: file.into() }) };
-        shared.change(|store| {
-            store.record(&session.record());
-            store.put_scenario(&arms)
-        })?;
+        let Some(arms) = arms else { return Err(Error::Broken { path: file.clone() }) };
+        if flags.keep != Keep::Print {
+            shared.change(|store| {
+                store.record(&session.record());
+                store.put_scenario(&arms)
+            })?;
+        }
         shared.at_file(|store| {
-            if json {
-                line!("{}", report::scenario_json(&arms));
+            if flags.json {
+                let (_, inference) = store.digests().into_iter().next().unwrap_or_default();
+                line!("{}", report::scenario_json(&arms, *job.definition.seed.get_ref(), &inference));
                 return Ok(());
             }
             text!("{}", report::scenario_tables(&arms));
-            line!("\nStored in {} as /scenarios/{}; `nicho report` shows it.", store.path().display(), arms.key());
+            if flags.keep != Keep::Print {
+                line!("\nStored in {} as /scenarios/{}; `nicho report` shows it.", store.path().display(), arms.key());
+            }
             Ok(())
         })
     })
+}
+
+/// Refuses to store a scenario in place of another one, or of the same with more draws.
+fn spare(store: &Store, scenario: &Scenario, draws: usize) -> Result<()> {
+    let Some(stored) = store.scenario(&scenario.name) else { return Ok(()) };
+    let problem = if stored.text != scenario.source.text {
+        format!("another scenario file was predicted in it as /scenarios/{}", stored.key())
+    } else if stored.particle.len() > draws {
+        format!("/scenarios/{} in it has {} draws, more than {draws}", stored.key(), stored.particle.len())
+    } else {
+        return Ok(());
+    };
+    let fix = "--replace puts this one in its place, --no-store only prints it, and another name in the file keeps both";
+    Err(Error::Output { path: store.path().into(), problem, fix: fix.into() })
 }
 
 /// Patients in a cohort of the job.
@@ -95,18 +147,29 @@ pub fn arms(
     let mut all = Vec::new();
     for draws_of in [posterior, prior] {
         let mut values = Array3::zeros((draws, scenario.arms.len(), rows.len()));
+        let mut acted = Vec::new();
         for (trial, mut arm) in scenario.trials.iter().zip(values.axis_iter_mut(Axis(1))) {
-            let model = job.arm(trial.clone(), &rows)?;
+            let model = job.arm(trial.clone(), &rows)?.counting_rules();
             let idle = &mut |done| show.work("arms of the scenario", before + done, total);
             let Some(simulated) = simulate(problem, &model, draws_of.clone(), Of::Scenario, exec, idle)? else {
                 return Ok(None);
             };
-            arm.assign(&simulated.values);
+            let (asked, rules) = simulated.values.view().split_at(Axis(1), rows.len());
+            arm.assign(&asked);
+            acted.extend(rules.columns().into_iter().map(|shares| median(shares.iter().copied())));
             before += draws as u64;
         }
-        all.push(values);
+        all.push((values, acted));
     }
-    let (Some(prior), Some(posterior)) = (all.pop(), all.pop()) else { return Ok(None) };
+    let (Some((prior, acted_prior)), Some((posterior, acted))) = (all.pop(), all.pop()) else { return Ok(None) };
+    let names = scenario.trials.iter().enumerate().flat_map(|(arm, trial)| trial.protocol.rules.iter().map(move |r| (arm, r)));
+    let rule = |((arm, rule), (posterior, prior)): ((usize, &Rule), (f64, f64))| ActedRule {
+        arm,
+        name: rule.name.clone(),
+        posterior,
+        prior,
+    };
+    let rules = names.zip(acted.into_iter().zip(acted_prior)).map(rule).collect();
     let asked = |row: &Row| AskedRow {
         id: row.id.clone(),
         label: report::row_words(row),
@@ -125,5 +188,11 @@ pub fn arms(
         particle,
         posterior,
         prior,
+        rules,
     }))
+}
+
+/// The median of the numbers among them; not a number, if there is none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    report::Band::of(values).map_or(f64::NAN, |band| band.median)
 }

@@ -1,31 +1,79 @@
 //! `nicho simulate`: one virtual data set at given parameters.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use super::stored::embedded;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::scenario::Scenario;
 use crate::model::Parameter;
 use crate::model::cml::cohort::Trial;
+use crate::predict::posterior_draws;
 use crate::report;
 use crate::rng::Key;
 use crate::sampler::{Problem, simulate as simulate_model};
+use crate::store::Store;
 use crate::trial::vocabulary::nearest;
 
-/// Simulates once at the job's fixed values, the centres of its priors and the `settings` (`name=value`), and prints the
-/// summaries beside the observed values: as a table, or as CSV.
+/// Where parameters come from.
+pub struct Point {
+    /// The job file: its fixed values, and the centres of its priors.
+    pub job: PathBuf,
+    /// In place of the centres, a result file of such a job, and what of its posterior.
+    pub fit: Option<(PathBuf, Draw)>,
+    /// Values in place of any of these, `name=value`.
+    pub settings: Vec<String>,
+    /// Which replicate: another number, other random numbers.
+    pub replicate: u64,
+}
+
+/// What of a posterior.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// A draw, one of those from which `nicho predict` simulates if it is not asked for another number of them.
+    Number(usize),
+    /// The refined mode of most weight.
+    Mode,
+    /// The mean of every parameter.
+    Mean,
+}
+
+impl FromStr for Draw {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "mode" => Ok(Draw::Mode),
+            "mean" => Ok(Draw::Mean),
+            number => number.parse().map(Draw::Number).map_err(|_| "give mode, mean or the number of a draw, from 0".into()),
+        }
+    }
+}
+
+/// Which patient, treated how.
+pub struct Followed {
+    /// The patient, from 0.
+    pub patient: u64,
+    /// A scenario file, and which of its arms; by default the first.
+    pub scenario: Option<(PathBuf, Option<String>)>,
+    /// Where tables and figures go.
+    pub folder: PathBuf,
+}
+
+/// Simulates once at a point and prints the summaries beside the observed values: as a table, or as CSV.
 ///
 /// # Errors
-/// [`Error::Usage`] for a setting that names no parameter, is no number, or is out of range, and if this point cannot be
-/// simulated.
-pub fn simulate(file: &Path, settings: &[String], replicate: u64, csv: bool) -> Result<()> {
-    let job = Job::load(file)?;
+/// [`Error::Usage`] for a setting that names no parameter, is no number, or is out of range, for a draw that the result file
+/// does not have, and if this point cannot be simulated.
+pub fn simulate(point: &Point, csv: bool) -> Result<()> {
+    let job = Job::load(&point.job)?;
     let problem = job.problem()?;
-    let theta = theta(&job, &problem, settings)?;
+    let theta = theta(&job, &problem, point)?;
     let forecast = job.forecast_model()?;
     let model = forecast.as_ref().unwrap_or(&problem.model).as_ref();
     let mut out = vec![0.0; model.summaries().len()];
-    let key = Key::root(*job.definition.seed.get_ref()).child(u64::MAX - 3).child(replicate);
+    let key = Key::root(*job.definition.seed.get_ref()).child(u64::MAX - 3).child(point.replicate);
     simulate_model(model, &theta, key, &mut out).map_err(|reason| Error::Usage {
         problem: format!("this point cannot be simulated: {}", reason.0),
         fix: "choose other values with --set".into(),
@@ -50,60 +98,104 @@ pub fn simulate(file: &Path, settings: &[String], replicate: u64, csv: bool) -> 
     Ok(())
 }
 
-/// Follows one patient of the virtual trial of [`simulate`], or of an arm of a scenario, and writes its trajectory into `folder`:
-/// all states and signaling nodes at every visit, as CSV and figures.
+/// Follows one patient of the virtual trial of [`simulate`], or of an arm of a scenario, writes its trajectory, events, traits and
+/// figures, and prints the events.
 ///
 /// # Errors
 /// Those of [`simulate`]; [`Error::Usage`] for a model without patients, a patient beyond the cohort, or an unknown arm.
-pub fn simulate_patient(
-    file: &Path,
-    settings: &[String],
-    replicate: u64,
-    patient: u64,
-    arm: Option<(&Path, Option<&str>)>,
-    folder: &Path,
-) -> Result<()> {
+pub fn simulate_patient(point: &Point, followed: &Followed) -> Result<()> {
     let usage = |problem: String, fix: &str| Error::Usage { problem, fix: fix.into() };
-    let job = Job::load(file)?;
+    let job = Job::load(&point.job)?;
     let problem = job.problem()?;
     let size = job.patients().ok_or_else(|| usage("this model has no patients".into(), "use a job whose model is cml"))?;
+    let patient = followed.patient;
     if patient >= size as u64 {
         return Err(usage(format!("--patient {patient}: there are {size}"), &format!("give a number from 0 to {}", size - 1)));
     }
-    let theta = theta(&job, &problem, settings)?;
-    let (trial, name) = match arm {
+    let theta = theta(&job, &problem, point)?;
+    let (trial, name) = match &followed.scenario {
         None => (Trial::iris(size, 96.0), "imatinib 400".to_string()),
         Some((path, arm)) => {
             let mut scenario = Scenario::load(path, size)?;
             let at = match arm {
                 None => 0,
-                Some(arm) => scenario.arms.iter().position(|name| name == arm).ok_or_else(|| {
+                Some(arm) => scenario.arms.iter().position(|name| name == arm.trim()).ok_or_else(|| {
                     usage(format!("the scenario has no arm '{arm}'"), &format!("its arms are {}", scenario.arms.join(", ")))
                 })?,
             };
             (scenario.trials.swap_remove(at), scenario.arms.swap_remove(at))
         }
     };
-    let key = Key::root(*job.definition.seed.get_ref()).child(u64::MAX - 3).child(replicate);
+    let key = Key::root(*job.definition.seed.get_ref()).child(u64::MAX - 3).child(point.replicate);
     let trajectory = job
         .arm(trial, &[])?
         .trajectory(&theta, key, patient)
         .map_err(|reason| usage(format!("this point cannot be simulated: {}", reason.0), "choose other values with --set"))?;
-    for path in report::write_patient(&trajectory, &format!("patient {patient}, {name}"), folder)? {
-        line!("{}", path.display());
-    }
+    let written = report::write_patient(&trajectory, &format!("patient {patient}, {name}"), &followed.folder)?;
+    line!("patient {patient}, {name}\n");
+    text!("{}", report::patient_events(&trajectory));
+    line!();
+    written.iter().for_each(|path| line!("{}", path.display()));
     Ok(())
 }
 
-/// The job's fixed values and the centres of its priors, with the settings in place.
-fn theta(job: &Job, problem: &Problem, settings: &[String]) -> Result<Vec<f64>> {
-    let centre: Vec<f64> = job.priors().iter().map(|m| m.centre()).collect();
-    let mut theta = problem.full(&centre);
-    for setting in settings {
+/// The job's fixed values and the centres of its priors or what was fitted, with the settings in place.
+fn theta(job: &Job, problem: &Problem, point: &Point) -> Result<Vec<f64>> {
+    let free = match &point.fit {
+        None => job.priors().iter().map(|m| m.centre()).collect(),
+        Some((file, draw)) => fitted(problem, file, *draw)?,
+    };
+    let mut theta = problem.full(&free);
+    for setting in &point.settings {
         let (index, value) = parse(setting, problem.model.parameters())?;
         theta[index] = value;
     }
     Ok(theta)
+}
+
+/// Inferred parameters from a result file, in the order of the job.
+fn fitted(problem: &Problem, file: &Path, draw: Draw) -> Result<Vec<f64>> {
+    let refuse = |problem: String, fix: &str| Error::Output { path: file.into(), problem, fix: fix.into() };
+    let store = Store::open(file)?;
+    let inferred: Vec<&str> = problem.free.iter().map(|index| problem.model.parameters()[*index].name).collect();
+    let there: Vec<&str> = store.header().parameters.iter().map(|column| column.name.as_str()).collect();
+    if there != inferred {
+        let problem = format!("other parameters are inferred in it than in the job: {}", there.join(", "));
+        return Err(refuse(problem, "name a result of this job, or the job of this result"));
+    }
+    let Some(last) = store.run().last() else {
+        let problem = "the run in it has no finished generation: there is no posterior".into();
+        return Err(refuse(problem, "finish it first: nicho run JOB --resume"));
+    };
+    match draw {
+        Draw::Mean => {
+            let weights = last.weights();
+            Ok(last.theta.columns().into_iter().map(|values| weights.mean(values.iter().copied())).collect())
+        }
+        Draw::Mode => {
+            let modes = store.modes().unwrap_or_default();
+            let best = modes.iter().max_by(|a, b| a.weight.total_cmp(&b.weight));
+            best.map(|mode| mode.theta.clone()).ok_or_else(|| {
+                refuse(
+                    "no mode of its posterior has been refined".into(),
+                    &format!("nicho refine {}, or --draw mean", file.display()),
+                )
+            })
+        }
+        Draw::Number(number) => {
+            // Those of the run: its seed and its number of draws.
+            let own = embedded(&store)?;
+            let count = *own.definition.output.draws.get_ref();
+            if number >= count {
+                return Err(Error::Usage {
+                    problem: format!("--draw {number}: the job has {count} draws"),
+                    fix: format!("give a number from 0 to {}, mode or mean", count - 1),
+                });
+            }
+            let draws = posterior_draws(&own.problem()?, last, count);
+            Ok(draws.theta.row(number).to_vec())
+        }
+    }
 }
 
 fn parse(setting: &str, table: &[Parameter]) -> Result<(usize, f64)> {

@@ -138,15 +138,15 @@ fn observations() {
 }
 
 /// Edits a scenario, checks it, and takes the message.
-fn refuse_scenario(name: &str, from: &str, to: &str) {
+fn refuse_scenario(name: &str, edits: &[(&str, &str)]) {
     let folder = folder();
-    edit(folder.path(), STOP, from, to);
+    edits.iter().for_each(|(from, to)| edit(folder.path(), STOP, from, to));
     refused_as_input(&format!("scenario_{name}"), STOP, &say(folder.path(), &["check", STOP]));
 }
 
 #[test]
 fn scenarios() {
-    let refuse = refuse_scenario;
+    let refuse = |name: &str, from: &str, to: &str| refuse_scenario(name, &[(from, to)]);
     const START: &str = "give = { imatinib = 400 }\n\n[[arm.rule]]\nname = \"stop\"\n";
     let start = |rule: &str| format!("{rule}\n\n[[arm.rule]]\nname = \"stop\"\n");
     refuse("unknown_drug", START, &start("give = { imatinip = 400 }"));
@@ -182,6 +182,49 @@ fn scenarios() {
     refuse("months_missing", "months = 126\n", "");
     refuse("name_of_nothing", "name = \"stop\"\ntitle", "name = \"…\"\ntitle");
     refuse("patients_out_of_range", "patients = 2000", "patients = 3");
+    // Conditions that nobody can meet, or that nobody knows yet.
+    refuse("condition_and_its_contrary", "\"umrd for 24\"", "\"mmr & not mmr\"");
+    refuse("condition_nested_in_its_contrary", "\"umrd for 24\"", "\"mr45 for 12 & not mr4\"");
+    refuse("cytogenetic_contrary", "\"umrd for 24\"", "\"ccyr & not mcyr\"");
+    refuse("condition_on_the_future", "of = \"umrd\"\nkind = \"at\"", "of = \"umrd\"\nkind = \"at\"\ngiven = \"not mmr@48\"");
+    refuse("endpoint_without_months", "months = [36, 48, 60]", "months = []");
+    // Rules that do nothing, or come too late.
+    refuse("share_of_nobody", START, &start("give = { imatinib = 400 }\nshare = 0"));
+    refuse("share_of_no_part", START, &start("give = { imatinib = 400 }\nshare = [0.5, 0.5]"));
+    refuse("share_of_no_form", START, &start("give = { imatinib = 400 }\nshare = \"half\""));
+    refuse("lot_without_a_share", START, &start("give = { imatinib = 400 }\nlot = \"side\""));
+    refuse("block_of_nothing", START, &start("give = { imatinib = 400 }\nblock = { wnt = 0 }"));
+    refuse("dose_of_0", START, &start("give = { imatinib = 0 }"));
+    refuse("dose_in_grams", START, &start("give = { imatinib = 0.4 }"));
+    refuse("all_named_twice", "stop = [\"all\"]", "stop = [\"all\", \"all\"]");
+    refuse("after_nothing_similar", "after = \"stop\"\nif = \"not mmr\"", "after = \"typo\"\nif = \"not mmr\"");
+    refuse("after_the_end", "after = \"stop\"\nif = \"not mmr\"", "after = \"stop\"\nfrom = 100\nif = \"not mmr\"");
+    refuse("relapse_that_does_not_wait", "after = \"stop\"\nif = \"not mmr\"", "until = 24\nif = \"not mmr\"");
+    let late = "[[arm.rule]]\nname = \"start\"\ngive = { imatinib = 400 }\n\n[[arm.rule]]\nat = 72\ngive = { nilotinib = 600 }";
+    let whole = "[[arm.rule]]\nname = \"start\"\ngive = { imatinib = 400 }";
+    refuse_scenario("stop_before_it_is_given", &[(whole, late), ("stop = [\"all\"]", "stop = [\"nilotinib\"]")]);
+    let both = |rules: &str| format!("{whole}\n\n[[arm.rule]]\nat = 12\ngive = {{ imatinib = 800 }}\n\n{rules}");
+    let lower = "[[arm.rule]]\nat = 12\nif = \"not mmr\"\ngive = { imatinib = 600 }";
+    refuse("rules_of_which_one_implies_the_other", whole, &both(lower));
+    // What patients stop by and no rule follows.
+    refuse_scenario(
+        "relapse_that_nobody_finds",
+        &[
+            ("after = \"stop\"\nif = \"not mmr\"\nrelapse = true\n", "after = \"stop\"\nif = \"not mmr\"\n"),
+            ("if = \"not umrd for 1\"\nrelapse = true\n", "if = \"not umrd for 1\"\n"),
+        ],
+    );
+    // Names.
+    refuse("name_that_is_a_path", "name = \"stop\"\ntitle", "name = \"../../etc/x\"\ntitle");
+    refuse("title_of_two_lines", "title = \"Stop of", "title = \"Stop\\nof");
+    refuse("arm_with_a_control_character", "name = \"imatinib, stopped\"", "name = \"imatinib\\u0000\"");
+    refuse("rule_with_a_control_character", "name = \"start\"", "name = \"start\\t1\"");
+    refuse("rule_of_no_name", "name = \"start\"", "name = \" \"");
+    refuse(
+        "arm_named_twice",
+        "[[endpoint]]\nof = \"stopped\"",
+        "[[arm]]\nname = \" imatinib, stopped \"\n\n[[endpoint]]\nof = \"stopped\"",
+    );
     let folder = folder();
     let path = folder.path().join(STOP);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -199,6 +242,34 @@ fn scenarios() {
     let said = say(folder.path(), &["predict", "none.h5", "none.toml"]);
     assert_eq!(said.code, 6);
     snapshot("scenario_of_no_run", &said);
+}
+
+/// Each verb says which it takes, and `check`, which takes either, does not guess.
+#[test]
+fn jobs_and_scenarios_in_each_others_place() {
+    let folder = folder();
+    for (name, args) in [
+        ("run_of_a_scenario", &["run", STOP][..]),
+        ("simulate_of_a_scenario", &["simulate", STOP]),
+        ("patient_of_a_job", &["simulate", SMOKE, "--patient", "1", "--scenario", SMOKE, "-o", "p"]),
+        ("check_of_nothing", &["check", "empty.toml"]),
+        ("check_of_notes", &["check", "notes.toml"]),
+        ("check_of_no_toml", &["check", "no.toml"]),
+    ] {
+        std::fs::write(folder.path().join("empty.toml"), "# nothing\n").unwrap();
+        std::fs::write(folder.path().join("notes.toml"), "# not \n# [[arm]]\nname = \"notes\"\ntext = \"\"\"\n[[arm]]\n\"\"\"\n")
+            .unwrap();
+        std::fs::write(folder.path().join("no.toml"), "\n= 1\n").unwrap();
+        let said = say(folder.path(), args);
+        assert_eq!(said.code, 3, "{name}: {}{}", said.out, said.err);
+        snapshot(name, &said);
+    }
+    std::fs::write(folder.path().join("binary"), b"\x89HDF\r\n").unwrap();
+    for (name, file) in [("check_of_a_binary", "binary"), ("check_of_no_file", "none.toml")] {
+        let said = say(folder.path(), &["check", file]);
+        assert_eq!(said.code, 6, "{name}");
+        snapshot(name, &said);
+    }
 }
 
 /// What a scenario can be predicted from: a run of the model of CML that has a posterior.

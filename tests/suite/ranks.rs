@@ -161,6 +161,25 @@ mod with_mpi {
         }
     }
 
+    /// A prediction too: its tables and digests are those of threads, and one that would cost another is refused on all ranks.
+    #[test]
+    fn a_prediction_on_ranks_is_that_of_threads() {
+        let (folder, _) = on_threads();
+        let predict = "predict threads.h5 jobs/scenarios/early-switch.toml --draws 4 --json -q";
+        let words: Vec<&str> = predict.split(' ').collect();
+        let said = succeed(folder.path(), &[&words[..], &["--no-store"]].concat());
+        for (ranks, threads) in [(2, 1), (3, 2)] {
+            let on_ranks = succeed_on(folder.path(), ranks, &format!("nicho {predict} --threads {threads}"));
+            assert_eq!(on_ranks.out, said, "{ranks} ranks with {threads} threads");
+            assert_eq!(sessions(folder.path(), "threads.h5").pop().unwrap()["ranks"], ranks);
+        }
+        let digests = succeed(folder.path(), &["digest", "threads.h5"]);
+        succeed(folder.path(), &words);
+        assert_eq!(succeed(folder.path(), &["digest", "threads.h5"]), digests);
+        let fewer = "nicho predict threads.h5 jobs/scenarios/early-switch.toml --draws 2 -q";
+        refused(folder.path(), &mpirun(), 3, fewer, 4, &["more than 2", "--replace"]);
+    }
+
     /// SIGKILL of one rank, whichever, at any time: the job ends at once, the file opens, and any number of ranks goes on from
     /// there, or threads.
     #[test]

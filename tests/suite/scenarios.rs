@@ -76,9 +76,97 @@ fn rules_are_said_in_words() {
         "- after 'stop', at every visit: if not mmr, give imatinib 400 mg/d, count it as a relapse",
         "relapse as km_survival: month 6, 12, 24, 60",
         "126 months, 52 visits, 8 of them with marrow",
+        "stop all\n                   now nothing\n",
+        "drug           imatinib, at 400 mg/d: inhibits BCR-ABL\n                 P O'Brien 2003",
     ] {
         assert!(said.contains(line), "no '{line}' in\n{said}");
     }
+    // What another rule may have changed meanwhile is said, and what it cannot change is not.
+    assert!(!said.contains("unless"), "{said}");
+    std::fs::write(folder.path().join("side.toml"), SIDES).unwrap();
+    let said = succeed(folder.path(), &["check", "side.toml"]);
+    for line in [
+        "- at the start: in 50 % of the patients (0 to 50 % of lot 'side'), give imatinib 400 mg/d",
+        "- at month 12: in 30 % of the patients, give nilotinib 600 mg/d, block 80 % of wnt",
+        "now nilotinib 600 mg/d + 80 % of wnt blocked, unless another rule has changed it before",
+        "drug           plerixafor, at 0.24 mg/kg/d: 60 % of cxcr4 blocked",
+    ] {
+        assert!(said.contains(line), "no '{line}' in\n{said}");
+    }
+}
+
+/// One arm in which patients are randomised one to one, and a rule for some.
+const SIDES: &str = r#"
+name = "sides"
+months = 24
+[[arm]]
+name = "randomised"
+[[arm.rule]]
+lot = "side"
+share = [0, 0.5]
+give = { imatinib = 400 }
+[[arm.rule]]
+lot = "side"
+share = [0.5, 1]
+give = { imatinib = 800, plerixafor = 0.24 }
+[[arm.rule]]
+at = 12
+share = 0.3
+give = { nilotinib = 600 }
+block = { wnt = 0.8 }
+[[endpoint]]
+of = "mmr"
+kind = "at"
+months = [24]
+"#;
+
+#[test]
+fn a_prediction_says_on_whom_each_rule_acted() {
+    let folder = finished();
+    std::fs::write(folder.path().join("side.toml"), SIDES).unwrap();
+    let said = succeed(folder.path(), &["predict", "tiny.h5", "side.toml", "--draws", "5", "--json", "-q"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let seed = format!("\nseed = {}", said["seed"]);
+    assert!(text("jobs/iris-smoke.toml").contains(&seed), "{seed}");
+    assert_eq!((&said["patients"], &said["draws"]), (&30.into(), &5.into()));
+    assert_eq!(said["inference"].as_str().unwrap(), digests(folder.path())[0].1);
+    let share = |k: usize, of: &str| said["rules"][k][of].as_f64().unwrap();
+    for of in ["acted", "prior_acted"] {
+        assert!((share(0, of) + share(1, of) - 1.0).abs() < 1e-9, "{said}");
+        assert!(share(2, of) > 0.0 && share(2, of) < 0.7, "{said}");
+    }
+    assert_eq!(said["rules"][2]["rule"], "at month 12: give nilotinib 600 mg/d, block 80 % of wnt");
+    // It is stored, and printed as a table.
+    let printed = succeed(folder.path(), &["predict", "tiny.h5", "side.toml", "--draws", "5", "-q"]);
+    assert!(printed.contains("Patients on whom each rule acted"), "{printed}");
+    let stored = nicho::store::Store::open(folder.path().join("tiny.h5")).unwrap();
+    assert_eq!(stored.scenarios()[0].rules[1].posterior, share(1, "acted"));
+    assert_eq!(stored.scenarios()[0].rules[1].prior, share(1, "prior_acted"));
+}
+
+#[test]
+fn a_stored_prediction_is_not_lost_unasked() {
+    let folder = finished();
+    let predict = |file: &str, more: &[&str]| say(folder.path(), &[&["predict", "tiny.h5", file, "-q"], more].concat());
+    assert_eq!(predict(DOSES, &["--draws", "4"]).code, 0);
+    let before = std::fs::read(folder.path().join("tiny.h5")).unwrap();
+    let is_as_before = || std::fs::read(folder.path().join("tiny.h5")).unwrap() == before;
+    std::fs::write(folder.path().join("other.toml"), text(DOSES).replace("imatinib = 800", "imatinib = 700")).unwrap();
+    for (name, file, draws) in [("prediction_with_fewer_draws", DOSES, "3"), ("prediction_of_another_file", "other.toml", "4")] {
+        let said = predict(file, &["--draws", draws]);
+        assert_eq!(said.code, 4, "{name}: {}{}", said.out, said.err);
+        crate::bad_input::snapshot(name, &said);
+        assert!(is_as_before());
+        let said = predict(file, &["--draws", draws, "--no-store"]);
+        assert!(said.code == 0 && !said.out.contains("Stored") && is_as_before(), "{}{}", said.out, said.err);
+    }
+    assert_eq!(predict("other.toml", &["--draws", "3", "--replace", "--no-store"]).code, 2);
+    assert!(predict("other.toml", &["--draws", "3", "--replace"]).out.contains("Stored in tiny.h5"));
+    let stored = nicho::store::Store::open(folder.path().join("tiny.h5")).unwrap();
+    assert_eq!((stored.scenarios().len(), stored.scenarios()[0].particle.len()), (1, 3));
+    // The same file with as many draws or more is no loss.
+    assert_eq!(predict("other.toml", &["--draws", "3"]).code, 0);
+    assert_eq!(predict("other.toml", &["--draws", "5"]).code, 0);
 }
 
 /// Planted: another branch of keys for the third arm. Seen: its numbers are not those of the reference, which is treated alike.
@@ -128,4 +216,55 @@ fn a_prediction_that_is_asked_to_end_leaves_the_file_as_it_was() {
     assert_eq!((said.code, said.out.as_str()), (75, ""), "{}", said.err);
     assert!(said.err.contains("tiny.h5 is as it was"), "{}", said.err);
     assert!(std::fs::read(folder.path().join("tiny.h5")).unwrap() == before);
+}
+
+/// What is said of one patient, in files and on the terminal; and by which parameters.
+#[test]
+fn one_patient_is_told_with_all_that_happened() {
+    let folder = finished();
+    let read = |file: &str| std::fs::read_to_string(folder.path().join("p").join(file)).unwrap();
+    let simulate = |more: &[&str]| {
+        let stim1 = "jobs/scenarios/stim1.toml";
+        let words = ["simulate", "jobs/tiny.toml", "--patient", "3", "--scenario", stim1, "-o", "p"];
+        say(folder.path(), &[&words[..], more].concat())
+    };
+    let said = simulate(&["--arm", " imatinib, stopped "]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let events = read("events.csv");
+    assert!(events.starts_with("month [month],event,what\n0.0,rule,start\n"), "{events}");
+    // As many events on the terminal as in the file, between its two blank lines.
+    let table = said.out.split("\n\n").nth(1).unwrap();
+    let start = table.lines().nth(2).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert!(start == ["0", "rule", "start"] && table.lines().count() == events.lines().count() + 1, "{}", said.out);
+    let patient = read("patient.csv");
+    assert!(patient.starts_with("trait,value,unit,meaning\n"), "{patient}");
+    for word in ["\nmutant,", "\nimatinib_trough,", ",ng/mL,", "\nclearance,"] {
+        assert!(patient.contains(word), "{word} in {patient}");
+    }
+    let trajectory = read("trajectory.csv");
+    for column in ["dose.imatinib [mg/d]", "attended [0/1]", "found.mr45 [0/1]", "unmutated.mek [-]"] {
+        assert!(trajectory.lines().next().unwrap().split(',').any(|name| name == column), "{column}");
+    }
+    let figure = read("bcr-abl.svg");
+    assert!(figure.contains(">imatinib</text>") && figure.contains("patient 3, imatinib, stopped"), "{figure}");
+    // Other parameters, another patient; the same draw, the same patient.
+    let mut seen = vec![trajectory];
+    for draw in ["mean", "0", "1"] {
+        assert_eq!(simulate(&["--fit", "tiny.h5", "--draw", draw]).code, 0);
+        let one = read("trajectory.csv");
+        assert_eq!(simulate(&["--fit", "tiny.h5", "--draw", draw]).code, 0);
+        assert!(read("trajectory.csv") == one && !seen.contains(&one), "{draw}");
+        seen.push(one);
+    }
+    for (name, code, draw) in [("draw_beyond_those_of_the_job", 2, "10"), ("draw_of_no_mode", 4, "mode")] {
+        let said = simulate(&["--fit", "tiny.h5", "--draw", draw]);
+        assert_eq!(said.code, code, "{name}: {}", said.err);
+        crate::bad_input::snapshot(name, &said);
+    }
+    let said = say(folder.path(), &["simulate", "jobs/iris.toml", "--fit", "tiny.h5"]);
+    assert_eq!(said.code, 4);
+    crate::bad_input::snapshot("fit_of_another_job", &said);
+    // Its table of rows takes a draw too.
+    let rows = |more: &[&str]| succeed(folder.path(), &[&["simulate", "jobs/tiny.toml"], more].concat());
+    assert!(rows(&[]) != rows(&["--fit", "tiny.h5"]));
 }

@@ -7,7 +7,7 @@ use nicho::model::cml::drugs::Drug;
 use nicho::model::cml::equations::diagnosis;
 use nicho::model::cml::experiment::{Experiment, Witness};
 use nicho::model::cml::parameters::{index, nominal};
-use nicho::model::cml::protocol::{Action, Finding, Protocol, Rule, Scope};
+use nicho::model::cml::protocol::{Action, Finding, Protocol, Rule, Scope, Share};
 use nicho::model::cml::state::{CL, COUNT, DAYS_PER_MONTH, DL, DR, PL, QL};
 use nicho::rng::Key;
 use nicho::trial::history::{Leaving, Plan};
@@ -43,7 +43,7 @@ fn give(drugs: &[(Drug, f64)]) -> Action {
 }
 
 fn rule(name: &str, after: Option<usize>, window: (f64, f64), when: Vec<Finding>, then: Action) -> Rule {
-    Rule { name: name.into(), after, window, share: 1.0, when, then }
+    Rule { name: name.into(), after, window, share: Share::all(), when, then }
 }
 
 fn monthly(horizon: f64) -> Plan {

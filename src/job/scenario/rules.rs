@@ -6,16 +6,19 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::super::definition::Source;
-use super::MOST_MONTHS;
-use crate::error::Result;
+use super::{MOST_MONTHS, label};
+use crate::error::{Error, Result};
 use crate::model::cml::drugs::Drug;
-use crate::model::cml::protocol::{Action, Finding, Protocol, Rule, Scope};
+use crate::model::cml::protocol::reading::Chances;
+use crate::model::cml::protocol::{Action, Finding, MOST_RULES, Protocol, Rule, Scope, Share};
 use crate::model::cml::targets::Target;
 use crate::trial::history::{Leaving, Plan};
-use crate::trial::vocabulary::{Endpoint, Word, nearest, words};
+use crate::trial::vocabulary::{Endpoint, Word, nearest, similar, words};
 
 /// Largest dose, as a multiple of the standard one; more is taken for a slip of the pen.
 const MOST_DOSES: f64 = 4.0;
+/// Smallest one; less is taken for another unit.
+const LEAST_DOSES: f64 = 0.125;
 /// Most that a target can be driven up: three times as much of it as normally.
 const MOST_DRIVE: f64 = -2.0;
 
@@ -43,69 +46,85 @@ pub(super) struct RuleDef {
     #[serde(default)]
     until: Option<Spanned<f64>>,
     #[serde(default)]
-    share: Option<Spanned<f64>>,
+    share: Option<Spanned<ShareDef>>,
+    #[serde(default)]
+    lot: Option<Spanned<String>>,
     #[serde(default, rename = "if")]
     when: Option<Spanned<String>>,
     #[serde(default)]
     give: BTreeMap<Spanned<String>, Spanned<f64>>,
     #[serde(default)]
-    pub(super) stop: Vec<Spanned<String>>,
+    stop: Vec<Spanned<String>>,
     #[serde(default)]
     block: BTreeMap<Spanned<String>, Spanned<f64>>,
     #[serde(default)]
     relapse: bool,
 }
 
+/// A share of the patients, or from which to which of their numbers in a lot.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged, expecting = "expected a share like 0.3, or a part of a lot like [0.5, 1]")]
+enum ShareDef {
+    Share(f64),
+    Part([f64; 2]),
+}
+
 /// The protocol of an arm.
 pub(super) fn protocol(source: &Source, arm: &ArmDef, plan: &Plan) -> Result<Protocol> {
-    let mut rules: Vec<Rule> = Vec::new();
-    for def in &arm.rule {
-        let rule = rule(source, def, &rules, plan)?;
+    if arm.rule.len() > MOST_RULES {
+        let problem = format!("{} rules; the legal range is 0 to {MOST_RULES}", arm.rule.len());
+        return Err(source.error(arm.name.span(), "arm.rule", &problem, "ask with fewer rules, or in several arms"));
+    }
+    let mut protocol = Protocol { rules: Vec::new(), stays: stays(source, arm)? };
+    for (index, def) in arm.rule.iter().enumerate() {
+        let rule = rule(source, arm, def, &protocol.rules, plan)?;
         if let Some(name) = &def.get_ref().name
-            && rules.iter().any(|other| other.name == rule.name)
+            && protocol.rules.iter().any(|other| other.name == rule.name)
         {
             let problem = format!("two rules of this arm are called '{}'", rule.name);
             return Err(source.error(name.span(), "arm.rule.name", &problem, "give each rule a name of its own"));
         }
-        contradiction(source, def, &rule, &rules, plan)?;
-        rules.push(rule);
+        protocol.rules.push(rule);
+        let chances = protocol.chances(plan);
+        if chances[index].is_empty() {
+            return Err(cannot_act(source, def, &protocol, plan));
+        }
+        contradiction(source, def, &protocol.rules, &chances)?;
     }
+    let chances = protocol.chances(plan);
     for (index, def) in arm.rule.iter().enumerate() {
-        stop_can_act(source, def, index, &rules)?;
-        if def.get_ref().relapse && rules.iter().all(|rule| rule.then.stop.is_empty()) {
-            let fix = "add a rule with stop = [\"all\"], or drop this one";
-            let problem = "a relapse comes after a stop, and this arm never stops";
-            return Err(source.error(def.span(), "arm.rule.relapse", problem, fix));
+        stop_can_act(source, def, index, &protocol, &chances)?;
+        if def.get_ref().relapse {
+            relapse_can_act(source, def, index, &protocol, &chances)?;
         }
     }
+    Ok(protocol)
+}
+
+/// The reasons for which nobody leaves.
+fn stays(source: &Source, arm: &ArmDef) -> Result<Vec<Leaving>> {
     let all = [Leaving::Adverse, Leaving::Other, Leaving::Unsatisfactory, Leaving::Transplant];
-    let mut stays = Vec::new();
-    if let Some(leave) = &arm.leave {
-        stays.extend(all);
-        for name in leave {
-            let reason = Leaving::parse(name.get_ref());
-            let Some(reason) = reason.filter(|reason| all.contains(reason)) else {
-                let known: Vec<&str> = all.into_iter().map(Word::name).collect();
-                return Err(source.unknown(name, "arm.leave", "reason", &known));
-            };
-            stays.retain(|other| *other != reason);
-        }
+    let Some(leave) = &arm.leave else { return Ok(Vec::new()) };
+    let mut stays = all.to_vec();
+    for name in leave {
+        let reason = Leaving::parse(name.get_ref());
+        let Some(reason) = reason.filter(|reason| all.contains(reason)) else {
+            let known: Vec<&str> = all.into_iter().map(Word::name).collect();
+            return Err(source.unknown(name, "arm.leave", "reason", &known));
+        };
+        stays.retain(|other| *other != reason);
     }
-    Ok(Protocol { rules, stays })
+    Ok(stays)
 }
 
 /// Refuses a stop of what is never given, or only once the stop has acted.
-fn stop_can_act(source: &Source, def: &Spanned<RuleDef>, index: usize, rules: &[Rule]) -> Result<()> {
-    let waits = |rule: &Rule| {
-        let mut after = rule.after;
-        while after.is_some_and(|j| j != index) {
-            after = after.and_then(|j| rules[j].after);
-        }
-        after.is_some()
+fn stop_can_act(source: &Source, def: &Spanned<RuleDef>, index: usize, protocol: &Protocol, chances: &Chances) -> Result<()> {
+    let given = |drug: &Drug| {
+        let gives = |rule: &Rule| rule.then.give.iter().any(|(other, _)| other == drug);
+        let before = |j: usize| chances[j].first() < chances[index].last() && !protocol.waits(j, index);
+        protocol.rules.iter().enumerate().any(|(j, rule)| gives(rule) && before(j))
     };
-    let gives = |rule: &Rule, drug: &Drug| rule.then.give.iter().any(|(other, dose)| other == drug && *dose > 0.0);
-    let given = |drug: &Drug| rules.iter().any(|rule| gives(rule, drug) && !waits(rule));
-    let stops = &rules[index].then.stop;
+    let stops = &protocol.rules[index].then.stop;
     let span = def.get_ref().stop.first().map_or(def.span(), Spanned::span);
     let fix = "add a rule that gives it, as in give = { imatinib = 400 }, or drop this stop";
     if !stops.is_empty() && !stops.iter().any(given) {
@@ -119,6 +138,23 @@ fn stop_can_act(source: &Source, def: &Spanned<RuleDef>, index: usize, rules: &[
     Ok(())
 }
 
+/// Refuses a relapse that is no relapse after a stop: one of an arm that never stops, or that does not wait for its stop and could
+/// act, once and for all, before it.
+fn relapse_can_act(source: &Source, def: &Spanned<RuleDef>, index: usize, protocol: &Protocol, chances: &Chances) -> Result<()> {
+    let ends = protocol.ends(chances);
+    if ends.is_empty() {
+        let fix = "add a rule with stop = [\"all\"], or drop this one";
+        let problem = "a relapse comes after a stop, and this arm never stops";
+        return Err(source.error(def.span(), "arm.rule.relapse", problem, fix));
+    }
+    if ends.iter().any(|stop| protocol.waits(index, *stop)) {
+        return Ok(());
+    }
+    let problem = "it does not wait for a stop, before which there is no relapse";
+    let fix = "write after = \"…\" with the name of the rule that stops; its months then count from the stop";
+    Err(source.error(def.span(), "arm.rule.relapse", problem, fix))
+}
+
 /// A value in its range.
 fn within(source: &Source, value: &Spanned<f64>, key: &str, (low, high): (f64, f64), unit: &str) -> Result<f64> {
     if (low..=high).contains(value.get_ref()) {
@@ -128,34 +164,61 @@ fn within(source: &Source, value: &Spanned<f64>, key: &str, (low, high): (f64, f
     Err(source.error(value.span(), key, &problem, "give a value in the range"))
 }
 
-fn rule(source: &Source, spanned: &Spanned<RuleDef>, before: &[Rule], plan: &Plan) -> Result<Rule> {
+fn rule(source: &Source, arm: &ArmDef, spanned: &Spanned<RuleDef>, before: &[Rule], plan: &Plan) -> Result<Rule> {
     let def = spanned.get_ref();
-    let after = after(source, def, before)?;
+    let after = after(source, arm, def, before)?;
     let when = def.when.as_ref().map_or(Ok(Vec::new()), |text| findings(source, text))?;
     let window = window(source, spanned, after.is_none() && when.is_empty(), plan)?;
-    if after.is_none() {
-        can_act(source, spanned, window, &when, plan)?;
-    }
-    let share = def.share.as_ref().map_or(Ok(1.0), |share| within(source, share, "arm.rule.share", (0.0, 1.0), ""))?;
-    let name = def.name.as_ref().map_or(format!("rule {}", before.len() + 1), |name| name.get_ref().clone());
-    Ok(Rule { name, after, window, share, when, then: action(source, spanned)? })
+    let then = action(source, spanned, before)?;
+    let mut rule = Rule { name: String::new(), after, window, share: Share::all(), when, then };
+    rule.name = match &def.name {
+        Some(name) => label(source, name, "arm.rule.name")?,
+        None => rule.usual_name(before),
+    };
+    rule.share = share(source, def, &rule.name)?;
+    Ok(rule)
 }
 
-/// The rule that a rule waits for.
-fn after(source: &Source, def: &RuleDef, before: &[Rule]) -> Result<Option<usize>> {
+/// To whom a rule applies.
+fn share(source: &Source, def: &RuleDef, name: &str) -> Result<Share> {
+    let Some(share) = &def.share else {
+        let Some(lot) = &def.lot else { return Ok(Share::all()) };
+        let fix = "say which part of it, as in share = 0.5 or share = [0.5, 1], or drop the lot";
+        return Err(source.error(lot.span(), "arm.rule.lot", "a lot without a share takes everybody", fix));
+    };
+    let (from, until) = match *share.get_ref() {
+        ShareDef::Share(share) => (0.0, share),
+        ShareDef::Part([from, until]) => (from, until),
+    };
+    if !(0.0 <= from && from < until && until <= 1.0) {
+        let problem = match share.get_ref() {
+            ShareDef::Share(share) => format!("{share} is outside the legal range: above 0, to 1"),
+            ShareDef::Part(_) => format!("[{from}, {until}] is no part of [0, 1]"),
+        };
+        let fix = "give a share of the patients like 0.3, or a part of a lot like [0.5, 1]";
+        return Err(source.error(share.span(), "arm.rule.share", &problem, fix));
+    }
+    let lot = def.lot.as_ref().map_or(Ok(name.to_string()), |lot| label(source, lot, "arm.rule.lot"))?;
+    Ok(Share { lot, from, until })
+}
+
+/// The rule that a rule waits for: one above it that has a name.
+fn after(source: &Source, arm: &ArmDef, def: &RuleDef, before: &[Rule]) -> Result<Option<usize>> {
     let Some(name) = &def.after else { return Ok(None) };
     if let Some(at) = &def.at {
         let fix = "write from = MONTHS: the rule acts at the first visit then";
         let problem = "counted from another rule, no visit need fall on that month";
         return Err(source.error(at.span(), "arm.rule.at", problem, fix));
     }
-    let found = before.iter().position(|rule| rule.name == *name.get_ref());
-    found.map(Some).ok_or_else(|| {
-        let near = nearest(name.get_ref(), before.iter().map(|rule| rule.name.as_str()));
-        let fix = if near.is_empty() {
-            "name a rule above this one with name = \"...\"".to_string()
-        } else {
-            format!("did you mean '{near}'? Only rules above this one can be waited for")
+    let named = |j: &usize| arm.rule[*j].get_ref().name.is_some();
+    let named: Vec<usize> = (0..before.len()).filter(named).collect();
+    let found = named.iter().find(|j| before[**j].name == name.get_ref().trim());
+    found.map(|j| Some(*j)).ok_or_else(|| {
+        let names: Vec<&str> = named.iter().map(|j| before[*j].name.as_str()).collect();
+        let fix = match similar(name.get_ref(), names.iter().copied()) {
+            _ if names.is_empty() => "name a rule above this one with name = \"…\"".into(),
+            Some(near) => format!("did you mean '{near}'? Only rules above this one can be waited for"),
+            None => format!("only rules above this one can be waited for: {}", names.join(", ")),
         };
         source.error(name.span(), "arm.rule.after", &format!("no rule above is called '{}'", name.get_ref()), &fix)
     })
@@ -186,30 +249,48 @@ fn window(source: &Source, spanned: &Spanned<RuleDef>, start: bool, plan: &Plan)
     Err(source.error(spanned.span(), "arm.rule.from", problem, "give from a month that is not later than until"))
 }
 
-/// Refuses a rule that no visit of its window, which counts from the start of treatment, can call up.
-fn can_act(source: &Source, spanned: &Spanned<RuleDef>, window: (f64, f64), when: &[Finding], plan: &Plan) -> Result<()> {
-    let visits: Vec<usize> = (0..plan.months.len()).filter(|k| (window.0..=window.1).contains(&plan.months[*k])).collect();
-    if visits.is_empty() && (window.0 > 0.0 || !when.is_empty()) {
-        let months = match window {
-            (from, until) if from == until => format!("falls on month {from}"),
-            (from, until) => format!("lies between month {from} and {}", until.min(plan.horizon)),
+/// Why no visit can call up the last of the rules.
+fn cannot_act(source: &Source, spanned: &Spanned<RuleDef>, protocol: &Protocol, plan: &Plan) -> Error {
+    let mut alone = protocol.clone();
+    let Some(rule) = alone.rules.last_mut() else { return source.error(spanned.span(), "arm.rule", "no rule", "add one") };
+    let (when, (from, until), after) = (std::mem::take(&mut rule.when), rule.window, rule.after);
+    // Without conditions a rule of the start would act there; the window asks for a visit.
+    rule.window.0 = from.max(f64::MIN_POSITIVE);
+    let can = |protocol: &Protocol| protocol.chances(plan).pop().is_some_and(|months| !months.is_empty());
+    if !can(&alone) {
+        let last = until.min(plan.horizon);
+        let months = match after {
+            None if from == until => format!("falls on month {from}"),
+            None => format!("lies between month {from} and {last}"),
+            Some(j) if until == f64::INFINITY => {
+                format!("lies {from} months or more after one at which '{}' can act", protocol.rules[j].name)
+            }
+            Some(j) => format!("lies {from} to {last} months after one at which '{}' can act", protocol.rules[j].name),
         };
         let problem = format!("no visit {months}, so the rule can never act");
         let fix = "choose the month of a visit, or widen the window, or add visits under [visits]";
-        return Err(source.error(spanned.span(), "arm.rule.at", &problem, fix));
+        return source.error(spanned.span(), if after.is_some() { "arm.rule.from" } else { "arm.rule.at" }, &problem, fix);
     }
-    let Some(finding) = when.iter().find(|finding| !visits.iter().any(|k| finding.assessed(plan, *k))) else { return Ok(()) };
-    let last = window.1.min(plan.horizon);
-    let problem = format!("'{}' cannot have been seen by month {last}, so the rule can never act", finding.words());
-    let fix = match finding.scope {
-        Scope::For(_) => "make the time shorter or the window later",
+    let unseen = |finding: &&Finding| {
+        let mut one = alone.clone();
+        one.rules.iter_mut().rev().take(1).for_each(|rule| rule.when = vec![**finding]);
+        !can(&one)
+    };
+    let finding = when.iter().find(unseen);
+    let words = finding.map_or(String::from("all of this"), |finding| format!("'{}'", finding.words()));
+    let problem = match after {
+        None => format!("{words} cannot have been seen by month {}, so the rule can never act", until.min(plan.horizon)),
+        Some(_) => format!("{words} cannot have been seen by then, so the rule can never act"),
+    };
+    let fix = match finding.map(|finding| finding.scope) {
+        Some(Scope::For(_)) => "make the time shorter or the window later",
         _ => "add marrow under [visits], or make the window later",
     };
     let span = spanned.get_ref().when.as_ref().map_or(spanned.span(), Spanned::span);
-    Err(source.error(span, "arm.rule.if", &problem, fix))
+    source.error(span, "arm.rule.if", &problem, fix)
 }
 
-fn action(source: &Source, spanned: &Spanned<RuleDef>) -> Result<Action> {
+fn action(source: &Source, spanned: &Spanned<RuleDef>, before: &[Rule]) -> Result<Action> {
     let def = spanned.get_ref();
     let mut then = Action { relapse: def.relapse, ..Action::default() };
     for (name, dose) in &def.give {
@@ -218,10 +299,22 @@ fn action(source: &Source, spanned: &Spanned<RuleDef>) -> Result<Action> {
         };
         let profile = drug.profile();
         let key = format!("arm.rule.give.{}", name.get_ref());
+        if *dose.get_ref() == 0.0 {
+            let fix = format!("write stop = [\"{}\"]", name.get_ref());
+            return Err(source.error(dose.span(), &key, "a dose of 0 is a stop", &fix));
+        }
+        let range = (LEAST_DOSES * profile.standard, MOST_DOSES * profile.standard);
         let unit = format!(" {}; the standard dose is {}", profile.unit, profile.standard);
-        then.give.push((drug, within(source, dose, &key, (0.0, MOST_DOSES * profile.standard), &unit)?));
+        then.give.push((drug, within(source, dose, &key, range, &unit)?));
     }
     for name in &def.stop {
+        if def.stop.len() > 1 && (name.get_ref() == "all" || def.stop.iter().filter(|other| *other == name).count() > 1) {
+            let problem = match name.get_ref().as_str() {
+                "all" => "'all' leaves nothing else to name".into(),
+                drug => format!("'{drug}' is named twice"),
+            };
+            return Err(source.error(name.span(), "arm.rule.stop", &problem, "name each drug once, or \"all\" alone"));
+        }
         match Drug::parse(name.get_ref()) {
             Some(drug) => then.stop.push(drug),
             None if name.get_ref() == "all" => then.stop.extend(Drug::ALL.iter().map(|(_, drug)| *drug)),
@@ -234,6 +327,12 @@ fn action(source: &Source, spanned: &Spanned<RuleDef>) -> Result<Action> {
         };
         let key = format!("arm.rule.block.{}", name.get_ref());
         let unit = "; 1 blocks all of it, below 0 drives it up";
+        let blocked = |rule: &Rule| rule.then.block.iter().any(|(other, _)| *other == target);
+        if *share.get_ref() == 0.0 && !before.iter().any(blocked) {
+            let problem = format!("0 blocks nothing, and no rule above blocks {}", name.get_ref());
+            let fix = "give the share that is blocked, as in 0.8, or drop it";
+            return Err(source.error(share.span(), &key, &problem, fix));
+        }
         then.block.push((target, within(source, share, &key, (MOST_DRIVE, 1.0), unit)?));
     }
     if then == Action::default() {
@@ -243,34 +342,28 @@ fn action(source: &Source, spanned: &Spanned<RuleDef>) -> Result<Action> {
     Ok(then)
 }
 
-/// Refuses rules that give and take one drug at once, or set it twice at one moment for the same patients.
-fn contradiction(source: &Source, def: &Spanned<RuleDef>, rule: &Rule, before: &[Rule], plan: &Plan) -> Result<()> {
-    let given = |rule: &Rule| -> Vec<Drug> { rule.then.give.iter().map(|(drug, _)| *drug).collect() };
+/// Refuses a last rule that gives and takes one drug at once, or that at one visit sets what another sets otherwise for all of
+/// its patients, or of the other's.
+fn contradiction(source: &Source, def: &Spanned<RuleDef>, rules: &[Rule], chances: &Chances) -> Result<()> {
+    let Some((rule, before)) = rules.split_last() else { return Ok(()) };
     let all = rule.then.stop.len() == Drug::ALL.len();
-    if let Some(drug) = given(rule).into_iter().find(|drug| !all && rule.then.stop.contains(drug)) {
+    if let Some((drug, _)) = rule.then.give.iter().find(|(drug, _)| !all && rule.then.stop.contains(drug)) {
         let problem = format!("the rule gives {0} and stops {0} at once", drug.name());
         return Err(source.error(def.span(), "arm.rule", &problem, "keep one of the two"));
     }
-    // The visit at which a rule can act first; after another rule only its window is known.
-    let first = |rule: &Rule| match rule.after {
-        None if rule.window.0 <= 0.0 && rule.when.is_empty() => 0.0,
-        None => plan.months.iter().copied().find(|month| *month >= rule.window.0).unwrap_or(f64::INFINITY),
-        Some(_) => rule.window.0,
-    };
-    for other in before {
-        let together = other.after == rule.after && other.when == rule.when && other.share >= 1.0 && rule.share >= 1.0;
-        let same = together && first(other) == first(rule);
-        let both = |drug: &Drug| given(other).contains(drug) || other.then.stop.contains(drug);
-        let touched: Vec<Drug> = given(rule).into_iter().chain(rule.then.stop.iter().copied()).collect();
-        if let Some(drug) = touched.into_iter().find(both).filter(|_| same) {
-            let (one, two, drug) = (&other.name, &rule.name, drug.name());
-            let problem = format!("'{one}' and '{two}' act at the same visit on {drug} and contradict each other");
-            return Err(source.error(
-                def.span(),
-                "arm.rule",
-                &problem,
-                "keep one of them, or give them other months or conditions",
-            ));
+    let here = rule.then.settings();
+    for (other, months) in before.iter().zip(chances) {
+        let together = other.after == rule.after && months.first() == chances[before.len()].first();
+        if !together || !(other.holds(rule) || rule.holds(other)) {
+            continue;
+        }
+        let there = other.then.settings();
+        let otherwise = |(name, value): &&(&str, f64)| there.iter().any(|(known, set)| known == name && set != value);
+        if let Some((what, _)) = here.iter().find(otherwise) {
+            let problem =
+                format!("'{}' and '{}' act at the same visit on {what} and contradict each other", other.name, rule.name);
+            let fix = "keep one of them, or give them other months or conditions";
+            return Err(source.error(def.span(), "arm.rule", &problem, fix));
         }
     }
     Ok(())
@@ -280,7 +373,8 @@ fn contradiction(source: &Source, def: &Spanned<RuleDef>, rule: &Rule, before: &
 fn findings(source: &Source, text: &Spanned<String>) -> Result<Vec<Finding>> {
     let complain = |problem: String, fix: &str| source.error(text.span(), "arm.rule.if", &problem, fix);
     let example = "write terms like \"ccyr\", \"not mmr\", \"ever mr4\" or \"umrd for 24\", joined by &";
-    text.get_ref()
+    let findings = text
+        .get_ref()
         .split('&')
         .map(|term| {
             let mut words: Vec<&str> = term.split_whitespace().collect();
@@ -310,5 +404,12 @@ fn findings(source: &Source, text: &Spanned<String>) -> Result<Vec<Finding>> {
                 }
             }
         })
-        .collect()
+        .collect::<Result<Vec<Finding>>>()?;
+    for (k, one) in findings.iter().enumerate() {
+        if let Some(other) = findings[..k].iter().find(|other| one.excludes(other)) {
+            let problem = format!("'{}' and '{}' can never both hold, so the rule can never act", other.words(), one.words());
+            return Err(complain(problem, "drop one of the two; for \"or\" write two rules"));
+        }
+    }
+    Ok(findings)
 }

@@ -79,6 +79,11 @@ impl<'a> Clinic<'a> {
         if changes { vec![FIRST] } else { Vec::new() }
     }
 
+    /// What a patient gets.
+    pub fn case(&self, j: usize) -> &Case {
+        &self.charts[j].case
+    }
+
     /// What is known of every patient by the end of `plan`, which is that of the trial or a shorter one.
     ///
     /// # Errors

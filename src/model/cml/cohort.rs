@@ -135,6 +135,14 @@ impl Cml {
         Cml { without, ..self }
     }
 
+    /// The same with, behind the rows, the share of patients on whom each rule acted before they left.
+    #[must_use]
+    pub fn counting_rules(mut self) -> Self {
+        let rules = self.trial.protocol.rules.iter();
+        self.summaries.extend(rules.map(|rule| Summary { name: rule.name.clone(), unit: "-".into() }));
+        self
+    }
+
     /// The trial.
     pub fn trial(&self) -> &Trial {
         &self.trial
@@ -199,7 +207,11 @@ impl Cml {
             begin: diagnosis,
         };
         let witnesses = experiment.follow(key, j..j + 1)?;
-        witnesses.first().map(Trajectory::of).ok_or_else(|| Unsimulable("there is no such patient".into()))
+        let population = Population::new(theta)?;
+        witnesses
+            .first()
+            .map(|witness| Trajectory::of(witness, &population))
+            .ok_or_else(|| Unsimulable("there is no such patient".into()))
     }
 }
 
@@ -260,9 +272,19 @@ impl Model for Cml {
                     return Ok(());
                 }
                 known.resize(stage.rows.len(), 0.0);
-                stage.estimator.estimate(&clinic.histories(&stage.plan)?, &mut known);
+                let histories = clinic.histories(&stage.plan)?;
+                stage.estimator.estimate(&histories, &mut known);
                 for (&row, &value) in stage.rows.iter().zip(&known) {
                     (lower[row], upper[row]) = (value, value);
+                }
+                // Who leaves, and so on whom a rule acted before that, is known at the end.
+                if stage.plan == self.trial.plan {
+                    for (rule, row) in (stage.rows.len()..lower.len()).enumerate() {
+                        let acted =
+                            |(j, history): &(usize, &History)| clinic.case(*j).acted_before(history.left) >> rule & 1 == 1;
+                        let share = histories.iter().enumerate().filter(acted).count() as f64 / histories.len() as f64;
+                        (lower[row], upper[row]) = (share, share);
+                    }
                 }
                 let done = stage.plan.months.last().map_or(1.0, |month| month / self.trial.plan.horizon);
                 if out.stage(done, &lower, &upper).is_break() {

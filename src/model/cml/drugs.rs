@@ -11,7 +11,7 @@ use super::targets::{Blocks, Target};
 use crate::trial::vocabulary::Word;
 
 /// Molar mass of imatinib, g/mol.
-const IMATINIB_MASS: f64 = 493.6;
+pub const IMATINIB_MASS: f64 = 493.6;
 /// Standard daily dose of imatinib, mg.
 const IMATINIB_DOSE: f64 = 400.0;
 /// Hours in a day.

@@ -11,7 +11,7 @@ use super::equations::TOLERANCE;
 use super::observe::international_scale;
 use super::parameters::Population;
 use super::patient::Patient;
-use super::protocol::Protocol;
+use super::protocol::{DRUGS, Protocol};
 use super::signaling::{self, Signals};
 use super::state::{COUNT, DL, DR};
 use crate::integrate::{Failure, Width};
@@ -41,10 +41,18 @@ pub struct Experiment<'a> {
 pub struct Witness<'a> {
     /// The visits.
     pub plan: &'a Plan,
+    /// The rules of treatment.
+    pub protocol: &'a Protocol,
     /// Traits.
     pub patient: Patient,
     /// What acts on the patient from the start of treatment and from each visit on.
     pub exposures: Vec<Exposure>,
+    /// What acted up to each visit; between visits it can change once more.
+    pub until: Vec<Exposure>,
+    /// Daily doses from the start of treatment and from each visit on, in the order of [`Drug::ALL`](super::drugs::Drug).
+    pub doses: Vec<[f64; DRUGS]>,
+    /// Month at which each rule acted; infinite if it has not.
+    pub acted: Vec<f64>,
     /// What a trial sees.
     pub history: History,
     /// States at the start and at every visit.
@@ -83,15 +91,28 @@ impl Witness<'_> {
 struct Laboratory<'a> {
     clinic: Clinic<'a>,
     begin: fn(&Patient) -> [f64; COUNT],
+    /// What acts on each patient now.
+    now: Vec<Exposure>,
     exposures: Vec<Vec<Exposure>>,
+    until: Vec<Vec<Exposure>>,
+    doses: Vec<Vec<[f64; DRUGS]>>,
     states: Vec<Vec<[f64; COUNT]>>,
+}
+
+impl Laboratory<'_> {
+    /// Notes what is given and acts from a visit on.
+    fn note(&mut self, j: usize, state: &[f64; COUNT], changed: Option<Exposure>) {
+        self.now[j] = changed.unwrap_or(self.now[j]);
+        self.exposures[j].push(self.now[j]);
+        self.doses[j].push(self.clinic.case(j).doses());
+        self.states[j].push(*state);
+    }
 }
 
 impl Bedside for Laboratory<'_> {
     fn admit(&mut self, j: usize, state: &[f64; COUNT]) -> Exposure {
         let exposure = self.clinic.admit(j, state);
-        self.states[j].push(*state);
-        self.exposures[j].push(exposure);
+        self.note(j, state, Some(exposure));
         exposure
     }
 
@@ -100,15 +121,16 @@ impl Bedside for Laboratory<'_> {
     }
 
     fn visit(&mut self, j: usize, visit: usize, state: &[f64; COUNT]) -> Option<Exposure> {
-        self.states[j].push(*state);
+        self.until[j].push(self.now[j]);
         let changed = self.clinic.visit(j, visit, state);
-        let exposures = &mut self.exposures[j];
-        exposures.extend(changed.or(exposures.last().copied()));
+        self.note(j, state, changed);
         changed
     }
 
     fn pause(&mut self, j: usize, month: f64) -> Option<Exposure> {
-        self.clinic.pause(j, month)
+        let changed = self.clinic.pause(j, month);
+        self.now[j] = changed.unwrap_or(self.now[j]);
+        changed
     }
 
     fn lose(&mut self, j: usize, failure: Failure) {
@@ -134,7 +156,10 @@ impl Experiment<'_> {
         let mut laboratory = Laboratory {
             clinic: Clinic::new(&population, self.plan, self.protocol, &patients, &keys)?,
             begin: self.begin,
+            now: vec![Exposure::default(); keys.len()],
             exposures: vec![Vec::new(); keys.len()],
+            until: vec![Vec::new(); keys.len()],
+            doses: vec![Vec::new(); keys.len()],
             states: vec![Vec::new(); keys.len()],
         };
         let pauses = laboratory.clinic.pauses();
@@ -148,19 +173,23 @@ impl Experiment<'_> {
             width: Width::Best,
         };
         cohort.follow(&mut laboratory);
-        let Laboratory { clinic, exposures, states, .. } = laboratory;
+        let Laboratory { clinic, exposures, until, doses, states, .. } = laboratory;
         if let Some((j, problem)) = clinic.failure {
             return Err(lost(first + j, &problem));
         }
-        let histories = clinic.histories(self.plan)?;
-        let seen = patients.iter().zip(exposures).zip(histories).zip(states);
-        let witness = |(((patient, exposures), history), states): (((&Patient, _), _), _)| Witness {
+        let acting = exposures.into_iter().zip(until);
+        let seen = clinic.histories(self.plan)?.into_iter().zip(states).zip(doses).zip(acting);
+        let witness = |(j, (((history, states), doses), (exposures, until)))| Witness {
             plan: self.plan,
-            patient: *patient,
+            protocol: self.protocol,
+            patient: patients[j],
             exposures,
+            until,
+            doses,
+            acted: clinic.case(j).acted().to_vec(),
             history,
             states,
         };
-        Ok(seen.map(witness).collect())
+        Ok(seen.enumerate().map(witness).collect())
     }
 }

@@ -1,8 +1,11 @@
 //! What a trial does with its patients: the drugs from the start, and rules that change them at visits.
 //!
 //! A rule looks at what was found so far, never at the state behind it. It acts once on each patient, at the first visit in
-//! its window at which its conditions hold; rules of one visit are tried in their order. A window counts from the start of
-//! treatment, or from the visit at which another rule acted.
+//! its window at which its conditions hold; rules of one visit are tried in their order, and of two that set one dose the later
+//! wins. A window counts from the start of treatment, or from the visit at which another rule acted.
+//!
+//! Treatment has stopped when nothing is given any more once all rules of a visit have been tried: two rules that change one
+//! drug for another are a switch, not a stop.
 
 use super::drugs::{Drug, Exposure};
 use super::parameters::Population;
@@ -13,10 +16,14 @@ use crate::trial::history::{Findings, Leaving, Plan, Visits};
 use crate::trial::visits::{last, relevant};
 use crate::trial::vocabulary::{Endpoint, Word};
 
+pub mod reading;
+
 /// Number of drugs.
-const DRUGS: usize = Drug::ALL.len();
+pub const DRUGS: usize = Drug::ALL.len();
 /// A visit so many months after another one counts as a month later, as everywhere in a trial's windows.
 const SLACK: f64 = 0.5;
+/// Most rules of a protocol: a patient's history has a bit for each.
+pub const MOST_RULES: usize = u64::BITS as usize;
 
 /// A treatment plan.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,12 +43,24 @@ pub struct Rule {
     pub after: Option<usize>,
     /// First and last month of the window; a rule at month 0 without conditions acts at the start.
     pub window: (f64, f64),
-    /// Share of the patients to whom it applies, tossed once for each.
-    pub share: f64,
+    /// To whom it applies.
+    pub share: Share,
     /// What must hold, all of it.
     pub when: Vec<Finding>,
     /// What happens.
     pub then: Action,
+}
+
+/// A part of the patients. Each draws one number from 0 to 1 of every lot, the same in all arms: what draws of one lot takes
+/// the same patients, or, in ranges side by side, divides them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// Name of the lot.
+    pub lot: String,
+    /// Lowest number that is taken.
+    pub from: f64,
+    /// Lowest number above those.
+    pub until: f64,
 }
 
 /// Something found at visits.
@@ -96,8 +115,8 @@ impl Protocol {
     /// A constant daily dose of one drug.
     pub fn constant(drug: Drug, dose: f64) -> Self {
         let then = Action { give: vec![(drug, dose)], ..Action::default() };
-        let rule = Rule { name: drug.name().into(), after: None, window: (0.0, 0.0), share: 1.0, when: Vec::new(), then };
-        Protocol { rules: vec![rule], stays: Vec::new() }
+        let (name, share) = (drug.name().into(), Share::all());
+        Protocol { rules: vec![Rule { name, after: None, window: (0.0, 0.0), share, when: Vec::new(), then }], stays: Vec::new() }
     }
 
     /// The start of treatment.
@@ -108,7 +127,7 @@ impl Protocol {
         case.acted.resize(self.rules.len(), f64::INFINITY);
         (case.stopped, case.relapsed) = (f64::INFINITY, f64::INFINITY);
         for (i, rule) in self.rules.iter().enumerate() {
-            if rule.after.is_none() && rule.when.is_empty() && rule.window.0 <= 0.0 && rule.applies(i, key) {
+            if rule.starts() && rule.share.takes(key) {
                 case.act(i, rule, 0.0);
             }
         }
@@ -117,103 +136,56 @@ impl Protocol {
     /// Tries the rules at visit `k` with what has been found so far; true if the treatment changed.
     pub fn visit(&self, case: &mut Case, plan: &Plan, k: usize, found: &Findings, key: Key) -> bool {
         let month = plan.months[k];
-        let mut changed = false;
+        let before = (case.doses, case.blocks);
         for (i, rule) in self.rules.iter().enumerate() {
             let since = rule.after.map_or(0.0, |j| case.acted[j]);
-            let clock = month - since;
-            let open = case.acted[i] == f64::INFINITY && since < month && rule.window.0 <= clock && clock <= rule.window.1;
-            if open && rule.when.iter().all(|finding| finding.holds(plan, k, found)) && rule.applies(i, key) {
-                changed |= case.act(i, rule, month);
+            let open = case.acted[i] == f64::INFINITY && rule.is_open(month, since);
+            if open && rule.when.iter().all(|finding| finding.holds(plan, k, found)) && rule.share.takes(key) {
+                case.act(i, rule, month);
             }
         }
-        changed
-    }
-
-    /// Each rule in words, in a line.
-    pub fn words(&self) -> Vec<String> {
-        self.rules.iter().map(|rule| rule.words(&self.rules)).collect()
+        if case.stopped == f64::INFINITY && before.0 != [0.0; DRUGS] && case.doses == [0.0; DRUGS] {
+            case.stopped = month;
+        }
+        before != (case.doses, case.blocks)
     }
 
     /// Whether a visit can change anything.
     pub fn watches(&self) -> bool {
-        self.rules.iter().any(|rule| rule.after.is_some() || !rule.when.is_empty() || rule.window.0 > 0.0)
+        self.rules.iter().any(|rule| !rule.starts())
     }
 }
 
 impl Rule {
-    fn words(&self, all: &[Rule]) -> String {
-        let (from, until) = self.window;
-        let after = self.after.map(|j| format!("'{}'", all[j].name));
-        let often = if self.when.is_empty() { "at the first visit" } else { "at every visit" };
-        let open = until == f64::INFINITY;
-        let when = match after {
-            None if self.when.is_empty() && from <= 0.0 => "at the start".into(),
-            None if from == until => format!("at month {from}"),
-            None if from <= 0.0 && open => often.into(),
-            None if open => format!("from month {from}, {often}"),
-            None => format!("from month {from} to {until}, {often}"),
-            Some(rule) if from <= 0.0 && open => format!("after {rule}, {often}"),
-            Some(rule) if open => format!("from {from} months after {rule}, {often}"),
-            Some(rule) => format!("from {from} to {until} months after {rule}, {often}"),
-        };
-        let mut parts = Vec::new();
-        if self.share < 1.0 {
-            parts.push(format!("in {} % of the patients", percent(self.share)));
-        }
-        if !self.when.is_empty() {
-            let terms: Vec<String> = self.when.iter().map(Finding::words).collect();
-            parts.push(format!("if {}", terms.join(" and ")));
-        }
-        parts.extend(self.then.words());
-        format!("{when}: {}", parts.join(", "))
+    /// Whether it acts at the start of treatment, if at all.
+    pub fn starts(&self) -> bool {
+        self.after.is_none() && self.when.is_empty() && self.window.0 <= 0.0
     }
 
-    /// Whether the patient is among those to whom the rule applies.
-    fn applies(&self, index: usize, key: Key) -> bool {
-        self.share >= 1.0 || key.child(index as u64).stream(Purpose::Exposure).uniform() < self.share
+    /// Whether its window, which counts from month `since`, is open at a visit.
+    fn is_open(&self, month: f64, since: f64) -> bool {
+        since < month && (self.window.0..=self.window.1).contains(&(month - since))
     }
 }
 
-impl Action {
-    fn words(&self) -> Vec<String> {
-        let mut words = Vec::new();
-        if self.stop.len() == DRUGS {
-            words.push("stop all".into());
-        } else {
-            words.extend(self.stop.iter().map(|drug| format!("stop {}", drug.name())));
-        }
-        words.extend(self.give.iter().map(|(drug, dose)| format!("give {} {dose} {}", drug.name(), drug.profile().unit)));
-        words.extend(self.block.iter().map(|(target, share)| match share {
-            share if *share < 0.0 => format!("drive {} up by {} %", target.name(), percent(-share)),
-            share => format!("block {} % of {}", percent(*share), target.name()),
-        }));
-        if self.relapse {
-            words.push("count it as a relapse".into());
-        }
-        words
+impl Share {
+    /// All patients.
+    pub fn all() -> Self {
+        Share { lot: String::new(), from: 0.0, until: 1.0 }
     }
-}
 
-/// A share in per cent, without the sign.
-fn percent(share: f64) -> f64 {
-    (1e4 * share).round() / 1e2
+    /// Whether it is all patients.
+    pub fn is_all(&self) -> bool {
+        self.from <= 0.0 && self.until >= 1.0
+    }
+
+    /// Whether the patient of that key is in it.
+    fn takes(&self, key: Key) -> bool {
+        self.is_all() || (self.from..self.until).contains(&key.named(&self.lot).stream(Purpose::Exposure).uniform())
+    }
 }
 
 impl Finding {
-    /// The finding in words.
-    pub fn words(&self) -> String {
-        let name = self.of.name();
-        match (self.not, self.scope) {
-            (false, Scope::Ever) => format!("ever {name}"),
-            (true, Scope::Ever) => format!("never {name}"),
-            (not, Scope::Now) => format!("{}{name}", if not { "not " } else { "" }),
-            (not, Scope::For(months)) => {
-                let plural = if months == 1.0 { "" } else { "s" };
-                format!("{}{name} for {months} month{plural}", if not { "not " } else { "" })
-            }
-        }
-    }
-
     fn holds(&self, plan: &Plan, k: usize, found: &Findings) -> bool {
         let assessed = relevant(plan, self.of) & plan.by(plan.months[k]);
         let seen = self.of.found(found).unwrap_or(0);
@@ -247,26 +219,41 @@ impl Finding {
 }
 
 impl Case {
-    /// Does what a rule says; true if that changes what is given.
-    fn act(&mut self, index: usize, rule: &Rule, month: f64) -> bool {
+    /// Does what a rule says.
+    fn act(&mut self, index: usize, rule: &Rule, month: f64) {
         self.acted[index] = month;
-        let before = (self.doses, self.blocks);
-        for &drug in &rule.then.stop {
-            self.doses[drug as usize] = 0.0;
-        }
-        for &(drug, dose) in &rule.then.give {
-            self.doses[drug as usize] = dose;
-        }
-        for &(target, share) in &rule.then.block {
-            self.blocks[target as usize] = share;
-        }
-        if self.stopped == f64::INFINITY && before.0 != [0.0; DRUGS] && self.doses == [0.0; DRUGS] {
-            self.stopped = month;
-        }
+        self.change(&rule.then);
         if rule.then.relapse && self.stopped < month {
             self.relapsed = self.relapsed.min(month);
         }
-        before != (self.doses, self.blocks)
+    }
+
+    /// Changes what is given.
+    fn change(&mut self, then: &Action) {
+        for &drug in &then.stop {
+            self.doses[drug as usize] = 0.0;
+        }
+        for &(drug, dose) in &then.give {
+            self.doses[drug as usize] = dose;
+        }
+        for &(target, share) in &then.block {
+            self.blocks[target as usize] = share;
+        }
+    }
+
+    /// Daily doses, in the order of [`Drug::ALL`].
+    pub fn doses(&self) -> [f64; DRUGS] {
+        self.doses
+    }
+
+    /// Month at which each rule acted; infinite if it has not.
+    pub fn acted(&self) -> &[f64] {
+        &self.acted
+    }
+
+    /// The rules that acted before a month, as bits in their order.
+    pub fn acted_before(&self, month: f64) -> u64 {
+        self.acted.iter().rev().fold(0, |set, acted| set << 1 | u64::from(*acted < month))
     }
 
     /// What acts on the patient's cells, if exposure to a drug is `factor` times its usual one.
@@ -317,33 +304,70 @@ mod tests {
         assert!(!holds(lasting, &plan, &[1.0, 2.0, 3.0], 2));
     }
 
+    fn rule(name: &str, at: f64, then: Action) -> Rule {
+        Rule { name: name.into(), after: None, window: (at, at), share: Share::all(), when: Vec::new(), then }
+    }
+
+    fn give(drug: Drug, dose: f64) -> Action {
+        Action { give: vec![(drug, dose)], ..Action::default() }
+    }
+
+    /// Month of the stop of a patient who visits at 6, 12 and 18 months.
+    fn stopped(rules: Vec<Rule>) -> f64 {
+        let (protocol, plan) = (Protocol { rules, stays: Vec::new() }, plan(&[6.0, 12.0, 18.0]));
+        let mut case = Case::default();
+        protocol.start(&mut case, Key::root(1));
+        for k in 0..3 {
+            protocol.visit(&mut case, &plan, k, &Findings::default(), Key::root(1));
+        }
+        case.stopped
+    }
+
     #[test]
-    fn rules_are_said_in_words() {
-        let give = |drug, dose| Action { give: vec![(drug, dose)], ..Action::default() };
-        let rule = |name: &str, after, window, when, then| Rule { name: name.into(), after, window, share: 1.0, when, then };
-        let umrd = |not, scope| Finding { of: Endpoint::Umrd, not, scope };
-        let stop = Action { stop: Drug::ALL.iter().map(|(_, drug)| *drug).collect(), ..Action::default() };
-        let relapse = Action { relapse: true, give: vec![(Drug::Imatinib, 400.0)], ..Action::default() };
-        let block = Action { block: vec![(Target::Wnt, 0.8), (Target::Effector, -0.5)], ..Action::default() };
-        let protocol = Protocol {
-            rules: vec![
-                rule("start", None, (0.0, 0.0), vec![], give(Drug::Imatinib, 400.0)),
-                rule("stop", None, (36.0, f64::INFINITY), vec![umrd(false, Scope::For(24.0))], stop),
-                rule("back", Some(1), (0.0, f64::INFINITY), vec![umrd(true, Scope::Now)], relapse),
-                Rule { share: 0.3, ..rule("wnt", None, (12.0, 12.0), vec![], block) },
-                rule("more", Some(2), (6.0, 12.0), vec![umrd(true, Scope::Ever)], give(Drug::Dasatinib, 100.0)),
-            ],
-            stays: Vec::new(),
-        };
-        assert_eq!(
-            protocol.words(),
-            [
-                "at the start: give imatinib 400 mg/d",
-                "from month 36, at every visit: if umrd for 24 months, stop all",
-                "after 'stop', at every visit: if not umrd, give imatinib 400 mg/d, count it as a relapse",
-                "at month 12: in 30 % of the patients, block 80 % of wnt, drive effector up by 50 %",
-                "from 6 to 12 months after 'back', at every visit: if never umrd, give dasatinib 100 mg/d",
-            ]
-        );
+    fn a_switch_is_no_stop_however_many_rules_it_takes() {
+        let stop = Action { stop: vec![Drug::Imatinib], ..Action::default() };
+        let start = || rule("start", 0.0, give(Drug::Imatinib, 400.0));
+        let switch = |at| vec![start(), rule("off", 12.0, stop.clone()), rule("on", at, give(Drug::Nilotinib, 600.0))];
+        assert_eq!(stopped(switch(12.0)), f64::INFINITY);
+        assert_eq!(stopped(switch(18.0)), 12.0, "six months of nothing are a stop");
+        assert_eq!(stopped(switch(6.0)), f64::INFINITY);
+    }
+
+    /// Patients of 2000 to whom a share applies.
+    fn taken(lot: &str, from: f64, until: f64) -> Vec<u64> {
+        let share = Share { lot: lot.into(), from, until };
+        (0..2000).filter(|j| share.takes(Key::root(3).child(*j))).collect()
+    }
+
+    #[test]
+    fn who_is_taken_follows_from_the_lot_alone_and_ranges_divide_the_patients() {
+        let (low, high) = (taken("a", 0.0, 0.5), taken("a", 0.5, 1.0));
+        assert!((900..1100).contains(&low.len()), "{}", low.len());
+        let mut both = [low.clone(), high].concat();
+        both.sort_unstable();
+        assert_eq!(both, (0..2000).collect::<Vec<u64>>());
+        assert!(taken("a", 0.0, 0.3).iter().all(|j| low.contains(j)));
+        // Of another lot they are others: half of the first half, 500 +- 20.
+        let common = taken("b", 0.0, 0.5).iter().filter(|j| low.contains(j)).count();
+        assert!((400..600).contains(&common), "{common}");
+        // A rule before it, of whatever kind, changes nothing.
+        let half =
+            Rule { share: Share { lot: "a".into(), from: 0.0, until: 0.5 }, ..rule("half", 0.0, give(Drug::Imatinib, 1.0)) };
+        let block = Action { block: vec![(Target::Wnt, 0.1)], ..Action::default() };
+        for rules in [vec![half.clone()], vec![rule("before", 0.0, block), half]] {
+            let protocol = Protocol { rules, stays: Vec::new() };
+            let doses = |j| {
+                let mut case = Case::default();
+                protocol.start(&mut case, Key::root(3).child(j));
+                case.doses()[0]
+            };
+            assert_eq!((0..2000).filter(|j| doses(*j) > 0.0).collect::<Vec<u64>>(), low);
+        }
+    }
+
+    #[test]
+    fn the_rules_that_acted_are_bits_in_their_order() {
+        let case = Case { acted: vec![0.0, f64::INFINITY, 12.0, 3.0], ..Case::default() };
+        assert_eq!((case.acted_before(12.0), case.acted_before(12.5), case.acted_before(0.0)), (0b1001, 0b1101, 0));
     }
 }

@@ -10,7 +10,7 @@ use crate::model::cml::equations::diagnosis;
 use crate::model::cml::experiment::{Experiment, Witness};
 use crate::model::cml::parameters::{index, nominal};
 use crate::model::cml::patient::Patient;
-use crate::model::cml::protocol::{Action, Finding, Protocol, Rule, Scope};
+use crate::model::cml::protocol::{Action, Finding, Protocol, Rule, Scope, Share};
 use crate::model::cml::state::{CH, CL, COUNT, DL, M, PL, QH, QL, X};
 use crate::model::cml::targets::Target;
 use crate::rng::Key;
@@ -119,7 +119,8 @@ impl Arm {
 
     fn protocol(&self) -> Protocol {
         let doses: Vec<(Drug, f64)> = self.drugs.iter().map(|&(drug, doses)| (drug, doses * drug.profile().standard)).collect();
-        let rule = |name: &str, after, window, when, then| Rule { name: name.into(), after, window, share: 1.0, when, then };
+        let rule =
+            |name: &str, after, window, when, then| Rule { name: name.into(), after, window, share: Share::all(), when, then };
         let finding = |of, not, scope| vec![Finding { of, not, scope }];
         let start = Action { give: doses.clone(), block: self.blocks.to_vec(), ..Action::default() };
         let mut rules = vec![rule("start", None, (0.0, 0.0), Vec::new(), start)];
