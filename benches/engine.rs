@@ -39,7 +39,7 @@ impl Model for Identity {
     fn simulate(&self, theta: &[f64], _: Key, out: &mut dyn Stages) -> Result<(), Unsimulable> {
         // One worker: no other thread counts.
         self.2.store(self.2.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        let _ = out.stage(theta, theta);
+        let _ = out.stage(1.0, theta, theta);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::distance::{self, Distance};
 use crate::error::{Error, Result};
 use crate::model::cml::cohort::{Cml, Part, Trial};
 use crate::model::cml::course::FewCells;
+use crate::model::cml::parameters::{self, OF_OTHER_DRUGS};
 use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
@@ -150,6 +151,16 @@ impl Job {
             }
             _ => Err(self.source.unknown(&def.name, "model.name", "model", model::CATALOGUE)),
         }
+    }
+
+    /// Parameters of drugs beside imatinib that the job neither infers nor fixes, by their index: a prediction draws them from
+    /// the prior that the table proposes, since no row of a trial of imatinib says anything of them.
+    pub fn open(&self) -> Vec<usize> {
+        let fixed = |name: &str| self.definition.model.fixed.keys().any(|key| key.get_ref() == name);
+        let inferred = |index: usize| self.inferred.iter().any(|(free, _)| *free == index);
+        let of_cml = self.definition.model.name.get_ref() == "cml";
+        let names = OF_OTHER_DRUGS.iter().filter(|name| of_cml && !fixed(name));
+        names.filter_map(|name| parameters::index(name)).filter(|&at| !inferred(at)).collect()
     }
 
     /// Virtual patients in a cohort; `None` of a model without patients.

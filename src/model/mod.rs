@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use crate::density::Marginal;
 use crate::rng::Key;
 
 pub mod cml;
@@ -56,6 +57,17 @@ pub enum Proposed {
         /// Second shape.
         b: f64,
     },
+}
+
+impl Proposed {
+    /// The prior as a density; `None` if nothing is proposed.
+    pub fn marginal(self) -> Option<Marginal> {
+        match self {
+            Proposed::Fixed => None,
+            Proposed::LogNormal { median, sd } => Some(Marginal::LogNormal { median, sd }),
+            Proposed::Beta { a, b } => Some(Marginal::Beta { a, b }),
+        }
+    }
 }
 
 impl fmt::Display for Proposed {

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::job::Job;
 use crate::job::scenario::Scenario;
+use crate::model::cml::parameters::TABLE;
 use crate::model::cml::protocol::Rule;
 use crate::population::Run;
 use crate::predict::{Of, posterior_draws, predict as simulate, prior_draws};
@@ -95,6 +96,13 @@ pub fn predict(flags: &PredictFlags) -> Result<()> {
                 return Ok(());
             }
             text!("{}", report::scenario_tables(&arms));
+            let open: Vec<&str> = job.open().into_iter().map(|index| TABLE[index].name).collect();
+            if !open.is_empty() {
+                line!(
+                    "\nDrawn from the priors that the parameter table proposes, since the job says nothing of them: {}.",
+                    open.join(", ")
+                );
+            }
             if flags.keep != Keep::Print {
                 line!("\nStored in {} as /scenarios/{}; `nicho report` shows it.", store.path().display(), arms.key());
             }
@@ -143,13 +151,14 @@ pub fn arms(
     let (posterior, prior) = (posterior_draws(problem, last, draws), prior_draws(problem, draws));
     let particle = posterior.particle.clone();
     let total = (2 * draws * scenario.arms.len()) as u64;
+    let open = job.open();
     let mut before = 0;
     let mut all = Vec::new();
     for draws_of in [posterior, prior] {
         let mut values = Array3::zeros((draws, scenario.arms.len(), rows.len()));
         let mut acted = Vec::new();
         for (trial, mut arm) in scenario.trials.iter().zip(values.axis_iter_mut(Axis(1))) {
-            let model = job.arm(trial.clone(), &rows)?.counting_rules();
+            let model = job.arm(trial.clone(), &rows)?.counting_rules().drawing(open.clone());
             let idle = &mut |done| show.work("arms of the scenario", before + done, total);
             let Some(simulated) = simulate(problem, &model, draws_of.clone(), Of::Scenario, exec, idle)? else {
                 return Ok(None);

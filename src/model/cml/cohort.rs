@@ -14,7 +14,7 @@ use super::trajectory::Trajectory;
 use crate::error::Result;
 use crate::integrate::{Failure, Width};
 use crate::model::{Model, Parameter, Stages, Summary, Unsimulable};
-use crate::rng::Key;
+use crate::rng::{Key, Purpose};
 use crate::trial::estimate::Estimator;
 use crate::trial::history::{History, Plan};
 use crate::trial::table::Row;
@@ -103,6 +103,7 @@ pub struct Cml {
     width: Width,
     few_cells: FewCells,
     without: Vec<Part>,
+    open: Vec<usize>,
 }
 
 impl Cml {
@@ -114,7 +115,7 @@ impl Cml {
         let stages = stages(rows, &trial.plan)?;
         let summaries = rows.iter().map(|row| Summary { name: row.id.clone(), unit: "-".into() }).collect();
         let (width, few_cells, without) = (Width::Best, FewCells::default(), Vec::new());
-        Ok(Cml { trial, stages, summaries, width, few_cells, without })
+        Ok(Cml { trial, stages, summaries, width, few_cells, without, open: Vec::new() })
     }
 
     /// The same with another SIMD width; no result depends on it.
@@ -127,6 +128,13 @@ impl Cml {
     #[must_use]
     pub fn with_few_cells(self, few_cells: FewCells) -> Self {
         Cml { few_cells, ..self }
+    }
+
+    /// The same with these parameters, by their index, drawn from the prior that the table proposes, once for each cohort and
+    /// alike in every trial with the same key.
+    #[must_use]
+    pub fn drawing(self, open: Vec<usize>) -> Self {
+        Cml { open, ..self }
     }
 
     /// The same without these parts of the model.
@@ -166,7 +174,12 @@ impl Cml {
         key: Key,
         go: impl FnOnce(&mut Ward<'_>, &mut Clinic<'_>) -> Result<T, Unsimulable>,
     ) -> Result<T, Unsimulable> {
-        let population = Population::new(theta)?;
+        let mut theta = theta.to_vec();
+        for &index in &self.open {
+            let rng = &mut key.child(u64::MAX - index as u64).stream(Purpose::Propose);
+            theta[index] = TABLE[index].prior.marginal().map_or(theta[index], |prior| prior.draw(rng));
+        }
+        let population = Population::new(&theta)?;
         let keys: Vec<Key> = (0..self.trial.patients as u64).map(|j| key.child(j)).collect();
         let mut patients: Vec<Patient> = keys.iter().map(|&key| population.patient(key)).collect();
         for part in &self.without {

@@ -359,6 +359,9 @@ table! {
         "assumption, wide";
 }
 
+/// Parameters of drugs that no trial of imatinib can inform.
+pub const OF_OTHER_DRUGS: [&str; 2] = ["nilotinib_potency", "dasatinib_potency"];
+
 /// The defaults, in the order of [`TABLE`].
 pub fn defaults() -> Vec<f64> {
     TABLE.iter().map(|p| p.default).collect()
