@@ -96,12 +96,14 @@ pub fn predict(flags: &PredictFlags) -> Result<()> {
                 return Ok(());
             }
             text!("{}", report::scenario_tables(&arms));
-            let open: Vec<&str> = job.open().into_iter().map(|index| TABLE[index].name).collect();
+            let given = |name: &str| {
+                let rules = scenario.trials.iter().flat_map(|trial| &trial.protocol.rules);
+                rules.flat_map(|rule| &rule.then.give).any(|(drug, _)| name.starts_with(drug.name()))
+            };
+            let open: Vec<&str> = job.open().into_iter().map(|at| TABLE[at].name).filter(|name| given(name)).collect();
             if !open.is_empty() {
-                line!(
-                    "\nDrawn from the priors that the parameter table proposes, since the job says nothing of them: {}.",
-                    open.join(", ")
-                );
+                line!("\nThe job says nothing of these; they are drawn from the priors that the parameter table proposes:");
+                line!("  {}", open.join(", "));
             }
             if flags.keep != Keep::Print {
                 line!("\nStored in {} as /scenarios/{}; `nicho report` shows it.", store.path().display(), arms.key());
