@@ -134,6 +134,17 @@ pub enum Error {
         parameters: String,
     },
 
+    /// The simulator is out of order.
+    #[error(
+        "simulation {id} ended the run: {message}\n  fix: mend the simulator, or let the job file say what becomes of such a simulation; then --resume"
+    )]
+    Simulator {
+        /// Id of the simulation.
+        id: u64,
+        /// What happened.
+        message: String,
+    },
+
     /// A task panicked: a defect of this program, with the trial that shows it.
     #[error("simulation {id} panicked: {message}\n  this is a defect of nicho; please report it with the job file and this id")]
     Panicked {
@@ -188,14 +199,14 @@ impl Error {
     }
 
     /// The exit code of the command line: 1 not reproduced, not calibrated or a mechanism that fails, 2 usage, 3 input, 4 output conflict,
-    /// 5 failure budget, 6 I/O or damaged file, 70 defect, 75 interrupted (try again with `--resume`).
+    /// 5 failure budget or a simulator out of order, 6 I/O or damaged file, 70 defect, 75 interrupted (try again with `--resume`).
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Different { .. } | Error::Refuted { .. } | Error::Miscalibrated { .. } => 1,
             Error::Usage { .. } => 2,
             Error::Input { .. } => 3,
             Error::Output { .. } => 4,
-            Error::Failures { .. } => 5,
+            Error::Failures { .. } | Error::Simulator { .. } => 5,
             Error::Io { .. } | Error::Store { .. } => 6,
             Error::Panicked { .. } => 70,
             Error::Interrupted { .. } | Error::Broken { .. } | Error::Stopped => 75,

@@ -182,6 +182,9 @@ fn run(board: &Board<'_>, range: Range<u64>, row: &mut [f64]) -> Option<Done> {
                 }
             }
             Err(panic) => {
+                if let Some(super::Abort(message)) = panic.downcast_ref() {
+                    return Some(Done { chunk, panic: Some(format!("{}{message}", super::ABORTED)) });
+                }
                 let text = panic.downcast_ref::<&str>().map(ToString::to_string);
                 let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
                 let place = PLACE.take().map(|place| format!(" at {place}")).unwrap_or_default();

@@ -44,7 +44,7 @@ pub(super) struct Lead<'a> {
 /// Leads a stream to its end.
 ///
 /// # Errors
-/// [`Error::Panicked`] when the prefix reaches the id of a panic.
+/// [`Error::Panicked`] when the prefix reaches the id of a panic, [`Error::Simulator`] at that of an [`abort`](super::abort).
 pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
     let Lead { first, width, work, crew, cost, sink } = lead;
     let known: Vec<Chunk> = sink.known().into_iter().filter(|chunk| chunk.first >= first).collect();
@@ -72,7 +72,10 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
             schedule.prefix(next, sink.remaining());
         }
         if let Some(message) = panics.remove(&next) {
-            return Err(Error::Panicked { id: next, message });
+            return Err(match message.strip_prefix(super::ABORTED) {
+                Some(message) => Error::Simulator { id: next, message: message.into() },
+                None => Error::Panicked { id: next, message },
+            });
         }
         hands.fill(
             &mut schedule,

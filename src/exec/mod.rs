@@ -62,6 +62,18 @@ impl Enough {
     }
 }
 
+/// What a message of [`abort`] starts with on its way to the first rank.
+const ABORTED: char = '\u{1}';
+
+/// What [`abort`] unwinds with.
+struct Abort(String);
+
+/// Ends the stream with an error from within a task, when the prefix reaches its id: a simulator is out of order, and going on makes
+/// no sense. For a point that cannot be simulated there is [`Outcome::Failed`].
+pub fn abort(message: String) -> ! {
+    std::panic::resume_unwind(Box::new(Abort(message)))
+}
+
 /// A pure function of an id. Closures are such functions.
 pub trait Work: Sync {
     /// Fills one row and says what became of it. A long task may look at `enough` now and then.

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::program::ProgramDef;
+
 use crate::error::{Error, Result};
 use crate::trial::vocabulary::nearest;
 
@@ -58,6 +60,9 @@ pub struct ModelDef {
     /// Parts of the model that are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Spanned<String>>,
+    /// The external program, of the model `program`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Spanned<ProgramDef>>,
     /// Values that differ from the parameter table's defaults.
     #[serde(default)]
     pub fixed: BTreeMap<Spanned<String>, Spanned<f64>>,

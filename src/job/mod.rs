@@ -4,6 +4,7 @@
 pub mod definition;
 mod header;
 mod priors;
+pub mod program;
 pub mod scenario;
 
 use std::collections::BTreeMap;
@@ -90,6 +91,12 @@ impl Job {
         Ok(job)
     }
 
+    /// Whether the result is a function of (job, seed) alone; an external program whose time limit rejects makes it one of the
+    /// clock too.
+    pub fn is_reproducible(&self) -> bool {
+        self.definition.model.program.as_ref().is_none_or(|program| program.get_ref().is_reproducible())
+    }
+
     /// Default output path.
     pub fn output(&self) -> PathBuf {
         self.definition.output.file.clone().unwrap_or_else(|| PathBuf::from(format!("{}.h5", self.definition.name.get_ref())))
@@ -127,7 +134,7 @@ impl Job {
         let def = &self.definition.model;
         let name = def.name.get_ref();
         let patients = def.patients.as_ref();
-        if let (Some(patients), "coin" | "normal") = (patients, name.as_str()) {
+        if let (Some(patients), "coin" | "normal" | "program") = (patients, name.as_str()) {
             let problem = format!("the model '{name}' has no patients");
             return Err(self.source.error(patients.span(), "model.patients", &problem, "leave the key out"));
         }
@@ -149,6 +156,13 @@ impl Job {
                 let horizon = rows.iter().map(|row| row.month).fold(0.0, f64::max);
                 Ok(Box::new(self.arm(Trial::iris(size, horizon), rows)?))
             }
+            "program" => match &def.program {
+                Some(program) => Ok(Box::new(program.get_ref().build(&self.source)?)),
+                None => {
+                    let fix = "add [model.program] with command, summaries and parameters; jobs/program.toml is an example";
+                    Err(self.source.error(def.name.span(), "model.program", "the model 'program' names no program", fix))
+                }
+            },
             _ => Err(self.source.unknown(&def.name, "model.name", "model", model::CATALOGUE)),
         }
     }

@@ -10,6 +10,7 @@ use crate::density::Marginal;
 use crate::rng::Key;
 
 pub mod cml;
+pub mod program;
 pub mod reference;
 
 /// One parameter of a model: a row of the model's parameter table.
@@ -83,7 +84,7 @@ impl fmt::Display for Proposed {
 }
 
 /// Names of the models that a job can ask for.
-pub const CATALOGUE: &[&str] = &["cml", "coin", "normal"];
+pub const CATALOGUE: &[&str] = &["cml", "coin", "normal", "program"];
 
 /// One summary statistic that a model returns.
 #[derive(Clone, Debug, PartialEq)]

@@ -26,8 +26,12 @@ pub fn embedded(store: &Store) -> Result<Job> {
 /// # Errors
 /// Those of [`Store::open`].
 pub fn digest(file: &Path) -> Result<()> {
-    for (name, hex) in Store::open(file)?.digests() {
+    let store = Store::open(file)?;
+    for (name, hex) in store.digests() {
         line!("{name} {hex}");
+    }
+    if !embedded(&store)?.is_reproducible() {
+        line!("not reproducible: a time limit can decide an outcome (model.program.on_timeout = \"reject\")");
     }
     Ok(())
 }

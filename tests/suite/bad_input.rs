@@ -60,6 +60,30 @@ const TABLE: &str = "jobs/data/iris.csv";
 const P_HEADS: &str = r#"{ distribution = "uniform", lower = 0, upper = 1 }"#;
 const IC50: &str = r#"{ distribution = "lognormal", median = 0.6, sd = 0.5, unit = "uM" }"#;
 
+/// An external program that is not there, hangs, crashes or answers what is no answer; and a job that does not say what it needs.
+#[test]
+fn programs() {
+    const PROGRAM: &str = "jobs/program.toml";
+    refuse_job("program_without_a_command", PROGRAM, r#"command = ["python3", "program.py"]"#, "command = []");
+    refuse_job("program_summary_twice", PROGRAM, r#"summaries = ["peak", "ever_ill"]"#, r#"summaries = ["peak", "peak"]"#);
+    refuse_job("program_unknown_policy", PROGRAM, r#"on_failure = "reject""#, r#"on_failure = "retry""#);
+    refuse_job("program_time_limit", PROGRAM, "seconds = 30 ", "seconds = 0 ");
+    refuse_job("program_default_out_of_range", PROGRAM, "default = 1.5, lower = 0", "default = -1.5, lower = 0");
+    let run = |name: &str, edits: &[(&str, &str)], code: i32| {
+        let folder = folder();
+        edits.iter().for_each(|(from, to)| edit(folder.path(), PROGRAM, from, to));
+        let said = say(folder.path(), &["run", PROGRAM, "-q", "--threads", "1", "-o", "program.h5"]);
+        assert_eq!(said.code, code, "{name}: {}", said.err);
+        snapshot(name, &said);
+    };
+    let command = r#"command = ["python3", "program.py"]"#;
+    let shell = |script: &str| format!(r#"command = ["sh", "-c", "{script}"]"#);
+    run("program_not_there", &[(command, r#"command = ["no-such-program"]"#)], 5);
+    run("program_crashes", &[(command, &shell("read line; echo 'no such gene' >&2; exit 3"))], 5);
+    run("program_answers_garbage", &[(command, &shell("while read line; do echo peak: 12; done"))], 5);
+    run("program_hangs", &[(command, &shell("sleep 1000")), ("seconds = 30 ", "seconds = 0.1 ")], 5);
+}
+
 #[test]
 fn keys_and_types() {
     refuse_job("unknown_key", COIN, "population = 2000", "populatoin = 2000");
