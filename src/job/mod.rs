@@ -19,7 +19,7 @@ use crate::model::cml::course::FewCells;
 use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
-use crate::sampler::smc::{Schedule, Smc};
+use crate::sampler::smc::{Keep, Schedule, Smc};
 use crate::sampler::{self, Problem};
 use crate::trial::table::{Row, Table};
 use crate::trial::vocabulary::{Role, Word, nearest, words};
@@ -121,13 +121,15 @@ impl Job {
         let def = &self.definition.model;
         let name = def.name.get_ref();
         let patients = def.patients.as_ref();
-        if let (Some(patients), "coin" | "normal") = (patients, name.as_str()) {
+        if let Some(patients) = patients.filter(|_| name != "cml" && model::CATALOGUE.contains(&name.as_str())) {
             let problem = format!("the model '{name}' has no patients");
             return Err(self.source.error(patients.span(), "model.patients", &problem, "leave the key out"));
         }
         match name.as_str() {
             "coin" => Ok(Box::new(model::reference::Coin::default())),
+            "gaussian_linear" => Ok(Box::new(model::reference::GaussianLinear::default())),
             "normal" => Ok(Box::new(model::reference::Normal::default())),
+            "two_moons" => Ok(Box::new(model::reference::TwoMoons::default())),
             "cml" => {
                 let Some(table) = &self.table else {
                     let span = self.definition.observations.span();
@@ -342,6 +344,7 @@ impl Job {
         Smc {
             start: if rejection { *stop.tolerance.get_ref() } else { f64::INFINITY },
             population: *sampler.population.get_ref(),
+            keep: if sampler.keep.get_ref() == "all" { Keep::All } else { Keep::Accepted },
             schedule: match sampler.schedule.get_ref().as_str() {
                 "list" => Schedule::List(sampler.tolerances.get_ref().clone()),
                 _ => Schedule::Quantile(*sampler.quantile.get_ref()),
@@ -352,6 +355,12 @@ impl Job {
             generations: if rejection { 1 } else { *stop.generations.get_ref() },
             failures: *stop.failures.get_ref(),
         }
+    }
+
+    /// Draws of the posterior that a surrogate gives; `None` if the job does not ask for them.
+    pub fn adjust(&self) -> Option<usize> {
+        let def = &self.definition.adjust;
+        (def.method.get_ref() == "surrogate").then(|| *def.draws.get_ref())
     }
 
     /// Settings of the refinement.
@@ -370,7 +379,7 @@ impl Job {
 
     /// Checks of single values that have a legal range of their own.
     fn check_settings(&self) -> Result<()> {
-        let Definition { sampler, stop, refine, output, .. } = &self.definition;
+        let Definition { sampler, stop, refine, adjust, output, .. } = &self.definition;
         let check = |ok: bool, span: std::ops::Range<usize>, key: &str, value: String, range: &str| {
             let problem = format!("{value} is outside the legal range: {range}");
             if ok { Ok(()) } else { Err(self.source.error(span, key, &problem, "give a value in the range")) }
@@ -415,10 +424,34 @@ impl Job {
         within!(refine.modes, "refine.modes", |n| n <= 100, "0 to 100");
         within!(refine.replicates, "refine.replicates", |n| (1..=1000).contains(&n), "1 to 1000");
         within!(refine.simulations, "refine.simulations", |n| n > 0, "1 or more");
+        within!(adjust.draws, "adjust.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        self.check_adjust()?;
         within!(output.draws, "output.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
         if self.definition.priors.is_empty() {
             let fix = "give at least one parameter a prior";
             return Err(self.source.error(0..0, "priors", "nothing is to be inferred", fix));
+        }
+        Ok(())
+    }
+
+    /// A surrogate needs all simulations, and those a sampler that makes a generation of so many trials.
+    fn check_adjust(&self) -> Result<()> {
+        let Definition { sampler, adjust, .. } = &self.definition;
+        if !METHODS.contains(&adjust.method.get_ref().as_str()) {
+            return Err(self.source.unknown(&adjust.method, "adjust.method", "method", METHODS));
+        }
+        if !KEEP.contains(&sampler.keep.get_ref().as_str()) {
+            return Err(self.source.unknown(&sampler.keep, "sampler.keep", "choice", KEEP));
+        }
+        let all = sampler.keep.get_ref() == "all";
+        if all && (sampler.name.get_ref() != "smc" || sampler.schedule.get_ref() != "quantile") {
+            let problem = "all simulations can be kept where the tolerance follows a quantile, not where it is given";
+            let fix = "leave the key out, or use the sampler 'smc' with the schedule 'quantile'";
+            return Err(self.source.error(sampler.keep.span(), "sampler.keep", problem, fix));
+        }
+        if self.adjust().is_some() && !all {
+            let problem = "a surrogate is learnt from all simulations, and this job keeps those accepted";
+            return Err(self.source.error(adjust.method.span(), "adjust.method", problem, "add keep = \"all\" under [sampler]"));
         }
         Ok(())
     }
@@ -455,6 +488,10 @@ impl Job {
         Ok(())
     }
 }
+
+/// Names of the ways to adjust a posterior, and of the simulations that a generation can hold.
+const METHODS: &[&str] = &["none", "surrogate"];
+const KEEP: &[&str] = &["accepted", "all"];
 
 /// Names of the tolerance schedules.
 const SCHEDULES: &[&str] = &["quantile", "list"];

@@ -224,7 +224,7 @@ mod tests {
     use crate::rng::Key;
     use crate::sampler::{
         self, Progress, Watch,
-        smc::{Schedule, Smc},
+        smc::{Keep, Schedule, Smc},
     };
 
     /// `y = shape(x) + 0.05 z` with one parameter `x`.
@@ -265,6 +265,7 @@ mod tests {
             distance: Box::new(Euclidean::new(vec![1.0], vec![1.0], vec![1.0], 2.0).unwrap()),
         };
         let smc = Smc {
+            keep: Keep::Accepted,
             population: 400,
             start: f64::INFINITY,
             schedule: Schedule::List(vec![1.0, 0.3, 0.1]),
