@@ -13,8 +13,10 @@ const FOLDS: usize = 4;
 /// Simulations that selection fits to, and those that it scores, at most.
 const MOST_FITTED: usize = 20_000;
 const MOST_SCORED: usize = 1000;
-/// Residuals that the law is made of while a surrogate is chosen.
+/// Residuals that the law is made of at most while a shape is chosen.
 const MOST_RESIDUALS: usize = 3000;
+/// The same for the bandwidth of the shape that was chosen, and for the surrogate at work: more of them allow a narrower one.
+pub const ALL_RESIDUALS: usize = 12_000;
 /// Standard errors by which a step must gain.
 const GAIN: f64 = 2.0;
 /// Cells at most, and particles for each at least.
@@ -56,10 +58,8 @@ pub fn choose(all: &Simulations, particles: &[f64], weights: &Weights) -> Option
     let rows: Vec<usize> = (0..n).step_by(n.div_ceil(MOST_FITTED).max(1)).collect();
     let mut scored: Vec<bool> = rows.iter().map(|i| all.generation[*i] == last).collect();
     let every = scored.iter().filter(|s| **s).count().div_ceil(MOST_SCORED).max(1);
-    let mut seen = 0;
-    for scored in scored.iter_mut().filter(|s| **s) {
+    for (seen, scored) in scored.iter_mut().filter(|s| **s).enumerate() {
         *scored = seen % every == 0;
-        seen += 1;
     }
     let selection = Selection { all, rows, scored };
     let mut partitions = vec![Cells::one(all.d, particles, weights)];
@@ -69,7 +69,7 @@ pub fn choose(all: &Simulations, particles: &[f64], weights: &Weights) -> Option
     }
     let cells = |shape: &Shape| &partitions[shape.cells.ilog2() as usize];
     let start = Shape { first: 0, cells: 1, quadratic: false, scaled: false, local: false, bandwidth: 1.0 };
-    let mut best = selection.score(start, cells(&start))?;
+    let mut best = selection.score(start, cells(&start), MOST_RESIDUALS)?;
     loop {
         let Shape { first, cells: count, .. } = best.shape;
         let steps = [
@@ -81,7 +81,7 @@ pub fn choose(all: &Simulations, particles: &[f64], weights: &Weights) -> Option
         ];
         let mut next: Option<(f64, Scored)> = None;
         for shape in steps.into_iter().flatten() {
-            let Some(other) = selection.score(shape, cells(&shape)) else { continue };
+            let Some(other) = selection.score(shape, cells(&shape), MOST_RESIDUALS) else { continue };
             let gains: Vec<f64> = other.scores.iter().zip(&best.scores).map(|(new, old)| new - old).collect();
             let (gain, error) = mean_and_error(&gains);
             if gain > GAIN * error && gain > next.as_ref().map_or(0.0, |(gain, _)| *gain) {
@@ -93,12 +93,13 @@ pub fn choose(all: &Simulations, particles: &[f64], weights: &Weights) -> Option
             None => break,
         }
     }
+    let best = selection.score(best.shape, cells(&best.shape), ALL_RESIDUALS)?;
     Some(Choice { shape: best.shape, cells: cells(&best.shape).clone(), score: mean_and_error(&best.scores) })
 }
 
 impl Selection<'_> {
     /// Scores of the scored rows, each under a surrogate that was fitted without its fold.
-    fn score(&self, shape: Shape, cells: &Cells) -> Option<Scored> {
+    fn score(&self, shape: Shape, cells: &Cells, residuals: usize) -> Option<Scored> {
         let mut scores = vec![Vec::new(); BANDWIDTHS.len()];
         let mut lost = [0; BANDWIDTHS.len()];
         for fold in 0..FOLDS {
@@ -106,8 +107,7 @@ impl Selection<'_> {
             let rows: Vec<usize> = self.rows.iter().enumerate().filter_map(fitted).collect();
             let surrogate = Surrogate::fit(self.all, &rows, cells, &shape)?;
             let (mut work, mut white) = (Work::default(), Vec::new());
-            for (k, i) in self.rows.iter().enumerate().filter(|(k, _)| self.scored[*k] && k % FOLDS == fold) {
-                debug_assert!(self.scored[k]);
+            for (_, i) in self.rows.iter().enumerate().filter(|(k, _)| self.scored[*k] && k % FOLDS == fold) {
                 let mut z = self.all.x(*i).to_vec();
                 let ln = surrogate.whiten(self.all.u(*i), &mut z, &mut work);
                 white.push((z, ln));
@@ -119,7 +119,7 @@ impl Selection<'_> {
                     scores[b].extend(vec![0.0; white.len()]);
                     continue;
                 }
-                let mut law = Law::new(self.all.m, &surrogate.residuals, bandwidth, MOST_RESIDUALS);
+                let mut law = Law::new(self.all.m, &surrogate.residuals, bandwidth, residuals);
                 let found: Vec<f64> = white.iter().map(|(z, ln)| law.ln_density(z) + ln).collect();
                 let sum: f64 = found.iter().sum();
                 losses = if sum < most { losses + 1 } else { 0 };

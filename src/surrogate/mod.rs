@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::population::{Adjusted, Run};
 use crate::rng::{Purpose, Stream};
 use crate::sampler::Problem;
-use choose::choose;
+use choose::{ALL_RESIDUALS, choose};
 use fit::{Law, Simulations, Surrogate, Work};
 use sample::{Path, sample};
 
@@ -29,8 +29,6 @@ mod sample;
 
 /// Word of the tree of randomness below which adjustment lives; see [`crate::predict`].
 const BRANCH: u64 = u64::MAX - 4;
-/// Residuals that the law is made of at most.
-const MOST_RESIDUALS: usize = 4000;
 
 /// `count` equal-weight draws of prior times surrogate likelihood. `idle` is called now and then; `None` if it broke off.
 ///
@@ -54,7 +52,7 @@ pub fn adjust(
     let rows: Vec<usize> = (0..all.generation.len()).filter(|i| all.generation[*i] >= choice.shape.first).collect();
     let surrogate =
         Surrogate::fit(&all, &rows, &choice.cells, &choice.shape).ok_or_else(|| refuse("the simulations are degenerate"))?;
-    let law = Law::new(all.m, &surrogate.residuals, choice.shape.bandwidth, MOST_RESIDUALS);
+    let law = Law::new(all.m, &surrogate.residuals, choice.shape.bandwidth, ALL_RESIDUALS);
     let observed = problem.distance.observed();
     let mut posterior = Posterior { problem, surrogate, law, observed, white: Vec::new(), work: Work::default() };
     let mut rng = problem.key.child(BRANCH).stream(Purpose::Resample);
