@@ -129,6 +129,8 @@ impl Job {
         match name.as_str() {
             "coin" => Ok(Box::new(model::reference::Coin::default())),
             "gaussian_linear" => Ok(Box::new(model::reference::GaussianLinear::default())),
+            "gaussian_mixture" => Ok(Box::new(model::reference::GaussianMixture::default())),
+            "slcp" => Ok(Box::new(model::reference::Slcp::default())),
             "normal" => Ok(Box::new(model::reference::Normal::default())),
             "two_moons" => Ok(Box::new(model::reference::TwoMoons::default())),
             "cml" => {

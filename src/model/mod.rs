@@ -71,7 +71,7 @@ impl fmt::Display for Proposed {
 }
 
 /// Names of the models that a job can ask for.
-pub const CATALOGUE: &[&str] = &["cml", "coin", "gaussian_linear", "normal", "two_moons"];
+pub const CATALOGUE: &[&str] = &["cml", "coin", "gaussian_linear", "gaussian_mixture", "normal", "slcp", "two_moons"];
 
 /// One summary statistic that a model returns.
 #[derive(Clone, Debug, PartialEq)]

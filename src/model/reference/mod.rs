@@ -6,7 +6,7 @@ use super::{Parameter, Proposed, Summary};
 mod benchmark;
 mod closed;
 
-pub use benchmark::{GaussianLinear, TwoMoons};
+pub use benchmark::{GaussianLinear, GaussianMixture, Slcp, TwoMoons};
 pub use closed::{Coin, Normal};
 
 /// A parameter of a reference model: a pure number without a proposed prior.
