@@ -7,6 +7,10 @@
 //!
 //! Where generation 0 already has the final tolerance, it is the whole run: rejection from the prior (Pritchard et al. 1999,
 //! Mol Biol Evol 16:1791).
+//!
+//! Where all simulations are kept, a generation is so many trials, not so many acceptances: its tolerance is a quantile of
+//! their distances, found when they are there, and those beyond have weight 0. What is accepted is the same kind of sample;
+//! the rest is for whoever learns from simulations that came out otherwise.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
