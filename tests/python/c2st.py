@@ -30,7 +30,7 @@ DRAWS = 10_000
 OBSERVATIONS = 10
 BUDGETS = (1_000, 10_000, 100_000)
 GENERATIONS = 4
-SD = np.sqrt(0.1)
+SD = float(np.sqrt(0.1))
 
 
 class Normal:
@@ -222,7 +222,7 @@ def one(nicho, name, budget, number, folds):
         command = [nicho, "--quiet", "run", path / "job.toml", "-o", path / "run.h5", "--threads", "1"]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise SystemExit(f"{name}, {budget} simulations, observation {number}:\n{done.stderr}")
+            raise RuntimeError(f"{name}, {budget} simulations, observation {number}:\n{done.stderr}")
         with h5py.File(path / "run.h5") as file:
             group = file["adjusted"]
             draws = np.column_stack([group[parameter][0] for parameter in task.names])
