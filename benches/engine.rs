@@ -21,7 +21,7 @@ use nicho::integrate::Width;
 use nicho::model::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
 use nicho::population::{Generation, Run};
 use nicho::rng::Key;
-use nicho::sampler::smc::{Schedule, Smc};
+use nicho::sampler::smc::{Keep, Schedule, Smc};
 use nicho::sampler::{Problem, Progress, Watch, infer};
 
 const POPULATION: usize = 1000;
@@ -62,6 +62,7 @@ fn problem(d: usize, seed: u64, calls: &Arc<AtomicU64>) -> Problem {
 fn smc(schedule: Schedule, generations: usize) -> Smc {
     Smc {
         early_rejection: true,
+        keep: Keep::Accepted,
         population: POPULATION,
         start: f64::INFINITY,
         schedule,

@@ -50,6 +50,7 @@ pub mod report;
 pub mod rng;
 pub mod sampler;
 pub mod store;
+pub mod surrogate;
 pub mod trial;
 pub mod validate;
 pub mod verbs;

@@ -293,6 +293,38 @@ pub struct Mode {
     pub curvature_sd: Vec<f64>,
 }
 
+/// The shape of a surrogate likelihood.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shape {
+    /// First generation whose simulations it is fitted to.
+    pub first: usize,
+    /// Cells of parameter space, each with a regression of its own; a power of 2.
+    pub cells: usize,
+    /// Whether summaries are quadratic in the parameters, not linear.
+    pub quadratic: bool,
+    /// Whether the scale of each summary changes with the parameters.
+    pub scaled: bool,
+    /// Whether each cell has a covariance of its own.
+    pub local: bool,
+    /// Bandwidth of the law of the residuals, in (0, 1]; normal at 1.
+    pub bandwidth: f64,
+}
+
+/// A posterior from all simulations of a run, by a surrogate likelihood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adjusted {
+    /// Equal-weight draws in natural units, (draw, inferred parameter).
+    pub theta: Array2<f64>,
+    /// The surrogate that was chosen.
+    pub shape: Shape,
+    /// Its mean log density at simulations of the last generation that it had not seen.
+    pub score: f64,
+    /// Standard error of the score.
+    pub score_error: f64,
+    /// Simulations that it was fitted to.
+    pub fitted: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ mod kernel;
 mod mixture;
 
 pub use kernel::{Kernel, cholesky, covariance_towards, whiten};
+pub use mixture::Mixture;
 
 use crate::rng::Stream;
 use std::f64::consts::PI;

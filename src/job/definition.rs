@@ -40,6 +40,9 @@ pub struct Definition {
     /// Polishing of the posterior modes.
     #[serde(default)]
     pub refine: RefineDef,
+    /// A posterior from all simulations.
+    #[serde(default, skip_serializing_if = "AdjustDef::is_default")]
+    pub adjust: AdjustDef,
     /// What is derived from the posterior, and where it goes.
     #[serde(default)]
     pub output: OutputDef,
@@ -133,8 +136,11 @@ pub struct DistanceDef {
 pub struct SamplerDef {
     /// Name in the catalogue of samplers.
     pub name: Spanned<String>,
-    /// Particles in a generation.
+    /// Particles in a generation; where all simulations are kept, simulations in a generation.
     pub population: Spanned<usize>,
+    /// Which simulations a generation holds: those `accepted`, or `all`.
+    #[serde(skip_serializing_if = "is_accepted")]
+    pub keep: Spanned<String>,
     /// How the tolerance falls: `quantile` or `list`; it does not in rejection.
     pub schedule: Spanned<String>,
     /// The next tolerance is this quantile of the last distances.
@@ -171,6 +177,27 @@ pub struct RefineDef {
     pub replicates: Spanned<usize>,
 }
 
+/// `[adjust]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdjustDef {
+    /// `none`, or `surrogate`: prior times a likelihood that is learnt from all simulations.
+    pub method: Spanned<String>,
+    /// Equal-weight draws.
+    pub draws: Spanned<usize>,
+}
+
+impl AdjustDef {
+    /// Whether nothing is asked for: jobs from before there was such a table keep their digest.
+    fn is_default(&self) -> bool {
+        self.method.get_ref() == "none"
+    }
+}
+
+fn is_accepted(keep: &Spanned<String>) -> bool {
+    keep.get_ref() == "accepted"
+}
+
 /// `[output]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -191,6 +218,7 @@ impl Default for SamplerDef {
         SamplerDef {
             name: unplaced("smc".into()),
             population: unplaced(1000),
+            keep: unplaced("accepted".into()),
             schedule: unplaced("quantile".into()),
             quantile: unplaced(0.5),
             tolerances: unplaced(Vec::new()),
@@ -213,6 +241,12 @@ impl Default for StopDef {
 impl Default for RefineDef {
     fn default() -> Self {
         RefineDef { modes: unplaced(3), simulations: unplaced(2000), replicates: unplaced(2) }
+    }
+}
+
+impl Default for AdjustDef {
+    fn default() -> Self {
+        AdjustDef { method: unplaced("none".into()), draws: unplaced(4000) }
     }
 }
 

@@ -6,6 +6,7 @@ mod header;
 mod priors;
 pub mod program;
 pub mod scenario;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,8 +22,8 @@ use crate::model::cml::parameters::{self, OF_OTHER_DRUGS};
 use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
-use crate::sampler::smc::{Schedule, Smc};
-use crate::sampler::{self, Problem};
+use crate::sampler::Problem;
+use crate::sampler::smc::{Keep, Schedule, Smc};
 use crate::trial::table::{Row, Table};
 use crate::trial::vocabulary::{Role, Word, nearest, words};
 use definition::{Definition, Meant, Source};
@@ -134,13 +135,17 @@ impl Job {
         let def = &self.definition.model;
         let name = def.name.get_ref();
         let patients = def.patients.as_ref();
-        if let (Some(patients), "coin" | "normal" | "program") = (patients, name.as_str()) {
+        if let Some(patients) = patients.filter(|_| name != "cml" && model::CATALOGUE.contains(&name.as_str())) {
             let problem = format!("the model '{name}' has no patients");
             return Err(self.source.error(patients.span(), "model.patients", &problem, "leave the key out"));
         }
         match name.as_str() {
             "coin" => Ok(Box::new(model::reference::Coin::default())),
+            "gaussian_linear" => Ok(Box::new(model::reference::GaussianLinear::default())),
+            "gaussian_mixture" => Ok(Box::new(model::reference::GaussianMixture::default())),
+            "slcp" => Ok(Box::new(model::reference::Slcp::default())),
             "normal" => Ok(Box::new(model::reference::Normal::default())),
+            "two_moons" => Ok(Box::new(model::reference::TwoMoons::default())),
             "cml" => {
                 let Some(table) = &self.table else {
                     let span = self.definition.observations.span();
@@ -373,6 +378,7 @@ impl Job {
             early_rejection: true,
             start: if rejection { *stop.tolerance.get_ref() } else { f64::INFINITY },
             population: *sampler.population.get_ref(),
+            keep: if sampler.keep.get_ref() == "all" { Keep::All } else { Keep::Accepted },
             schedule: match sampler.schedule.get_ref().as_str() {
                 "list" => Schedule::List(sampler.tolerances.get_ref().clone()),
                 _ => Schedule::Quantile(*sampler.quantile.get_ref()),
@@ -383,6 +389,12 @@ impl Job {
             generations: if rejection { 1 } else { *stop.generations.get_ref() },
             failures: *stop.failures.get_ref(),
         }
+    }
+
+    /// Draws of the posterior that a surrogate gives; `None` if the job does not ask for them.
+    pub fn adjust(&self) -> Option<usize> {
+        let def = &self.definition.adjust;
+        (def.method.get_ref() == "surrogate").then(|| *def.draws.get_ref())
     }
 
     /// Settings of the refinement.
@@ -398,97 +410,7 @@ impl Job {
         value["parameter_values"] = serde_json::json!(fixed);
         value.to_string()
     }
-
-    /// Checks of single values that have a legal range of their own.
-    fn check_settings(&self) -> Result<()> {
-        let Definition { sampler, stop, refine, output, .. } = &self.definition;
-        let check = |ok: bool, span: std::ops::Range<usize>, key: &str, value: String, range: &str| {
-            let problem = format!("{value} is outside the legal range: {range}");
-            if ok { Ok(()) } else { Err(self.source.error(span, key, &problem, "give a value in the range")) }
-        };
-        macro_rules! within {
-            ($field:expr, $key:literal, $test:expr, $range:literal) => {{
-                let value = $field.get_ref();
-                #[allow(clippy::redundant_closure_call)]
-                check(($test)(*value), $field.span(), $key, value.to_string(), $range)?;
-            }};
-        }
-        if !sampler::CATALOGUE.contains(&sampler.name.get_ref().as_str()) {
-            return Err(self.source.unknown(&sampler.name, "sampler.name", "sampler", sampler::CATALOGUE));
-        }
-        let schedule = sampler.schedule.get_ref();
-        if !SCHEDULES.contains(&schedule.as_str()) {
-            return Err(self.source.unknown(&sampler.schedule, "sampler.schedule", "schedule", SCHEDULES));
-        }
-        let list = sampler.tolerances.get_ref();
-        let falling = list.iter().all(|t| *t >= 0.0) && list.windows(2).all(|w| w[1] < w[0]);
-        if schedule == "list" && (list.is_empty() || !falling) {
-            let problem = "the tolerances must be a list of falling numbers, 0 or more";
-            let fix = "for example tolerances = [8, 4, 2]";
-            return Err(self.source.error(sampler.tolerances.span(), "sampler.tolerances", problem, fix));
-        }
-        within!(sampler.population, "sampler.population", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
-        within!(sampler.quantile, "sampler.quantile", |q| q > 0.0 && q < 1.0, "above 0 and below 1");
-        within!(stop.tolerance, "stop.tolerance", |t| t >= 0.0, "0 or more");
-        within!(stop.acceptance_rate, "stop.acceptance_rate", |r| (0.0..1.0).contains(&r), "0 to below 1");
-        within!(stop.simulations, "stop.simulations", |n| n > 0, "1 or more");
-        let least = *sampler.population.get_ref() as u64;
-        if *stop.simulations.get_ref() < least {
-            let problem = format!("{} simulations cannot fill one generation of {least} particles", stop.simulations.get_ref());
-            let fix = "raise stop.simulations, or lower sampler.population";
-            return Err(self.source.error(stop.simulations.span(), "stop.simulations", &problem, fix));
-        }
-        within!(stop.generations, "stop.generations", |n| n > 0, "1 or more");
-        if sampler.name.get_ref() == "rejection" {
-            self.check_rejection()?;
-        }
-        within!(stop.failures, "stop.failures", |f| (0.0..=1.0).contains(&f), "0 to 1");
-        within!(refine.modes, "refine.modes", |n| n <= 100, "0 to 100");
-        within!(refine.replicates, "refine.replicates", |n| (1..=1000).contains(&n), "1 to 1000");
-        within!(refine.simulations, "refine.simulations", |n| n > 0, "1 or more");
-        within!(output.draws, "output.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
-        if self.definition.priors.is_empty() {
-            let fix = "give at least one parameter a prior";
-            return Err(self.source.error(0..0, "priors", "nothing is to be inferred", fix));
-        }
-        Ok(())
-    }
-
-    /// Rejection makes one generation at the final tolerance: it needs that, and nothing that says how to get there.
-    fn check_rejection(&self) -> Result<()> {
-        let Definition { sampler, stop, .. } = &self.definition;
-        let tolerance = &stop.tolerance;
-        if *tolerance.get_ref() <= 0.0 {
-            let span = if tolerance.span().is_empty() { sampler.name.span() } else { tolerance.span() };
-            let problem = "the sampler 'rejection' needs a tolerance above 0";
-            let fix = "add tolerance = … under [stop]: draws of the prior whose distance is at most that are kept";
-            return Err(self.source.error(span, "stop.tolerance", problem, fix));
-        }
-        let falls = [
-            (sampler.schedule.span(), "sampler.schedule"),
-            (sampler.quantile.span(), "sampler.quantile"),
-            (sampler.tolerances.span(), "sampler.tolerances"),
-            (stop.generations.span(), "stop.generations"),
-        ];
-        let no_use = |span, key: &str, fix: &str| {
-            let (_, name) = key.rsplit_once('.').unwrap_or_default();
-            let problem = format!("the sampler 'rejection' takes no '{name}': it makes one generation, at stop.tolerance");
-            self.source.error(span, key, &problem, fix)
-        };
-        if let Some((span, key)) = falls.into_iter().find(|(span, _)| !span.is_empty()) {
-            return Err(no_use(span, key, "leave the key out, or use the sampler 'smc'"));
-        }
-        if !stop.acceptance_rate.span().is_empty() {
-            // A rate r would cut it after population / r simulations, with nothing to show.
-            let fix = "leave the key out; stop.simulations limits the cost";
-            return Err(no_use(stop.acceptance_rate.span(), "stop.acceptance_rate", fix));
-        }
-        Ok(())
-    }
 }
-
-/// Names of the tolerance schedules.
-const SCHEDULES: &[&str] = &["quantile", "list"];
 
 fn load_table(source: &Source, name: &Spanned<PathBuf>) -> Result<Table> {
     let folder = source.file.parent().unwrap_or(Path::new(""));

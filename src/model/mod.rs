@@ -84,7 +84,7 @@ impl fmt::Display for Proposed {
 }
 
 /// Names of the models that a job can ask for.
-pub const CATALOGUE: &[&str] = &["cml", "coin", "normal", "program"];
+pub const CATALOGUE: &[&str] = &["cml", "coin", "gaussian_linear", "gaussian_mixture", "normal", "program", "slcp", "two_moons"];
 
 /// One summary statistic that a model returns.
 #[derive(Clone, Debug, PartialEq)]

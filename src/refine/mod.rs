@@ -224,7 +224,7 @@ mod tests {
     use crate::rng::Key;
     use crate::sampler::{
         self, Progress, Watch,
-        smc::{Schedule, Smc},
+        smc::{Keep, Schedule, Smc},
     };
 
     /// `y = shape(x) + 0.05 z` with one parameter `x`.
@@ -266,6 +266,7 @@ mod tests {
         };
         let smc = Smc {
             early_rejection: true,
+            keep: Keep::Accepted,
             population: 400,
             start: f64::INFINITY,
             schedule: Schedule::List(vec![1.0, 0.3, 0.1]),

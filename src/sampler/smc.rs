@@ -7,6 +7,10 @@
 //!
 //! Where generation 0 already has the final tolerance, it is the whole run: rejection from the prior (Pritchard et al. 1999,
 //! Mol Biol Evol 16:1791).
+//!
+//! Where all simulations are kept, a generation is so many trials, not so many acceptances: its tolerance is a quantile of
+//! their distances, found when they are there, and those beyond have weight 0. What is accepted is the same kind of sample;
+//! the rest is for whoever learns from simulations that came out otherwise.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -19,7 +23,7 @@ use crate::density::{Kernel, covariance_towards};
 use crate::distance::Distance;
 use crate::error::{Error, Result};
 use crate::exec::{Enough, Executor, Outcome, Sink, Work};
-use crate::population::{Generation, Run, Stop, WHOLE, asked};
+use crate::population::{Generation, Run, Stop, WHOLE, Weights, asked};
 use crate::rng::{Key, Purpose};
 
 /// How the tolerance falls.
@@ -31,11 +35,24 @@ pub enum Schedule {
     List(Vec<f64>),
 }
 
+/// What becomes of simulations beyond the tolerance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// They are gone.
+    #[default]
+    Accepted,
+    /// They stay, with weight 0: a generation is so many trials, however many of them are accepted, and its tolerance is
+    /// that quantile of their distances that the schedule asks for.
+    All,
+}
+
 /// Settings of the sampler.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Smc {
-    /// Particles in a generation.
+    /// Particles in a generation; trials, where all are kept.
     pub population: usize,
+    /// What becomes of simulations beyond the tolerance.
+    pub keep: Keep,
     /// Tolerance of generation 0: infinite for a sample of the prior, the final one for rejection.
     pub start: f64,
     /// The tolerance schedule.
@@ -61,6 +78,8 @@ const LEAST_FALL: f64 = 1e-6;
 /// whole of it proposes ever farther outside the target as dimension grows. Half of this, the optimum for acceptance,
 /// leaves weights with heavy tails: it made posterior variances of 1000 particles in eight dimensions a few per cent low.
 const WALK: f64 = 2.38;
+/// Particles for each coordinate, where all trials are kept, at least.
+const PER_COORDINATE: usize = 4;
 /// Draws of a proposal until one lies in the prior's support; more means that something is wrong, not bad luck.
 const REDRAWS: u32 = 1_000_000;
 /// Simulations are counted in millionths.
@@ -82,12 +101,28 @@ impl Smc {
         if run.simulated() >= self.simulations {
             return Err(Stop::Simulations);
         }
+        if self.keep == Keep::All {
+            return Ok(f64::INFINITY);
+        }
         let wanted = match &self.schedule {
             Schedule::Quantile(q) => fall(last, *q),
             Schedule::List(values) => *values.get(run.generations.len() - 1).ok_or(Stop::Tolerance)?,
         };
         let next = wanted.max(self.tolerance);
         if next >= last.tolerance * (1.0 - LEAST_FALL) { Err(Stop::Stalled) } else { Ok(next) }
+    }
+}
+
+impl Smc {
+    /// The tolerance of a generation with these distances, of which none is beyond `most`: where all trials are kept, the
+    /// quantile of the schedule, or more, so that there are particles enough to give a covariance of `d` coordinates.
+    fn tolerance_of(&self, distance: &[f64], most: f64, d: usize) -> f64 {
+        let (Keep::All, Schedule::Quantile(q)) = (self.keep, &self.schedule) else { return most };
+        let mut sorted = distance.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let n = sorted.len();
+        let wanted = ((q * n as f64).ceil() as usize).max((PER_COORDINATE * d).min(n / 2)).clamp(1, n);
+        sorted[wanted - 1].max(self.tolerance)
     }
 }
 
@@ -102,9 +137,10 @@ fn fall(last: &Generation, q: f64) -> f64 {
 /// The proposal made from a generation for the next tolerance.
 fn kernel(problem: &Problem, last: &Generation, tolerance: f64) -> Kernel {
     let d = problem.prior.dimension();
-    let u: Vec<f64> = last.theta.rows().into_iter().flat_map(|row| problem.prior.coordinates(&row.to_vec())).collect();
-    let weights = last.weights();
-    let mut target: Vec<bool> = last.distance.iter().map(|x| *x <= tolerance).collect();
+    let accepted = || (0..last.len()).filter(|i| last.distance[*i] <= last.tolerance);
+    let u: Vec<f64> = accepted().flat_map(|i| problem.prior.coordinates(&last.theta.row(i).to_vec())).collect();
+    let weights = Weights::from_ln(&accepted().map(|i| last.ln_weight[i]).collect::<Vec<f64>>());
+    let mut target: Vec<bool> = accepted().map(|i| last.distance[i] <= tolerance).collect();
     if target.iter().filter(|t| **t).count() <= d {
         // Too few to give a covariance: aim at all.
         target.fill(true);
@@ -324,7 +360,11 @@ impl<'a> Collect<'a> {
     /// The rule that the counters meet, if any. Depends on nothing but the ids seen so far.
     fn rule(&self) -> Option<End> {
         let Progress { generation, accepted, population, simulated, failed, total, .. } = self.progress;
-        if accepted == population {
+        let full = match self.settings.keep {
+            Keep::Accepted => accepted == population,
+            Keep::All => simulated >= population as u64 && accepted > 0,
+        };
+        if full {
             return Some(End::Full);
         }
         let asked = asked(simulated, self.progress.tolerance);
@@ -334,7 +374,9 @@ impl<'a> Collect<'a> {
         if total >= self.settings.simulations {
             return Some(End::Rule(Stop::Simulations));
         }
-        let hopeless = generation > 0 && simulated as f64 * self.settings.acceptance_rate > population as f64;
+        let hopeless = generation > 0
+            && self.settings.keep == Keep::Accepted
+            && simulated as f64 * self.settings.acceptance_rate > population as f64;
         hopeless.then_some(End::Rule(Stop::AcceptanceRate))
     }
 
@@ -342,11 +384,13 @@ impl<'a> Collect<'a> {
         let Layout { d, m } = self.layout;
         let n = self.trial.len();
         let row = |i: usize| &self.rows[i * self.layout.width()..(i + 1) * self.layout.width()];
+        let distance: Vec<f64> = (0..n).map(|i| row(i)[d]).collect();
+        let tolerance = self.settings.tolerance_of(&distance, self.progress.tolerance, d);
         Generation {
-            tolerance: self.progress.tolerance,
+            tolerance,
             theta: Array2::from_shape_fn((n, d), |(i, k)| row(i)[k]),
-            distance: (0..n).map(|i| row(i)[d]).collect(),
-            ln_weight: (0..n).map(|i| row(i)[d + 1]).collect(),
+            ln_weight: (0..n).map(|i| if distance[i] <= tolerance { row(i)[d + 1] } else { f64::NEG_INFINITY }).collect(),
+            distance,
             summaries: Array2::from_shape_fn((n, m), |(i, k)| row(i)[d + 2 + k]),
             trial: std::mem::take(&mut self.trial),
             simulated: self.progress.simulated,

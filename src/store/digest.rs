@@ -7,7 +7,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Header, Scenario};
-use crate::population::{Generation, Mode, Predictive};
+use crate::population::{Adjusted, Generation, Mode, Predictive, Shape};
 
 /// The one NaN.
 const NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
@@ -164,5 +164,17 @@ pub(super) fn modes(modes: &[Mode]) -> String {
         digest.integers("counts", [mode.evaluations, u64::from(mode.converged)].into_iter());
         digest.numbers("curvature_sd", &[mode.curvature_sd.len()], &mode.curvature_sd);
     }
+    digest.hex()
+}
+
+/// Digest of the posterior from all simulations.
+pub(super) fn adjusted(adjusted: &Adjusted) -> String {
+    let Adjusted { theta, shape, score, score_error, fitted } = adjusted;
+    let Shape { first, cells, quadratic, scaled, local, bandwidth } = shape;
+    let mut digest = Digest::new("adjusted");
+    digest.numbers("theta", theta.shape(), theta);
+    let counts = [*first as u64, *cells as u64, u64::from(*quadratic), u64::from(*scaled), u64::from(*local), *fitted];
+    digest.integers("counts", counts.into_iter());
+    digest.numbers("figures", &[3], [bandwidth, score, score_error]);
     digest.hex()
 }

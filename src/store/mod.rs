@@ -14,6 +14,8 @@
 //! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
 //! ├─ noise_floor         (pair)              distances between replicate data sets at one posterior draw
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
+//! ├─ adjusted            (chain, draw)       a variable per parameter: equal-weight draws of the posterior from all simulations
+//! │                                          by a surrogate likelihood; its shape, bandwidth and score as attributes
 //! ├─ scenarios                               other arms; one group for each scenario
 //! │  └─ <name>           (chain, draw, arm, row)  posterior_predictive, prior_predictive: each arm on the same random numbers;
 //! │                                          particle; label, endpoint, kind, given, month of each row; the file word for word;
@@ -38,7 +40,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::population::{Generation, Mode, Predictive, Run, Stop};
+use crate::population::{Adjusted, Generation, Mode, Predictive, Run, Stop};
 
 mod digest;
 mod durable;
@@ -130,6 +132,7 @@ struct Contents {
     posterior: Option<Predictive>,
     noise_floor: Option<Vec<f64>>,
     modes: Option<Vec<Mode>>,
+    adjusted: Option<Adjusted>,
     scenarios: Vec<Scenario>,
     /// One JSON text per session.
     sessions: Vec<String>,
@@ -160,6 +163,7 @@ impl Store {
             posterior: None,
             noise_floor: None,
             modes: None,
+            adjusted: None,
             scenarios: Vec::new(),
             sessions: Vec::new(),
         };
@@ -198,6 +202,7 @@ impl Store {
             contents.posterior = None;
             contents.noise_floor = None;
             contents.modes = None;
+            contents.adjusted = None;
             contents.scenarios.clear();
         })
     }
@@ -256,6 +261,18 @@ impl Store {
             return Err(refuse(&self.path)(format!("a mode does not have {width} parameters")));
         }
         self.change(|contents| contents.modes = Some(modes.to_vec()))
+    }
+
+    /// Stores the posterior from all simulations, in place of an earlier one.
+    ///
+    /// # Errors
+    /// `Store` if the shape does not fit the header; `Io` as for [`Store::create`].
+    pub fn put_adjusted(&mut self, adjusted: &Adjusted) -> Result<()> {
+        let width = self.contents.header.parameters.len();
+        if adjusted.theta.ncols() != width {
+            return Err(refuse(&self.path)(format!("an adjusted draw does not have {width} parameters")));
+        }
+        self.change(|contents| contents.adjusted = Some(adjusted.clone()))
     }
 
     /// Stores a scenario, in place of an earlier one of the same [key](Scenario::key).
@@ -334,6 +351,11 @@ impl Store {
         self.contents.scenarios.iter().find(|scenario| scenario.key() == scenario::key(name))
     }
 
+    /// The posterior from all simulations; `None` if it was never asked for.
+    pub fn adjusted(&self) -> Option<&Adjusted> {
+        self.contents.adjusted.as_ref()
+    }
+
     /// The scenarios, in the order in which they were first predicted.
     pub fn scenarios(&self) -> &[Scenario] {
         &self.contents.scenarios
@@ -367,6 +389,7 @@ impl Contents {
         }
         all.extend(self.noise_floor.as_ref().map(|d| ("noise_floor".to_string(), digest::noise_floor(d))));
         all.extend(self.modes.as_ref().map(|m| ("modes".to_string(), digest::modes(m))));
+        all.extend(self.adjusted.as_ref().map(|a| ("adjusted".to_string(), digest::adjusted(a))));
         all.extend(self.scenarios.iter().map(|s| (format!("scenario {}", s.key()), digest::scenario(s))));
         all
     }

@@ -5,7 +5,7 @@ use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
-use crate::population::{Draws, Generation, Mode, Predictive, Run, Stop};
+use crate::population::{Adjusted, Draws, Generation, Mode, Predictive, Run, Shape, Stop};
 
 /// The contents of a file, checked against its digests.
 pub(super) fn contents(bytes: &[u8]) -> hdf5::Result<Contents> {
@@ -43,12 +43,13 @@ fn body(root: &Group) -> hdf5::Result<Contents> {
         posterior.draws.particle = particle.into_iter().map(|p| p as usize).collect();
     }
     let modes = if root.link_exists("modes") { Some(modes(&root.group("modes")?)?) } else { None };
+    let adjusted = if root.link_exists("adjusted") { Some(adjusted(&root.group("adjusted")?, &header)?) } else { None };
     let noise_floor =
         if root.link_exists("noise_floor") { Some(numbers(&root.group("noise_floor")?, "distance")?) } else { None };
     let scenarios = scenario::read(root)?;
     let provenance = root.group("provenance")?;
     let sessions = if provenance.link_exists("record") { read_texts(&provenance, "record")? } else { Vec::new() };
-    Ok(Contents { header, run, prior, posterior, noise_floor, modes, scenarios, sessions })
+    Ok(Contents { header, run, prior, posterior, noise_floor, modes, adjusted, scenarios, sessions })
 }
 
 fn numbers<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Vec<T>> {
@@ -149,20 +150,44 @@ fn generation(group: &Group) -> hdf5::Result<Generation> {
     })
 }
 
-fn predictive(root: &Group, of: &str, header: &Header) -> hdf5::Result<Option<Predictive>> {
-    if !root.link_exists(of) {
-        return Ok(None);
-    }
-    let group = root.group(of)?;
+/// Draws of the parameters, each a variable of the group.
+fn draws(group: &Group, of: &str, header: &Header) -> hdf5::Result<Array2<f64>> {
     let draws = group.dataset("draw")?.size();
     let mut theta = Array2::zeros((draws, header.parameters.len()));
     for (mut to, column) in theta.columns_mut().into_iter().zip(&header.parameters) {
-        let from: Vec<f64> = numbers(&group, &column.name)?;
+        let from: Vec<f64> = numbers(group, &column.name)?;
         if from.len() != draws {
             return Err(format!("{of}/{}: {} values for {draws} draws", column.name, from.len()).into());
         }
         to.iter_mut().zip(from).for_each(|(to, from)| *to = from);
     }
+    Ok(theta)
+}
+
+fn adjusted(group: &Group, header: &Header) -> hdf5::Result<Adjusted> {
+    let (count, truth) = (|name| attribute::<u64>(group, name), |name| attribute::<u8>(group, name).map(|b| b != 0));
+    Ok(Adjusted {
+        theta: draws(group, "adjusted", header)?,
+        shape: Shape {
+            first: count("first_generation")? as usize,
+            cells: count("cells")? as usize,
+            quadratic: truth("quadratic")?,
+            scaled: truth("scaled")?,
+            local: truth("local")?,
+            bandwidth: attribute(group, "bandwidth")?,
+        },
+        score: attribute(group, "score")?,
+        score_error: attribute(group, "score_error")?,
+        fitted: count("fitted")?,
+    })
+}
+
+fn predictive(root: &Group, of: &str, header: &Header) -> hdf5::Result<Option<Predictive>> {
+    if !root.link_exists(of) {
+        return Ok(None);
+    }
+    let theta = draws(&root.group(of)?, of, header)?;
+    let draws = theta.nrows();
     let values = if header.rows.is_empty() { Vec::new() } else { numbers(&root.group(&format!("{of}_predictive"))?, "value")? };
     let values = Array2::from_shape_vec((draws, header.rows.len()), values)?;
     Ok(Some(Predictive { draws: Draws { theta, particle: Vec::new() }, values }))

@@ -10,7 +10,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::*;
-use crate::population::Draws;
+use crate::population::{Draws, Shape};
 use crate::rng::{Key, Purpose, Stream};
 
 fn column(name: impl Into<String>, unit: &str) -> Column {
@@ -123,6 +123,12 @@ fn modes(header: &Header) -> Vec<Mode> {
     vec![one(0), one(1)]
 }
 
+fn adjusted(header: &Header) -> Adjusted {
+    let theta = random((6, header.parameters.len()), &mut Key::root(6).stream(Purpose::Resample));
+    let shape = Shape { first: 1, cells: 4, quadratic: true, scaled: false, local: true, bandwidth: 0.35 };
+    Adjusted { theta, shape, score: -1.5, score_error: 0.25, fitted: 99 }
+}
+
 fn full(path: &Path, particles: usize, draws: usize) -> Store {
     let header = header(4, 5);
     let mut store = Store::create(path, &header).unwrap();
@@ -135,6 +141,7 @@ fn full(path: &Path, particles: usize, draws: usize) -> Store {
     store.put_prior(&predictive(draws, &header, Vec::new())).unwrap();
     store.put_posterior(&posterior(draws, &store, &header)).unwrap();
     store.put_modes(&modes(&header)).unwrap();
+    store.put_adjusted(&adjusted(&header)).unwrap();
     store.record(&json!({"threads": 2, "started": "now", "wall_seconds": 1.5}));
     store.write().unwrap();
     store
@@ -146,7 +153,16 @@ fn bits(store: &Store) -> String {
     let numbers = |a: &Array2<f64>| a.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     let predictive =
         |p: &Option<Predictive>| p.as_ref().map(|p| (numbers(&p.draws.theta), p.draws.particle.clone(), numbers(&p.values)));
-    format!("{:?} {:?} {:?} {:?} {:?} {:?}", c.header, c.run, predictive(&c.prior), predictive(&c.posterior), c.modes, c.sessions)
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        c.header,
+        c.run,
+        predictive(&c.prior),
+        predictive(&c.posterior),
+        c.modes,
+        c.adjusted,
+        c.sessions
+    )
 }
 
 #[test]
@@ -158,7 +174,7 @@ fn sample() {
     assert_eq!(bits(&again), bits(&store));
     assert_eq!(again.digests(), store.digests());
     let names: Vec<String> = store.digests().into_iter().map(|d| d.0).collect();
-    assert_eq!(names, ["inference", "prior_predictive", "posterior_predictive", "modes"]);
+    assert_eq!(names, ["inference", "prior_predictive", "posterior_predictive", "modes", "adjusted"]);
     assert_eq!(again.sessions(), [json!({"threads": 2, "started": "now", "wall_seconds": 1.5})]);
     if std::env::var_os("NICHO_SAMPLE").is_some() {
         // A run that has only begun must open as well.

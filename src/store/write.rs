@@ -4,21 +4,21 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::netcdf::{self, Scope, about};
 use super::{Column, Contents, FORMAT, Header, digest, scenario};
-use crate::population::{Generation, Mode, Predictive, Run};
+use crate::population::{Adjusted, Generation, Mode, Predictive, Run};
 use crate::rng::SCHEME;
 
 /// The file, byte for byte a function of `contents` (and of the HDF5 library).
 pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
     netcdf::encode(|root| {
         attributes(root, contents)?;
-        let Contents { header, run, prior, posterior, noise_floor, modes, scenarios, sessions } = contents;
+        let Contents { header, run, prior, posterior, noise_floor, modes, adjusted, scenarios, sessions } = contents;
         if let (Some(posterior), Some(last)) = (posterior, run.last()) {
-            draws(root.group("posterior", POSTERIOR)?, header, posterior)?;
+            draws(root.group("posterior", POSTERIOR)?, header, &posterior.draws.theta)?;
             sample_stats(root, posterior, last)?;
             predictions(root, "posterior_predictive", header, posterior)?;
         }
         if let Some(prior) = prior {
-            draws(root.group("prior", "independent draws of the prior")?, header, prior)?;
+            draws(root.group("prior", "independent draws of the prior")?, header, &prior.draws.theta)?;
             predictions(root, "prior_predictive", header, prior)?;
         }
         observed_data(root, header)?;
@@ -32,6 +32,9 @@ pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
         }
         if let Some(modes) = modes {
             posterior_modes(root, header, modes)?;
+        }
+        if let Some(adjusted) = adjusted {
+            adjusted_posterior(root, header, adjusted)?;
         }
         scenario::write(root, scenarios)?;
         job(root, header)?;
@@ -77,9 +80,9 @@ fn row(values: &[f64]) -> hdf5::Result<ArrayView2<'_, f64>> {
     Ok(ArrayView2::from_shape((1, values.len()), values)?)
 }
 
-fn draws(mut group: Scope, header: &Header, predictive: &Predictive) -> hdf5::Result<()> {
-    chain_and_draw(&mut group, predictive.draws.theta.nrows())?;
-    for (column, values) in header.parameters.iter().zip(predictive.draws.theta.columns()) {
+fn draws(mut group: Scope, header: &Header, theta: &Array2<f64>) -> hdf5::Result<()> {
+    chain_and_draw(&mut group, theta.nrows())?;
+    for (column, values) in header.parameters.iter().zip(theta.columns()) {
         let values = values.to_vec();
         group.variable(&column.name, &["chain", "draw"], row(&values)?, describe(column))?;
     }
@@ -286,6 +289,23 @@ fn posterior_modes(root: &Scope, header: &Header, modes: &[Mode]) -> hdf5::Resul
     let meaning = about("", "1 if the optimiser met its own criterion before its budget, else 0");
     group.variable("converged", &["mode"], ArrayView1::from(&converged), meaning)?;
     group.finish()
+}
+
+fn adjusted_posterior(root: &Scope, header: &Header, adjusted: &Adjusted) -> hdf5::Result<()> {
+    let text = "equal-weight draws of prior times a surrogate likelihood, which was learnt from all simulations";
+    let group = root.group("adjusted", text)?;
+    let shape = &adjusted.shape;
+    group.text_attribute("digest", &digest::adjusted(adjusted))?;
+    group.attribute("first_generation", shape.first as u64)?;
+    group.attribute("cells", shape.cells as u64)?;
+    group.attribute("quadratic", u8::from(shape.quadratic))?;
+    group.attribute("scaled", u8::from(shape.scaled))?;
+    group.attribute("local", u8::from(shape.local))?;
+    group.attribute("bandwidth", shape.bandwidth)?;
+    group.attribute("score", adjusted.score)?;
+    group.attribute("score_error", adjusted.score_error)?;
+    group.attribute("fitted", adjusted.fitted)?;
+    draws(group, header, &adjusted.theta)
 }
 
 fn job(root: &Scope, header: &Header) -> hdf5::Result<()> {

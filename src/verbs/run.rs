@@ -8,7 +8,7 @@ use super::check::{bytes, memory};
 use super::describe::{describe, differences};
 use super::progress::{Budget, Show};
 use super::session::{Session, leave};
-use super::shared::{Shared, agree, on_ranks};
+use super::shared::{Have, Shared, agree, on_ranks};
 use super::stored::{print_result, report_folder};
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Place};
@@ -19,6 +19,7 @@ use crate::refine::refine;
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, infer};
 use crate::store::{Header, Store};
+use crate::surrogate::adjust;
 
 /// Flags of `nicho run`.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +73,7 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
     })?;
     shared.exec.may_leave(leave);
     let Shared { run, have, .. } = &shared;
-    if run.stopped.is_some() && have.prior && have.posterior && have.noise_floor && (have.modes || job.refine().modes == 0) {
+    if run.stopped.is_some() && have.all(&job) {
         line!("{} is finished already ({}); nothing to do", path.display(), describe(run));
         let reported = report_folder(&path).join("report.html").exists();
         return shared.at_file(|store| print_result(store, &job, !reported));
@@ -184,6 +185,13 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
         let Some(floor) = noise_floor(problem, &of, PAIRS, exec, idle)? else { return Ok(false) };
         shared.change(|store| store.put_noise_floor(&floor))?;
     }
+    if let Some(draws) = job.adjust().filter(|_| !have.adjusted) {
+        // One thread does it, on the rank that has every generation.
+        shared.change(|store| match adjust(problem, store.run(), draws, &mut |_| show.work("surrogate posterior", 0, 0))? {
+            Some(adjusted) => store.put_adjusted(&adjusted),
+            None => Err(Error::Interrupted { path: store.path().into() }),
+        })?;
+    }
     if !have.modes && job.refine().modes > 0 {
         let budget = job.refine().simulations * job.refine().modes as u64;
         let show = std::cell::RefCell::new(show);
@@ -195,8 +203,7 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
 }
 
 fn complete(store: &Store, job: &Job) -> bool {
-    let refined = store.modes().is_some() || job.refine().modes == 0;
-    store.prior().is_some() && store.posterior().is_some() && store.noise_floor().is_some() && refined
+    Have::of(store).all(job)
 }
 
 /// Decides what becomes of a file that is already at the output path.

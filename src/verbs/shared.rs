@@ -126,6 +126,27 @@ pub struct Have {
     pub noise_floor: bool,
     /// Posterior modes.
     pub modes: bool,
+    /// The posterior from all simulations.
+    pub adjusted: bool,
+}
+
+impl Have {
+    /// What a file has.
+    pub fn of(store: &Store) -> Self {
+        Have {
+            prior: store.prior().is_some(),
+            posterior: store.posterior().is_some(),
+            noise_floor: store.noise_floor().is_some(),
+            modes: store.modes().is_some(),
+            adjusted: store.adjusted().is_some(),
+        }
+    }
+
+    /// Whether that is everything that a job asks for.
+    pub fn all(self, job: &Job) -> bool {
+        let refined = self.modes || job.refine().modes == 0;
+        self.prior && self.posterior && self.noise_floor && refined && (self.adjusted || job.adjust().is_none())
+    }
 }
 
 impl<'a> Shared<'a> {
@@ -139,19 +160,15 @@ impl<'a> Shared<'a> {
         let words = exec.once(&mut || {
             let Some(open) = open.take() else { return Ok(Vec::new()) };
             let opened = open(&exec)?;
-            let have = [
-                opened.prior().is_some(),
-                opened.posterior().is_some(),
-                opened.noise_floor().is_some(),
-                opened.modes().is_some(),
-            ];
+            let Have { prior, posterior, noise_floor, modes, adjusted } = Have::of(&opened);
+            let have = [prior, posterior, noise_floor, modes, adjusted];
             let words = have.into_iter().map(|have| f64::from(u8::from(have))).chain(opened.run().words()).collect();
             store = Some(opened);
             Ok(words)
         })?;
-        let (have, run) = words.split_at_checked(4).unwrap_or_default();
+        let (have, run) = words.split_at_checked(5).unwrap_or_default();
         let has = |k: usize| have.get(k) == Some(&1.0);
-        let have = Have { prior: has(0), posterior: has(1), noise_floor: has(2), modes: has(3) };
+        let have = Have { prior: has(0), posterior: has(1), noise_floor: has(2), modes: has(3), adjusted: has(4) };
         let run = store.as_ref().map(|store| store.run().clone()).or_else(|| Run::from_words(run)).unwrap_or_default();
         let path = store.as_ref().map(|store| store.path().to_path_buf()).unwrap_or_default();
         Ok(Shared { exec, store: RefCell::new(store), saving: RefCell::default(), path, run, have })

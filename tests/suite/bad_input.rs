@@ -116,6 +116,16 @@ fn rejection() {
     refuse("rejection_with_a_rate", "", "tolerance = 0.5\nacceptance_rate = 0.01");
 }
 
+/// A surrogate needs all simulations, and those a tolerance that follows them.
+#[test]
+fn surrogates() {
+    const MOONS: &str = "jobs/moons.toml";
+    refuse_job("adjust_without_all", MOONS, "keep = \"all\"", "keep = \"accepted\"");
+    refuse_job("adjust_unknown_method", MOONS, "method = \"surrogate\"", "method = \"surogate\"");
+    refuse_job("keep_unknown", MOONS, "keep = \"all\"", "keep = \"al\"");
+    refuse_job("keep_all_with_a_list", MOONS, "quantile = 0.1", "schedule = \"list\"\ntolerances = [2.0, 1.0]");
+}
+
 #[test]
 fn priors() {
     refuse_job("prior_without_width", COIN, "lower = 0, upper = 1", "lower = 0.5, upper = 0.5");

@@ -24,7 +24,7 @@ use nicho::model::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
 use nicho::population::{Run, Stop};
 use nicho::rng::{Key, Purpose};
 use nicho::sampler::Problem;
-use nicho::sampler::smc::{Schedule, Smc};
+use nicho::sampler::smc::{Keep, Schedule, Smc};
 
 use crate::support;
 
@@ -202,6 +202,7 @@ fn problem(model: Box<dyn Model>, prior: Vec<Marginal>, observed: f64, seed: u64
 fn smc(population: usize, tolerance: f64) -> Smc {
     Smc {
         early_rejection: true,
+        keep: Keep::Accepted,
         population,
         start: f64::INFINITY,
         schedule: Schedule::Quantile(0.5),

@@ -89,7 +89,7 @@ fn every_shipped_job_is_sound() {
 
 /// Keys of the definition types, read from their source: `[sampler]` is `SamplerDef`, and so on.
 fn known_keys() -> BTreeSet<String> {
-    const TABLES: [(&str, &str); 9] = [
+    const TABLES: [(&str, &str); 10] = [
         ("Definition", ""),
         ("ModelDef", "model."),
         ("PriorDef", "priors.*."),
@@ -98,6 +98,7 @@ fn known_keys() -> BTreeSet<String> {
         ("SamplerDef", "sampler."),
         ("StopDef", "stop."),
         ("RefineDef", "refine."),
+        ("AdjustDef", "adjust."),
         ("OutputDef", "output."),
     ];
     let source = text("src/job/definition.rs");

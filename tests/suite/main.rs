@@ -16,4 +16,5 @@ mod ranks;
 mod reproducible;
 mod scenarios;
 mod support;
+mod surrogate;
 mod truths;

@@ -337,3 +337,18 @@ fn a_file_whose_generation_was_altered_is_refused() {
     }
     refuse("the digest `inference` does not fit");
 }
+
+/// The surrogate posterior of `jobs/moons.toml`, digest by digest: on one thread and on three.
+#[test]
+fn the_posterior_from_all_simulations_is_a_function_of_job_and_seed() {
+    let folder = folder();
+    let digests = |output: &str, threads: &str| {
+        succeed(folder.path(), &["run", "jobs/moons.toml", "-o", output, "--threads", threads]);
+        succeed(folder.path(), &["digest", output])
+    };
+    let one = digests("one.h5", "1");
+    assert!(one.lines().any(|line| line.starts_with("adjusted ")), "{one}");
+    assert_eq!(digests("three.h5", "3"), one);
+    let said = succeed(folder.path(), &["run", "jobs/moons.toml", "-o", "one.h5", "--resume"]);
+    assert!(said.contains("is finished already"), "{said}");
+}

@@ -1,7 +1,7 @@
-//! Small models whose posteriors are known in closed form. They prove the engine, and a methods developer can start from
-//! them: each is a struct, a table and twenty lines.
+//! Conjugate pairs of one parameter.
 
-use super::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
+use super::{parameter, summaries};
+use crate::model::{Model, Parameter, Stages, Summary, Unsimulable};
 use crate::rng::{Key, Purpose};
 
 /// Tosses of a coin. With a Beta(a, b) prior and `h` heads of `n`, the posterior is Beta(a + h, b + n − h).
@@ -21,43 +21,25 @@ const CLOSED: &str = "reference model; closed-form posterior";
 
 impl Default for Coin {
     fn default() -> Self {
-        let parameter = |name, meaning, default, range| Parameter {
-            name,
-            unit: "-",
-            meaning,
-            default,
-            range,
-            source: CLOSED,
-            prior: Proposed::Fixed,
-        };
         Coin {
             parameters: [
-                parameter("p_heads", "probability of heads", 0.5, (0.0, 1.0)),
-                parameter("tosses", "number of tosses", 20.0, (1.0, 1e6)),
+                parameter("p_heads", "probability of heads", 0.5, (0.0, 1.0), CLOSED),
+                parameter("tosses", "number of tosses", 20.0, (1.0, 1e6), CLOSED),
             ],
-            summaries: [Summary { name: "heads".into(), unit: "-".into() }],
+            summaries: summaries(["heads"]),
         }
     }
 }
 
 impl Default for Normal {
     fn default() -> Self {
-        let parameter = |name, meaning, default, range| Parameter {
-            name,
-            unit: "-",
-            meaning,
-            default,
-            range,
-            source: CLOSED,
-            prior: Proposed::Fixed,
-        };
         Normal {
             parameters: [
-                parameter("mean", "mean of the distribution", 0.0, (-1e9, 1e9)),
-                parameter("sd", "standard deviation of the distribution, known", 1.0, (1e-9, 1e9)),
-                parameter("sample", "size of the sample", 10.0, (1.0, 1e6)),
+                parameter("mean", "mean of the distribution", 0.0, (-1e9, 1e9), CLOSED),
+                parameter("sd", "standard deviation of the distribution, known", 1.0, (1e-9, 1e9), CLOSED),
+                parameter("sample", "size of the sample", 10.0, (1.0, 1e6), CLOSED),
             ],
-            summaries: [Summary { name: "sample_mean".into(), unit: "-".into() }],
+            summaries: summaries(["sample_mean"]),
         }
     }
 }

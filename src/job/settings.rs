@@ -1,0 +1,126 @@
+//! Settings that a job may have, one by one and together.
+
+use super::Job;
+use super::definition::Definition;
+use crate::error::Result;
+use crate::sampler;
+
+/// Names of the ways to adjust a posterior, and of the simulations that a generation can hold.
+const METHODS: &[&str] = &["none", "surrogate"];
+const KEEP: &[&str] = &["accepted", "all"];
+
+/// Names of the tolerance schedules.
+const SCHEDULES: &[&str] = &["quantile", "list"];
+
+impl Job {
+    /// Checks of single values that have a legal range of their own.
+    pub(super) fn check_settings(&self) -> Result<()> {
+        let Definition { sampler, stop, refine, adjust, output, .. } = &self.definition;
+        let check = |ok: bool, span: std::ops::Range<usize>, key: &str, value: String, range: &str| {
+            let problem = format!("{value} is outside the legal range: {range}");
+            if ok { Ok(()) } else { Err(self.source.error(span, key, &problem, "give a value in the range")) }
+        };
+        macro_rules! within {
+            ($field:expr, $key:literal, $test:expr, $range:literal) => {{
+                let value = $field.get_ref();
+                #[allow(clippy::redundant_closure_call)]
+                check(($test)(*value), $field.span(), $key, value.to_string(), $range)?;
+            }};
+        }
+        if !sampler::CATALOGUE.contains(&sampler.name.get_ref().as_str()) {
+            return Err(self.source.unknown(&sampler.name, "sampler.name", "sampler", sampler::CATALOGUE));
+        }
+        let schedule = sampler.schedule.get_ref();
+        if !SCHEDULES.contains(&schedule.as_str()) {
+            return Err(self.source.unknown(&sampler.schedule, "sampler.schedule", "schedule", SCHEDULES));
+        }
+        let list = sampler.tolerances.get_ref();
+        let falling = list.iter().all(|t| *t >= 0.0) && list.windows(2).all(|w| w[1] < w[0]);
+        if schedule == "list" && (list.is_empty() || !falling) {
+            let problem = "the tolerances must be a list of falling numbers, 0 or more";
+            let fix = "for example tolerances = [8, 4, 2]";
+            return Err(self.source.error(sampler.tolerances.span(), "sampler.tolerances", problem, fix));
+        }
+        within!(sampler.population, "sampler.population", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        within!(sampler.quantile, "sampler.quantile", |q| q > 0.0 && q < 1.0, "above 0 and below 1");
+        within!(stop.tolerance, "stop.tolerance", |t| t >= 0.0, "0 or more");
+        within!(stop.acceptance_rate, "stop.acceptance_rate", |r| (0.0..1.0).contains(&r), "0 to below 1");
+        within!(stop.simulations, "stop.simulations", |n| n > 0, "1 or more");
+        let least = *sampler.population.get_ref() as u64;
+        if *stop.simulations.get_ref() < least {
+            let problem = format!("{} simulations cannot fill one generation of {least} particles", stop.simulations.get_ref());
+            let fix = "raise stop.simulations, or lower sampler.population";
+            return Err(self.source.error(stop.simulations.span(), "stop.simulations", &problem, fix));
+        }
+        within!(stop.generations, "stop.generations", |n| n > 0, "1 or more");
+        if sampler.name.get_ref() == "rejection" {
+            self.check_rejection()?;
+        }
+        within!(stop.failures, "stop.failures", |f| (0.0..=1.0).contains(&f), "0 to 1");
+        within!(refine.modes, "refine.modes", |n| n <= 100, "0 to 100");
+        within!(refine.replicates, "refine.replicates", |n| (1..=1000).contains(&n), "1 to 1000");
+        within!(refine.simulations, "refine.simulations", |n| n > 0, "1 or more");
+        within!(adjust.draws, "adjust.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        self.check_adjust()?;
+        within!(output.draws, "output.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        if self.definition.priors.is_empty() {
+            let fix = "give at least one parameter a prior";
+            return Err(self.source.error(0..0, "priors", "nothing is to be inferred", fix));
+        }
+        Ok(())
+    }
+
+    /// A surrogate needs all simulations, and those a sampler that makes a generation of so many trials.
+    fn check_adjust(&self) -> Result<()> {
+        let Definition { sampler, adjust, .. } = &self.definition;
+        if !METHODS.contains(&adjust.method.get_ref().as_str()) {
+            return Err(self.source.unknown(&adjust.method, "adjust.method", "method", METHODS));
+        }
+        if !KEEP.contains(&sampler.keep.get_ref().as_str()) {
+            return Err(self.source.unknown(&sampler.keep, "sampler.keep", "choice", KEEP));
+        }
+        let all = sampler.keep.get_ref() == "all";
+        if all && (sampler.name.get_ref() != "smc" || sampler.schedule.get_ref() != "quantile") {
+            let problem = "all simulations can be kept where the tolerance follows a quantile, not where it is given";
+            let fix = "leave the key out, or use the sampler 'smc' with the schedule 'quantile'";
+            return Err(self.source.error(sampler.keep.span(), "sampler.keep", problem, fix));
+        }
+        if self.adjust().is_some() && !all {
+            let problem = "a surrogate is learnt from all simulations, and this job keeps those accepted";
+            return Err(self.source.error(adjust.method.span(), "adjust.method", problem, "add keep = \"all\" under [sampler]"));
+        }
+        Ok(())
+    }
+
+    /// Rejection makes one generation at the final tolerance: it needs that, and nothing that says how to get there.
+    fn check_rejection(&self) -> Result<()> {
+        let Definition { sampler, stop, .. } = &self.definition;
+        let tolerance = &stop.tolerance;
+        if *tolerance.get_ref() <= 0.0 {
+            let span = if tolerance.span().is_empty() { sampler.name.span() } else { tolerance.span() };
+            let problem = "the sampler 'rejection' needs a tolerance above 0";
+            let fix = "add tolerance = … under [stop]: draws of the prior whose distance is at most that are kept";
+            return Err(self.source.error(span, "stop.tolerance", problem, fix));
+        }
+        let falls = [
+            (sampler.schedule.span(), "sampler.schedule"),
+            (sampler.quantile.span(), "sampler.quantile"),
+            (sampler.tolerances.span(), "sampler.tolerances"),
+            (stop.generations.span(), "stop.generations"),
+        ];
+        let no_use = |span, key: &str, fix: &str| {
+            let (_, name) = key.rsplit_once('.').unwrap_or_default();
+            let problem = format!("the sampler 'rejection' takes no '{name}': it makes one generation, at stop.tolerance");
+            self.source.error(span, key, &problem, fix)
+        };
+        if let Some((span, key)) = falls.into_iter().find(|(span, _)| !span.is_empty()) {
+            return Err(no_use(span, key, "leave the key out, or use the sampler 'smc'"));
+        }
+        if !stop.acceptance_rate.span().is_empty() {
+            // A rate r would cut it after population / r simulations, with nothing to show.
+            let fix = "leave the key out; stop.simulations limits the cost";
+            return Err(no_use(stop.acceptance_rate.span(), "stop.acceptance_rate", fix));
+        }
+        Ok(())
+    }
+}
