@@ -146,7 +146,7 @@ pub trait Watch {
     fn progress(&mut self, progress: &Progress) -> ControlFlow<()>;
     /// After a generation is finished, and saved or on its way to the disk.
     fn generation(&mut self, run: &Run);
-    /// How many simulations of a generation were begun, on all ranks, and how many whole ones that work is worth:
+    /// How many simulations of a generation were begun in this process, and how many whole ones that work is worth:
     /// less, where they were rejected early.
     fn worked(&mut self, _generation: usize, _begun: u64, _worth: f64) {}
     /// The run was interrupted seconds ago, and a simulation still does not end. A watcher that has nothing to lose says

@@ -177,8 +177,7 @@ impl Sampler for Smc {
         let trials = Trials { problem, proposal: proposal.as_ref(), tolerance, limit, generation, layout, begun, done };
         let mut sink = Collect::new(self, run, tolerance, layout, watch);
         exec.stream(0, layout.width(), &trials, &mut sink).map_err(|error| trials.place(error))?;
-        let counts = [&trials.begun, &trials.done].map(|count| count.load(Ordering::Relaxed));
-        let heard = exec.hear(&counts.map(u64::to_le_bytes).concat())?;
+        let [begun, done] = [&trials.begun, &trials.done].map(|count| count.load(Ordering::Relaxed));
         // What became of it, and what the other ranks need to propose next.
         let mut made = None;
         let words = exec.once(&mut || {
@@ -199,10 +198,8 @@ impl Sampler for Smc {
             }
             Ok(words)
         })?;
-        let sum = |at: usize| -> u64 {
-            heard.iter().filter_map(|counts| Some(u64::from_le_bytes(*counts.get(at..)?.first_chunk()?))).sum()
-        };
-        sink.watch.worked(generation, sum(0), sum(8) as f64 / PARTS);
+        // Of this process alone: a collective call here would have ranks spin for each other.
+        sink.watch.worked(generation, begun, done as f64 / PARTS);
         Ok(match &words[..] {
             [end, _, particles @ ..] if end.to_bits() == u64::MAX => match made.or_else(|| Generation::from_words(particles)) {
                 Some(generation) => Step::Generation(Box::new(generation)),
