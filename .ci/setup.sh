@@ -295,7 +295,8 @@ find_mpi() {
 
 have_libclang() {
     [[ -n ${LIBCLANG_PATH:-} || $(PATH=$PATH:/sbin ldconfig -p 2>/dev/null) =~ libclang(-[0-9]+)?\.so ]] ||
-        compgen -G '/usr/lib*/llvm*/lib*/libclang[-.]*' >/dev/null
+        compgen -G '/usr/lib*/llvm*/lib*/libclang.*' >/dev/null ||
+        compgen -G '/usr/lib*/llvm*/lib*/libclang-[0-9]*' >/dev/null # not libclang-cpp, which is another library
 }
 
 # libclang, by which the crate mpi-sys reads the headers of MPI. From pip where a cluster has an MPI and no libclang.
