@@ -253,7 +253,7 @@ fn main() -> ExitCode {
     let Cli { verb, logs } = Cli::parse();
     let verbosity = if logs.quiet { -1 } else { i8::try_from(logs.verbose).unwrap_or(2) };
     let result = verbs::init_logs(&LogFlags { verbosity, format: logs.log_format, folder: logs.log_dir }).and_then(|span| {
-        let result = work(verb);
+        let result = nicho::exec::heed(|| work(verb));
         drop(span);
         result
     });

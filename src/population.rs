@@ -79,7 +79,8 @@ impl Weights {
     }
 }
 
-/// One generation: the first accepted particles, in order of trial id.
+/// One generation: the first accepted particles, in order of trial id; with all others of its trials between them, of weight 0,
+/// where the sampler keeps all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generation {
     /// Largest distance that was accepted; infinite for a sample of the prior.
@@ -120,9 +121,20 @@ impl Generation {
         self.trial.is_empty()
     }
 
+    /// The particles within the tolerance: all, unless the sampler keeps those beyond it too.
+    pub fn accepted(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.len()).filter(|i| self.distance[*i] <= self.tolerance)
+    }
+
     /// Accepted per simulated.
     pub fn acceptance_rate(&self) -> f64 {
-        self.len() as f64 / self.simulated.max(1) as f64
+        self.accepted().count() as f64 / self.simulated.max(1) as f64
+    }
+
+    /// Trials that were asked whether they failed, see [`asked`]. Where every trial is a particle or failed, all were.
+    pub fn asked(&self) -> u64 {
+        let whole = self.len() as u64 + self.failed == self.simulated;
+        if whole { self.simulated } else { asked(self.simulated, self.tolerance) }
     }
 
     /// The normalised weights.
@@ -371,6 +383,24 @@ mod tests {
             assert_eq!(back, run);
         }
         assert_eq!(Run::from_words(&[0.0]), None);
+    }
+
+    /// Planted: all trials of a generation that keeps all are asked as if some had been rejected early. Seen: 20 of 100.
+    #[test]
+    fn who_was_asked_and_who_was_accepted() {
+        let generation = |kept: usize, simulated: u64, failed: u64| Generation {
+            tolerance: 2.5,
+            theta: Array2::zeros((kept, 1)),
+            distance: (0..kept).map(|i| i as f64).collect(),
+            ln_weight: vec![0.0; kept],
+            trial: (0..kept as u64).collect(),
+            summaries: Array2::zeros((kept, 1)),
+            simulated,
+            failed,
+        };
+        let all = generation(180, 200, 20);
+        assert_eq!((all.asked(), all.accepted().count(), all.acceptance_rate()), (200, 3, 0.015));
+        assert_eq!(generation(3, 200, 20).asked(), 100);
     }
 
     #[test]

@@ -10,11 +10,8 @@ use crate::error::Result;
 use crate::exec::{Executor, Outcome, gather};
 use crate::model::Model;
 use crate::population::{Draws, Generation, Predictive};
-use crate::rng::{Key, Purpose};
+use crate::rng::{Branch, Key, Purpose};
 use crate::sampler::{Problem, simulate};
-
-/// Word of the tree of randomness below which predictions live; generations count upwards from 0 and never reach it.
-const BRANCH: u64 = u64::MAX - 2;
 
 /// Which distribution draws come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub enum Of {
 }
 
 fn branch(problem: &Problem, of: Of) -> Key {
-    problem.key.child(BRANCH).child(of as u64)
+    problem.key.branch(Branch::Predict).child(of as u64)
 }
 
 /// Draws from the prior.
@@ -52,10 +49,7 @@ pub fn prior_draws(problem: &Problem, count: usize) -> Draws {
 pub fn posterior_draws(problem: &Problem, generation: &Generation, count: usize) -> Draws {
     let mut rng = branch(problem, Of::Posterior).stream(Purpose::Resample);
     let mut particle = generation.weights().resample(count, &mut rng);
-    for i in (1..particle.len()).rev() {
-        let j = (rng.uniform() * (i + 1) as f64) as usize;
-        particle.swap(i, j.min(i));
-    }
+    rng.shuffle(&mut particle);
     let d = problem.prior.dimension();
     let theta = Array2::from_shape_fn((count, d), |(i, k)| generation.theta[(particle[i], k)]);
     Draws { theta, particle }

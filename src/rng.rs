@@ -65,7 +65,28 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// What is done with a job's key beside the inference, whose generations count up from 0 and never reach these words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Branch {
+    /// Polishing of modes.
+    Refine = u64::MAX - 1,
+    /// Predictive simulations.
+    Predict = u64::MAX - 2,
+    /// Single simulations that a user asks for.
+    Simulate = u64::MAX - 3,
+    /// The posterior from all simulations.
+    Adjust = u64::MAX - 4,
+    /// Data sets of a calibration.
+    Calibrate = u64::MAX - 5,
+}
+
 impl Key {
+    /// The address of a branch of a job's key.
+    pub fn branch(self, branch: Branch) -> Self {
+        self.child(branch as u64)
+    }
+
     /// The root of all addresses of a run.
     pub fn root(seed: u64) -> Self {
         Key { high: 0x6e69_6368_6f2d_6b65, low: 0x792d_726f_6f74_2d31 }.child(seed)
@@ -109,6 +130,18 @@ impl Stream {
     /// Uniform on the open interval (0, 1): never 0, never 1.
     pub fn uniform(&mut self) -> f64 {
         ((self.bits() >> 12) as f64 + 0.5) * (1.0 / 4_503_599_627_370_496.0)
+    }
+
+    /// A whole number below `count`, which is above 0.
+    pub fn below(&mut self, count: usize) -> usize {
+        ((self.uniform() * count as f64) as usize).min(count - 1)
+    }
+
+    /// Puts items into random order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
     }
 
     /// Standard normal, by inversion of its distribution function.

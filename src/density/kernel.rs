@@ -44,11 +44,8 @@ impl Kernel {
         let ancestor = self.cumulative.partition_point(|c| *c < level).min(self.cumulative.len() - 1);
         let d = self.dimension;
         out.iter_mut().for_each(|z| *z = rng.normal());
-        // From the last row up, so that the normals of the rows above are still there.
-        for i in (0..d).rev() {
-            let step: f64 = (0..=i).map(|j| self.factor[i * d + j] * out[j]).sum();
-            out[i] = self.centres[ancestor * d + i] + step;
-        }
+        colour(&self.factor, out);
+        out.iter_mut().zip(&self.centres[ancestor * d..]).for_each(|(z, centre)| *z += centre);
     }
 
     /// Natural log of the mixture density at `u`, up to a constant that is the same for every `u`.
@@ -81,13 +78,37 @@ pub fn covariance_towards(dimension: usize, u: &[f64], weights: &Weights, target
 
 /// `L⁻¹ u` for a lower-triangular row-major `L`.
 pub fn whiten(factor: &[f64], u: &[f64]) -> Vec<f64> {
-    let d = u.len();
-    let mut z = vec![0.0; d];
-    for i in 0..d {
-        let known: f64 = (0..i).map(|j| factor[i * d + j] * z[j]).sum();
-        z[i] = (u[i] - known) / factor[i * d + i];
-    }
+    let mut z = u.to_vec();
+    forward(factor, z.len(), &mut z);
     z
+}
+
+/// `L⁻¹ b` in place, for a lower-triangular row-major `L` of which a row has `size` numbers; of a shorter `b` only the leading
+/// part of `L` is used.
+pub fn forward(factor: &[f64], size: usize, b: &mut [f64]) {
+    for i in 0..b.len() {
+        let row = &factor[i * size..=i * size + i];
+        let known: f64 = row.iter().zip(&b[..i]).map(|(l, b)| l * b).sum();
+        b[i] = (b[i] - known) / row[i];
+    }
+}
+
+/// `L⁻ᵀ b` in place, for a lower-triangular row-major `L` as long as `b`.
+pub fn backward(factor: &[f64], b: &mut [f64]) {
+    let p = b.len();
+    for i in (0..p).rev() {
+        let known: f64 = (i + 1..p).map(|j| factor[j * p + i] * b[j]).sum();
+        b[i] = (b[i] - known) / factor[i * p + i];
+    }
+}
+
+/// `L z` in place, for a lower-triangular row-major `L` as long as `z`: what [`whiten`] undoes.
+pub fn colour(factor: &[f64], z: &mut [f64]) {
+    let d = z.len();
+    // From the last row up, so that the numbers of the rows above are still there.
+    for i in (0..d).rev() {
+        z[i] = (0..=i).map(|j| factor[i * d + j] * z[j]).sum();
+    }
 }
 
 /// Lower Cholesky factor of a row-major matrix, or `None` if it is not positive definite.

@@ -8,7 +8,7 @@
 mod kernel;
 mod mixture;
 
-pub use kernel::{Kernel, cholesky, covariance_towards, whiten};
+pub use kernel::{Kernel, backward, cholesky, colour, covariance_towards, forward, whiten};
 pub use mixture::Mixture;
 
 use crate::rng::Stream;

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::density::cholesky;
+use crate::density::{cholesky, colour, forward};
 use crate::distance::{Distance, in_ball};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
@@ -103,14 +103,9 @@ impl Trial {
 impl Group {
     /// r′ C⁻¹ r = |L⁻¹ r|² of the first `count` rows, with r = a − b.
     fn squared(&self, a: &[f64], b: &[f64], count: usize) -> f64 {
-        let size = self.members.len();
-        let mut whitened = Vec::with_capacity(count);
-        for (i, m) in self.members[..count].iter().enumerate() {
-            let row = &self.factor[i * size..(i + 1) * size];
-            let known: f64 = row.iter().zip(&whitened).map(|(l, y)| l * y).sum();
-            whitened.push(((a[m.at] - b[m.at]) * m.root_weight - known) / row[i]);
-        }
-        whitened.iter().map(|y| y * y).sum()
+        let mut residual: Vec<f64> = self.members[..count].iter().map(|m| (a[m.at] - b[m.at]) * m.root_weight).collect();
+        forward(&self.factor, self.members.len(), &mut residual);
+        residual.iter().map(|y| y * y).sum()
     }
 }
 
@@ -129,16 +124,13 @@ impl Distance for Trial {
 
     fn near(&self, summaries: &[f64], radius: f64, rng: &mut Stream) -> Option<Vec<f64>> {
         let mut point = summaries.to_vec();
-        let ball = in_ball(self.groups.iter().map(|group| group.members.len()).sum(), rng);
-        let mut rest = &ball[..];
+        let mut ball = in_ball(self.groups.iter().map(|group| group.members.len()).sum(), rng);
+        let mut rest = &mut ball[..];
         for group in &self.groups {
-            let (z, more) = rest.split_at(group.members.len());
+            let (step, more) = rest.split_at_mut(group.members.len());
             rest = more;
-            for (i, m) in group.members.iter().enumerate() {
-                let row = &group.factor[i * z.len()..];
-                let step: f64 = row.iter().zip(&z[..=i]).map(|(l, z)| l * z).sum();
-                point[m.at] += radius * step / m.root_weight;
-            }
+            colour(&group.factor, step);
+            group.members.iter().zip(step).for_each(|(m, step)| point[m.at] += radius * *step / m.root_weight);
         }
         Some(point)
     }

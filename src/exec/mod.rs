@@ -74,6 +74,18 @@ pub fn abort(message: String) -> ! {
     std::panic::resume_unwind(Box::new(Abort(message)))
 }
 
+/// Does something outside of a stream that may [`abort`].
+///
+/// # Errors
+/// Those of `action`; [`Error::Simulator`] if it aborts.
+pub fn heed<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(action));
+    caught.unwrap_or_else(|panic| match panic.downcast::<Abort>() {
+        Ok(abort) => Err(Error::Simulator { id: 0, message: abort.0 }),
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
 /// A pure function of an id. Closures are such functions.
 pub trait Work: Sync {
     /// Fills one row and says what became of it. A long task may look at `enough` now and then.

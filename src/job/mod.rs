@@ -135,9 +135,18 @@ impl Job {
         let def = &self.definition.model;
         let name = def.name.get_ref();
         let patients = def.patients.as_ref();
-        if let Some(patients) = patients.filter(|_| name != "cml" && model::CATALOGUE.contains(&name.as_str())) {
-            let problem = format!("the model '{name}' has no patients");
-            return Err(self.source.error(patients.span(), "model.patients", &problem, "leave the key out"));
+        let (few_cells, without) = (def.few_cells.as_ref(), def.without.first());
+        let foreign = [
+            ("patients", patients.map(Spanned::span), "cml"),
+            ("few_cells", few_cells.map(Spanned::span), "cml"),
+            ("without", without.map(Spanned::span), "cml"),
+            ("program", def.program.as_ref().map(Spanned::span), "program"),
+        ];
+        for (key, span, of) in foreign {
+            if let Some(span) = span.filter(|_| name != of && model::CATALOGUE.contains(&name.as_str())) {
+                let problem = format!("the model '{name}' has no {key}");
+                return Err(self.source.error(span, &format!("model.{key}"), &problem, "leave the key out"));
+            }
         }
         match name.as_str() {
             "coin" => Ok(Box::new(model::reference::Coin::default())),

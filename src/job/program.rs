@@ -66,6 +66,11 @@ fn reject() -> Spanned<String> {
     Spanned::new(0..0, "reject".into())
 }
 
+/// Names stand in a list with blanks between them, and in names of files.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
 impl ProgramDef {
     /// Whether the clock can decide an outcome.
     pub fn is_reproducible(&self) -> bool {
@@ -89,9 +94,14 @@ impl ProgramDef {
         }
         let names = self.summaries.get_ref();
         let twice = (1..names.len()).any(|i| names[..i].contains(&names[i]));
-        if names.is_empty() || twice || names.iter().any(|name| name.is_empty() || name.contains(char::is_whitespace)) {
+        if names.is_empty() || twice || !names.iter().all(|name| is_name(name)) {
             let fix = "for example summaries = [\"peak\", \"final_size\"]";
-            return refuse(self.summaries.span(), "summaries", "names must be there, once each and without blanks", fix);
+            return refuse(
+                self.summaries.span(),
+                "summaries",
+                "names must be there, once each, of letters, digits and underscores",
+                fix,
+            );
         }
         let seconds = *self.seconds.get_ref();
         if !(seconds > 0.0 && seconds <= 1e7) {
@@ -109,6 +119,10 @@ impl ProgramDef {
         let on_failure = policy(&self.on_failure, "on_failure", &[Policy::Reject, Policy::Abort])?;
         let mut parameters = Vec::new();
         for (name, def) in &self.parameters {
+            if !is_name(name.get_ref()) {
+                let problem = format!("'{}' is no name", name.get_ref());
+                return refuse(name.span(), "parameters", &problem, "use letters, digits and underscores");
+            }
             let ParameterDef { default, lower, upper, unit, meaning } = def.get_ref();
             let range = (lower.unwrap_or(f64::MIN), upper.unwrap_or(f64::MAX));
             if !(range.0 <= *default.get_ref() && *default.get_ref() <= range.1) {

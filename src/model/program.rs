@@ -4,25 +4,28 @@
 //! end after every answer; it is then started anew.
 //!
 //! ```text
-//! nicho -> program   SEED VALUE VALUE ...       a whole number below 2^63, then the parameters, in the order of the job file
+//! nicho -> program   SEED VALUE VALUE ...       a whole number below 2^63, then the parameters, in the order of NICHO_PARAMETERS:
+//!                                              that of their names
 //! program -> nicho   VALUE VALUE ...            the summaries, in the order of the job file
 //!                    failed REASON              this point cannot be simulated: counted and reported, like any other failure
 //! ```
 //! An answer must leave the program at once: `print(..., flush=True)` in Python, `flush(stdout())` in R, `fflush()` in C; mawk must
 //! be told to read line by line (`-W interactive`). Numbers are decimal and read back to the same bits. The names stand in the environment, as `NICHO_PARAMETERS` and
 //! `NICHO_SUMMARIES`, separated by blanks. Answers must be functions of their line alone: the same line may be asked twice, and
-//! lines come in another order on other machines. What the program says on standard error is shown when it fails.
+//! lines come in another order on other machines. What the program says on standard error is shown when it fails. A program that
+//! is ended is killed; those that it has started itself are not, so that a shell should `exec` the last of them.
 //!
 //! The clock must not shape a result. A program that is silent for longer than its limit is killed, and asked again or the run
 //! ends, unless the job says that it counts as a failure; such a run is marked as not reproducible.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Model, Parameter, Stages, Summary, Unsimulable};
 use crate::exec::abort;
@@ -31,6 +34,10 @@ use crate::trial::vocabulary::Word;
 
 /// Times that a program which exceeds its limit is asked again before the run ends.
 const RETRIES: u32 = 2;
+/// Time after which it is asked whether the answer is still wanted.
+const GLANCE: Duration = Duration::from_millis(200);
+/// What an answer begins with that says why there is none.
+const FAILED: &str = "failed";
 /// Lines of standard error that are kept.
 const LAST_WORDS: usize = 5;
 
@@ -41,7 +48,7 @@ pub enum Policy {
     Abort,
     /// The point counts as one that cannot be simulated.
     Reject,
-    /// The same line is asked again; after [`RETRIES`] times the run ends.
+    /// The same line is asked again; after two times the run ends.
     Retry,
 }
 
@@ -88,6 +95,14 @@ enum Silence {
     Crashed(String),
     /// It is silent for too long.
     Late,
+    /// Nobody waits for it any more.
+    Unwanted,
+}
+
+/// The lines that a program says, whatever their bytes are.
+fn lines_of(said: impl Read) -> impl Iterator<Item = String> {
+    let text = |line: Vec<u8>| String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line)).into_owned();
+    BufReader::new(said).split(b'\n').map_while(Result::ok).map(text)
 }
 
 impl Program {
@@ -122,6 +137,8 @@ impl Program {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Ctrl-C is for nicho, which saves and then ends its programs.
+            .process_group(0)
             .spawn();
         let mut child = match started {
             Ok(child) => child,
@@ -131,11 +148,11 @@ impl Program {
             abort("the program has no standard input and output".into());
         };
         let (sender, lines) = channel();
-        std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
+        std::thread::spawn(move || lines_of(stdout).all(|line| sender.send(line).is_ok()));
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let words = last_words.clone();
         std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            for line in lines_of(stderr) {
                 let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
                 words.push_back(line);
                 if words.len() > LAST_WORDS {
@@ -146,22 +163,32 @@ impl Program {
         Started { child, stdin, lines, last_words, answered: false }
     }
 
-    /// Asks a program that is idle, or a new one.
-    fn ask(&self, question: &str) -> Result<String, Silence> {
+    /// Asks a program that is idle, or a new one. One whose answer is none is not asked again: what it says next may belong to
+    /// an earlier question.
+    fn ask(&self, question: &str, wanted: &mut dyn FnMut() -> bool) -> Result<String, Silence> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let next = idle().pop();
         let mut program = next.unwrap_or_else(|| self.start());
-        let answer = program.ask(question, self.limit)?;
-        idle().push(program);
+        let answer = program.ask(question, self.limit, wanted)?;
+        if answer.starts_with(FAILED) || self.values(&answer).is_some() {
+            idle().push(program);
+        }
         Ok(answer)
     }
 
-    /// The answer to a line, by the policies of the job.
-    fn answer(&self, question: &str) -> Result<String, Unsimulable> {
+    /// The summaries of an answer, if it is one.
+    fn values(&self, answer: &str) -> Option<Vec<f64>> {
+        let values: Vec<f64> = answer.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+        (values.len() == self.summaries.len() && values.iter().all(|x| x.is_finite())).then_some(values)
+    }
+
+    /// The answer to a line, by the policies of the job; `None` once nobody wants it any more.
+    fn answer(&self, question: &str, wanted: &mut dyn FnMut() -> bool) -> Result<Option<String>, Unsimulable> {
         let mut late = 0;
         loop {
-            match self.ask(question) {
-                Ok(answer) => return Ok(answer),
+            match self.ask(question, wanted) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(Silence::Unwanted) => return Ok(None),
                 Err(Silence::Ended) => {}
                 Err(Silence::Crashed(reason)) => return self.fail(reason, question),
                 Err(Silence::Late) => {
@@ -187,26 +214,45 @@ impl Program {
 }
 
 impl Started {
-    fn ask(&mut self, question: &str, limit: Duration) -> Result<String, Silence> {
+    fn ask(&mut self, question: &str, limit: Duration, wanted: &mut dyn FnMut() -> bool) -> Result<String, Silence> {
+        if let Ok(more) = self.lines.try_recv() {
+            abort(format!("the program answers one line with more than one, such as '{more}'"));
+        }
         // A broken pipe shows as the end of its answers.
         let _ = writeln!(self.stdin, "{question}").and_then(|()| self.stdin.flush());
-        match self.lines.recv_timeout(limit) {
-            Ok(answer) => {
-                self.answered = true;
-                Ok(answer)
-            }
-            Err(RecvTimeoutError::Timeout) => Err(Silence::Late),
-            Err(RecvTimeoutError::Disconnected) if self.answered => Err(Silence::Ended),
-            Err(RecvTimeoutError::Disconnected) => {
-                let status = self.child.wait().map_or("unknown status".to_string(), |status| status.to_string());
-                // What it said last may still be on its way.
-                std::thread::sleep(Duration::from_millis(20));
-                let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                let said = if words.is_empty() { String::new() } else { format!("; it said: {}", words.join(" / ")) };
-                Err(Silence::Crashed(format!("the program ended without an answer ({status}){said}")))
+        let begun = Instant::now();
+        loop {
+            match self.lines.recv_timeout(GLANCE.min(limit.saturating_sub(begun.elapsed()))) {
+                Ok(answer) => {
+                    self.answered = true;
+                    return Ok(answer);
+                }
+                Err(RecvTimeoutError::Timeout) if begun.elapsed() >= limit => return Err(Silence::Late),
+                Err(RecvTimeoutError::Timeout) if !wanted() => return Err(Silence::Unwanted),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) if self.answered => return Err(Silence::Ended),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.crash()),
             }
         }
+    }
+
+    /// How it ended without an answer.
+    fn crash(&mut self) -> Silence {
+        // It may have closed its output and live on.
+        for _ in 0..50 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let status = self.child.wait().map_or("unknown status".to_string(), |status| status.to_string());
+        // What it said last may still be on its way.
+        std::thread::sleep(Duration::from_millis(20));
+        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let said = if words.is_empty() { String::new() } else { format!("; it said: {}", words.join(" / ")) };
+        Silence::Crashed(format!("the program ended without an answer ({status}){said}"))
     }
 }
 
@@ -222,17 +268,18 @@ impl Model for Program {
     fn simulate(&self, theta: &[f64], key: Key, out: &mut dyn Stages) -> Result<(), Unsimulable> {
         let mut question = (key.stream(Purpose::Simulate).bits() >> 1).to_string();
         theta.iter().for_each(|value| question += &format!(" {value:?}"));
-        let answer = self.answer(&question)?;
-        if let Some(reason) = answer.strip_prefix("failed") {
+        let m = self.summaries.len();
+        let mut wanted = || out.stage(0.0, &vec![f64::NEG_INFINITY; m], &vec![f64::INFINITY; m]).is_continue();
+        let Some(answer) = self.answer(&question, &mut wanted)? else { return Ok(()) };
+        if let Some(reason) = answer.strip_prefix(FAILED) {
             return self.fail(format!("the program says: {}", reason.trim()), &question);
         }
-        let values: Result<Vec<f64>, _> = answer.split_whitespace().map(str::parse).collect();
-        match values {
-            Ok(values) if values.len() == self.summaries.len() && values.iter().all(|x| x.is_finite()) => {
+        match self.values(&answer) {
+            Some(values) => {
                 let _ = out.stage(1.0, &values, &values);
                 Ok(())
             }
-            _ => {
+            None => {
                 let shown: String = answer.chars().take(60).collect();
                 self.fail(
                     format!("the program answers '{shown}' where {} finite numbers are due", self.summaries.len()),
@@ -320,6 +367,32 @@ mod tests {
         assert!(crash.contains("exit status: 3") && crash.contains("it said: no such gene"), "{crash}");
     }
 
+    /// A banner before the answers, a second line after one, bytes that are no text. Planted: programs that are asked again after
+    /// what was no answer. Seen: each answer is that to the question before.
+    #[test]
+    fn an_answer_belongs_to_its_question() {
+        let banner = program(&format!("echo welcome; {ADD}"), 20.0, Policy::Retry, Policy::Reject);
+        assert!(ask(&banner, [1.0, 2.0], 1).unwrap_err().contains("answers 'welcome'"));
+        assert!(ask(&banner, [3.0, 4.0], 1).unwrap_err().contains("answers 'welcome'"), "it was started anew");
+        let twice = program("while read l; do echo 1; echo 2; done", 20.0, Policy::Retry, Policy::Reject);
+        assert_eq!(ask(&twice, [1.0, 2.0], 1), Ok(1.0));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(std::panic::catch_unwind(|| ask(&twice, [1.0, 2.0], 1)).is_err(), "two lines for one end the run");
+        let latin = program(r"read l; printf '\351t\351\n'; sleep 100", 20.0, Policy::Retry, Policy::Reject);
+        assert!(ask(&latin, [1.0, 2.0], 1).unwrap_err().contains("where 1 finite numbers are due"));
+        let silent = program("exec >&-; sleep 100", 20.0, Policy::Retry, Policy::Reject);
+        assert!(ask(&silent, [1.0, 2.0], 1).unwrap_err().contains("ended without an answer"));
+    }
+
+    /// Who does not wait any more is not kept waiting.
+    #[test]
+    fn a_program_whose_answer_nobody_wants_is_ended() {
+        let begun = Instant::now();
+        let slow = program("sleep 100", 100.0, Policy::Abort, Policy::Abort);
+        assert!(matches!(slow.answer("1", &mut || false), Ok(None)));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
     #[test]
     fn a_program_that_hangs_is_killed_and_the_policy_decides() {
         let reject = program("sleep 1000", 0.2, Policy::Reject, Policy::Reject);
@@ -327,6 +400,6 @@ mod tests {
         let panic = std::panic::catch_unwind(|| ask(&program("sleep 1000", 0.1, Policy::Retry, Policy::Reject), [1.0, 2.0], 1));
         assert!(panic.is_err(), "asked three times, then the run ends");
         let missing = Program::new(Vec::new(), Vec::new(), vec!["no-such-program".into()], Path::new("."));
-        assert!(std::panic::catch_unwind(|| missing.answer("1")).is_err());
+        assert!(std::panic::catch_unwind(|| missing.answer("1", &mut || true)).is_err());
     }
 }

@@ -23,7 +23,7 @@ use crate::density::{cholesky, covariance_towards, whiten};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::population::{Generation, Mode, Run};
-use crate::rng::{Key, Purpose};
+use crate::rng::{Branch, Key, Purpose};
 use crate::sampler::Problem;
 use cmaes::{CmaEs, Search};
 use objective::{Interrupted, Objective};
@@ -39,8 +39,6 @@ pub struct Refine {
     pub replicates: usize,
 }
 
-/// Word of the tree of randomness below which refinement lives; generations count upwards from 0 and never reach it.
-const BRANCH: u64 = u64::MAX - 1;
 /// Width of the first search, in posterior standard deviations.
 const FIRST: f64 = 0.5;
 /// Width at which the search has converged, in posterior standard deviations.
@@ -79,14 +77,16 @@ pub fn refine(
         exec,
         idle,
         evaluations: Cell::new(0),
-        key: problem.key.child(BRANCH),
+        key: problem.key.branch(Branch::Refine),
         replicates: settings.replicates,
         scale: if problem.distance.scale().is_some() { 1.0 } else { last.tolerance.max(1e-12) },
         factor: cholesky(d, &half).unwrap_or_else(diagonal),
     };
     let points: Vec<Vec<f64>> = u.chunks_exact(d).map(|row| whiten(&objective.factor, row)).collect();
     let mut modes: Vec<(Vec<f64>, Mode)> = Vec::new();
-    for (number, (start, weight)) in starts(&points, last, settings.modes, problem.key.child(BRANCH)).into_iter().enumerate() {
+    for (number, (start, weight)) in
+        starts(&points, last, settings.modes, problem.key.branch(Branch::Refine)).into_iter().enumerate()
+    {
         let before = objective.evaluations.get();
         let Some((x, mut mode)) = polish(settings, &objective, &points[start], number as u64)? else { return Ok(None) };
         mode.weight = weight;

@@ -3,10 +3,10 @@
 use crate::report::arms::{Arm, Line, lines};
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::curves::round_range;
-use crate::report::figures::{Figure, Glyph, slug};
+use crate::report::figures::{Figure, Glyph};
 use crate::report::format::escape;
 use crate::report::rows::Band;
-use crate::store::Scenario;
+use crate::store::{Scenario, slug};
 use crate::trial::vocabulary::Endpoint;
 
 /// Size of a panel.

@@ -5,6 +5,7 @@ use crate::report::density::{Sample, is_log, prior_range};
 use crate::report::format::{escape, number, with_unit};
 use crate::report::summary::{GenerationLine, Summary};
 use crate::report::{Input, arm_figures, curves, pairs};
+use crate::store::slug;
 
 /// Glyph of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,19 +92,6 @@ pub(super) fn all(input: &Input<'_>, summary: &Summary) -> Sections {
         forests,
         scenarios: input.store.scenarios().iter().map(arm_figures::figures).collect(),
     }
-}
-
-/// A name that is safe in a file name and an id.
-pub(super) fn slug(text: &str) -> String {
-    let mut slug = String::new();
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() || c == '_' {
-            slug.push(c.to_ascii_lowercase());
-        } else if !slug.ends_with('-') {
-            slug.push('-');
-        }
-    }
-    slug.trim_matches('-').to_string()
 }
 
 fn marginals(input: &Input<'_>, s: &Summary) -> Vec<Figure> {

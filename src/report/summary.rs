@@ -43,7 +43,9 @@ pub struct GenerationLine {
     pub ess: f64,
     /// Simulations.
     pub simulated: u64,
-    /// Simulations that failed, of those that were [asked](crate::population::asked).
+    /// Simulations that were [asked](crate::population::asked) whether they failed.
+    pub asked: u64,
+    /// Those of them that did.
     pub failed: u64,
 }
 
@@ -117,7 +119,7 @@ impl Summary {
             held_out: Totals::of(&rows, Use::HeldOut),
             rows,
             generations: run.generations.iter().enumerate().map(generation).collect(),
-            particles: last.len(),
+            particles: last.accepted().count(),
             modes,
             noise_floor: floor.map(|f| (f.q05, f.median, f.q95)),
             stopped: run.stopped,
@@ -140,6 +142,7 @@ fn generation((number, g): (usize, &Generation)) -> GenerationLine {
         acceptance: g.acceptance_rate(),
         ess: g.weights().ess(),
         simulated: g.simulated,
+        asked: g.asked(),
         failed: g.failed,
     }
 }

@@ -1,6 +1,5 @@
 //! Whether to trust a run, in sentences that say what was counted and no more.
 
-use crate::population;
 use crate::population::Stop;
 use crate::report::format::{count, number, percent, plural};
 use crate::report::rows::{Skill, Totals};
@@ -119,8 +118,7 @@ fn tolerance(s: &Summary) -> Finding {
 }
 
 fn failures(s: &Summary) -> Finding {
-    let (failed, all) =
-        s.generations.iter().fold((0, 0), |sum, g| (sum.0 + g.failed, sum.1 + population::asked(g.simulated, g.tolerance)));
+    let (failed, all) = s.generations.iter().fold((0, 0), |sum, g| (sum.0 + g.failed, sum.1 + g.asked));
     let share = failed as f64 / all.max(1) as f64;
     let level = match share {
         x if x > 0.05 => Level::Warning,

@@ -63,7 +63,7 @@ impl Problem {
     /// # Errors
     /// [`Unsimulable`] if the model says so, or if a summary is not finite.
     pub fn simulate(&self, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
-        let mut judge = Judge { summaries: out, enough: None, limit: None, done: 0.0 };
+        let mut judge = Judge::of(out);
         self.simulate_before(&mut Vec::new(), theta, key, &mut judge).map(|_| ())
     }
 
@@ -73,7 +73,7 @@ impl Problem {
         self.fill(theta, full);
         judge.summaries.fill(f64::NAN);
         self.model.simulate(full, key, judge)?;
-        if judge.done < 1.0 {
+        if judge.broken {
             return Ok(false);
         }
         match judge.summaries.iter().position(|x| !x.is_finite()) {
@@ -90,7 +90,7 @@ impl Problem {
 /// [`Unsimulable`] if the model says so.
 pub fn simulate(model: &dyn Model, theta: &[f64], key: Key, out: &mut [f64]) -> Result<(), Unsimulable> {
     out.fill(f64::NAN);
-    model.simulate(theta, key, &mut Judge { summaries: out, enough: None, limit: None, done: 0.0 })
+    model.simulate(theta, key, &mut Judge::of(out))
 }
 
 /// Looks on while a simulation goes on, and ends it where nobody needs the rest.
@@ -103,6 +103,15 @@ struct Judge<'a> {
     limit: Option<(&'a dyn Distance, f64)>,
     /// Share of the work that was done.
     done: f64,
+    /// Whether it was ended before it was complete.
+    broken: bool,
+}
+
+impl<'a> Judge<'a> {
+    /// One that lets a simulation run to its end.
+    fn of(summaries: &'a mut [f64]) -> Self {
+        Judge { summaries, enough: None, limit: None, done: 0.0, broken: false }
+    }
 }
 
 impl Stages for Judge<'_> {
@@ -111,6 +120,7 @@ impl Stages for Judge<'_> {
         self.done = done;
         let beyond = |(distance, tolerance): (&dyn Distance, f64)| distance.lower_bound(lower, upper) > tolerance;
         if self.enough.is_some_and(Enough::is_said) || (done < 1.0 && self.limit.is_some_and(beyond)) {
+            self.broken = done < 1.0;
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())

@@ -20,7 +20,6 @@ use ndarray::Array2;
 
 use super::{Judge, Problem, Progress, Sampler, Step, Watch, describe_failures, trial_key};
 use crate::density::{Kernel, covariance_towards};
-use crate::distance::Distance;
 use crate::error::{Error, Result};
 use crate::exec::{Enough, Executor, Outcome, Sink, Work};
 use crate::population::{Generation, Run, Stop, WHOLE, Weights, asked};
@@ -92,7 +91,9 @@ impl Smc {
         if last.tolerance <= self.tolerance {
             return Err(Stop::Tolerance);
         }
-        if run.generations.len() > 1 && last.acceptance_rate() < self.acceptance_rate {
+        // Where all are kept a generation has its size whatever the rate is.
+        let few = self.keep == Keep::Accepted && last.acceptance_rate() < self.acceptance_rate;
+        if run.generations.len() > 1 && few {
             return Err(Stop::AcceptanceRate);
         }
         if run.generations.len() >= self.generations {
@@ -137,10 +138,9 @@ fn fall(last: &Generation, q: f64) -> f64 {
 /// The proposal made from a generation for the next tolerance.
 fn kernel(problem: &Problem, last: &Generation, tolerance: f64) -> Kernel {
     let d = problem.prior.dimension();
-    let accepted = || (0..last.len()).filter(|i| last.distance[*i] <= last.tolerance);
-    let u: Vec<f64> = accepted().flat_map(|i| problem.prior.coordinates(&last.theta.row(i).to_vec())).collect();
-    let weights = Weights::from_ln(&accepted().map(|i| last.ln_weight[i]).collect::<Vec<f64>>());
-    let mut target: Vec<bool> = accepted().map(|i| last.distance[i] <= tolerance).collect();
+    let u: Vec<f64> = last.accepted().flat_map(|i| problem.prior.coordinates(&last.theta.row(i).to_vec())).collect();
+    let weights = Weights::from_ln(&last.accepted().map(|i| last.ln_weight[i]).collect::<Vec<f64>>());
+    let mut target: Vec<bool> = last.accepted().map(|i| last.distance[i] <= tolerance).collect();
     if target.iter().filter(|t| **t).count() <= d {
         // Too few to give a covariance: aim at all.
         target.fill(true);
@@ -172,9 +172,9 @@ impl Sampler for Smc {
         let generation = run.generations.len();
         let layout = Layout { d: problem.prior.dimension(), m: problem.model.summaries().len() };
         let proposal = run.last().map(|last| kernel(problem, last, tolerance));
-        let limit = (self.early_rejection && tolerance < f64::INFINITY).then_some((problem.distance.as_ref(), tolerance));
+        let early = self.early_rejection && tolerance < f64::INFINITY;
         let (begun, done) = Default::default();
-        let trials = Trials { problem, proposal: proposal.as_ref(), tolerance, limit, generation, layout, begun, done };
+        let trials = Trials { problem, proposal: proposal.as_ref(), tolerance, early, generation, layout, begun, done };
         let mut sink = Collect::new(self, run, tolerance, layout, watch);
         exec.stream(0, layout.width(), &trials, &mut sink).map_err(|error| trials.place(error))?;
         let [begun, done] = [&trials.begun, &trials.done].map(|count| count.load(Ordering::Relaxed));
@@ -219,8 +219,8 @@ struct Trials<'a> {
     problem: &'a Problem,
     proposal: Option<&'a Kernel>,
     tolerance: f64,
-    /// Where trials are rejected early: the distance, and the tolerance again.
-    limit: Option<(&'a dyn Distance, f64)>,
+    /// Whether trials are rejected early.
+    early: bool,
     generation: usize,
     layout: Layout,
     /// Trials begun in this process, and their work in [`PARTS`] of a whole one. For the record only.
@@ -271,10 +271,13 @@ impl Trials<'_> {
         if !self.propose(key, theta, u) {
             return Outcome::Failed;
         }
-        let mut judge = Judge { summaries, enough: Some(enough), limit: self.limit.filter(|_| id >= WHOLE), done: 0.0 };
+        let limit = (self.early && id >= WHOLE).then_some((problem.distance.as_ref(), self.tolerance));
+        let mut judge = Judge { enough: Some(enough), limit, ..Judge::of(summaries) };
         let simulated = problem.simulate_before(full, theta, key, &mut judge);
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        self.done.fetch_add((PARTS * judge.done) as u64, Ordering::Relaxed);
+        if !enough.is_said() {
+            self.begun.fetch_add(1, Ordering::Relaxed);
+            self.done.fetch_add((PARTS * judge.done) as u64, Ordering::Relaxed);
+        }
         match simulated {
             Err(_) => return Outcome::Failed,
             Ok(false) => return Outcome::Rejected,
@@ -425,8 +428,13 @@ impl Sink for Collect<'_> {
         /// How many trials the first guess is worth.
         const GUESS: f64 = 10.0;
         let Progress { accepted, population, simulated, total, .. } = self.progress;
-        let rate = (accepted as f64 + GUESS * self.rate) / (simulated as f64 + GUESS);
-        let more = ((population - accepted) as f64 / rate.max(1e-9)).ceil() as u64;
+        let more = match self.settings.keep {
+            Keep::All => (population as u64).saturating_sub(simulated),
+            Keep::Accepted => {
+                let rate = (accepted as f64 + GUESS * self.rate) / (simulated as f64 + GUESS);
+                ((population - accepted) as f64 / rate.max(1e-9)).ceil() as u64
+            }
+        };
         Some(more.min(self.settings.simulations.saturating_sub(total)).max(1))
     }
 

@@ -50,7 +50,7 @@ mod read;
 mod scenario;
 mod write;
 
-pub use scenario::{ActedRule, AskedRow, Scenario};
+pub use scenario::{ActedRule, AskedRow, Scenario, slug};
 
 #[cfg(test)]
 mod tests;
@@ -348,7 +348,7 @@ impl Store {
 
     /// The scenario that one of that name would be stored in place of.
     pub fn scenario(&self, name: &str) -> Option<&Scenario> {
-        self.contents.scenarios.iter().find(|scenario| scenario.key() == scenario::key(name))
+        self.contents.scenarios.iter().find(|scenario| scenario.key() == slug(name))
     }
 
     /// The posterior from all simulations; `None` if it was never asked for.

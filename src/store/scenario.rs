@@ -66,12 +66,12 @@ pub struct Scenario {
 impl Scenario {
     /// Its name as that of a group: lower-case letters, digits, hyphens.
     pub fn key(&self) -> String {
-        key(&self.name)
+        slug(&self.name)
     }
 }
 
-/// The name of a scenario as that of a group.
-pub(super) fn key(name: &str) -> String {
+/// A name as that of a group, a file or an id: lower-case letters, digits, hyphens.
+pub fn slug(name: &str) -> String {
     let mut key = String::new();
     for c in name.chars() {
         if c.is_ascii_alphanumeric() || c == '_' {

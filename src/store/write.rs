@@ -103,7 +103,7 @@ fn sample_stats(root: &Scope, posterior: &Predictive, last: &Generation) -> hdf5
     group.variable("distance", &axes, row(&distance)?, about("", "distance of the particle from the observations"))?;
     let shape = (1, particles.len());
     let trial: Vec<u64> = particles.iter().map(|p| last.trial[*p]).collect();
-    group.variable("trial", &axes, ArrayView2::from_shape(shape, &trial)?, about("", "id of the accepted trial"))?;
+    group.variable("trial", &axes, ArrayView2::from_shape(shape, &trial)?, about("", "id of the trial"))?;
     let particle: Vec<u64> = particles.iter().map(|p| *p as u64).collect();
     let meaning = about("", "index of the particle in /population");
     group.variable("particle", &axes, ArrayView2::from_shape(shape, &particle)?, meaning)?;
@@ -175,7 +175,7 @@ fn particles(group: &mut Scope, g: &Generation) -> hdf5::Result<()> {
     group.variable("distance", &axis, ArrayView1::from(&g.distance), meaning)?;
     let meaning = about("", "natural logarithm of the importance weight, not normalised");
     group.variable("ln_weight", &axis, ArrayView1::from(&g.ln_weight), meaning)?;
-    group.variable("trial", &axis, ArrayView1::from(&g.trial), about("", "id of the accepted trial")).map(drop)
+    group.variable("trial", &axis, ArrayView1::from(&g.trial), about("", "id of the trial")).map(drop)
 }
 
 fn population(root: &Scope, header: &Header, last: &Generation, index: usize) -> hdf5::Result<()> {
@@ -213,12 +213,16 @@ fn generations(root: &Scope, header: &Header, run: &Run) -> hdf5::Result<()> {
     let count = |get: fn(&Generation) -> u64| run.generations.iter().map(get).collect::<Vec<u64>>();
     for (name, values, meaning) in [
         ("simulated", count(|g| g.simulated), "trials up to and including the last accepted one"),
-        ("failed", count(|g| g.failed), "trials among them that could not be simulated"),
+        (
+            "failed",
+            count(|g| g.failed),
+            "trials that could not be simulated, of the first 100, or of all where all ran to their end",
+        ),
     ] {
         group.variable(name, &["generation"], ArrayView1::from(&values), about("", meaning))?;
     }
     for (index, generation) in run.generations.iter().enumerate() {
-        let child = group.group(&format!("{index:04}"), "the first accepted particles, in order of trial id")?;
+        let child = group.group(&format!("{index:04}"), "particles, in order of trial id")?;
         one_generation(child, header, generation)?;
     }
     group.finish()

@@ -48,7 +48,7 @@ struct Selection<'a> {
 
 /// Chooses a shape: begins with one linear, homoscedastic piece through all generations, takes the step towards more that
 /// gains most on the simulations of the last generation, and ends when none gains two standard errors. The score is proper,
-/// for whichever simulations are scored is decided by their parameters alone. `particles` (rows of coordinates) with their
+/// for whichever simulations are scored is decided by their place in the run alone. `particles` (rows of coordinates) with their
 /// weights say where cells are of use.
 ///
 /// `None` if even the simplest cannot be fitted.
@@ -101,22 +101,25 @@ impl Selection<'_> {
     /// Scores of the scored rows, each under a surrogate that was fitted without its fold.
     fn score(&self, shape: Shape, cells: &Cells, residuals: usize) -> Option<Scored> {
         let mut scores = vec![Vec::new(); BANDWIDTHS.len()];
-        let mut lost = [0; BANDWIDTHS.len()];
         for fold in 0..FOLDS {
+            let judged = |k: &usize| self.scored[*k] && k % FOLDS == fold;
+            let judged: Vec<usize> = (0..self.rows.len()).filter(judged).map(|k| self.rows[k]).collect();
+            if judged.is_empty() {
+                continue;
+            }
             let fitted = |(k, i): (usize, &usize)| (k % FOLDS != fold && self.all.generation[*i] >= shape.first).then_some(*i);
             let rows: Vec<usize> = self.rows.iter().enumerate().filter_map(fitted).collect();
             let surrogate = Surrogate::fit(self.all, &rows, cells, &shape)?;
             let (mut work, mut white) = (Work::default(), Vec::new());
-            for (_, i) in self.rows.iter().enumerate().filter(|(k, _)| self.scored[*k] && k % FOLDS == fold) {
-                let mut z = self.all.x(*i).to_vec();
-                let ln = surrogate.whiten(self.all.u(*i), &mut z, &mut work);
+            for i in judged {
+                let mut z = self.all.x(i).to_vec();
+                let ln = surrogate.whiten(self.all.u(i), &mut z, &mut work);
                 white.push((z, ln));
             }
             let (mut most, mut losses) = (f64::NEG_INFINITY, 0);
             for (b, bandwidth) in BANDWIDTHS.into_iter().enumerate() {
                 if losses == LOSSES {
-                    lost[b] += 1;
-                    scores[b].extend(vec![0.0; white.len()]);
+                    scores[b].extend(vec![f64::NEG_INFINITY; white.len()]);
                     continue;
                 }
                 let mut law = Law::new(self.all.m, &surrogate.residuals, bandwidth, residuals);
@@ -127,7 +130,7 @@ impl Selection<'_> {
                 scores[b].extend(found);
             }
         }
-        let sums = scores.iter().map(|s| s.iter().sum::<f64>()).enumerate().filter(|(b, _)| lost[*b] == 0);
+        let sums = scores.iter().map(|s| s.iter().sum::<f64>()).enumerate();
         let (b, sum) = sums.max_by(|a, b| a.1.total_cmp(&b.1))?;
         sum.is_finite().then(|| Scored { shape: Shape { bandwidth: BANDWIDTHS[b], ..shape }, scores: scores.swap_remove(b) })
     }

@@ -10,8 +10,8 @@
 //! is normal and the whole a synthetic likelihood (Wood 2010, Nature 466:1102), with b near 0 it has any shape.
 
 use super::cells::Cells;
-use super::least_squares::{Regression, count, features, forward};
-use crate::density::{Mixture, cholesky};
+use super::least_squares::{Regression, count, features};
+use crate::density::{Mixture, cholesky, colour, forward};
 use crate::integrate::Width;
 use crate::population::Shape;
 use crate::rng::Stream;
@@ -88,7 +88,7 @@ impl Normal {
     fn square(&self, u: &[f64], work: &mut Vec<f64>) -> f64 {
         work.clear();
         work.extend(u.iter().zip(&self.mean).map(|(u, mean)| u - mean));
-        forward(&self.factor, work);
+        forward(&self.factor, u.len(), work);
         work.iter().map(|z| z * z).sum()
     }
 }
@@ -147,7 +147,7 @@ impl Surrogate {
         let mut z = Vec::new();
         for (((rows, location), scale), residual) in members.iter().zip(located).zip(scales).zip(&mut residual) {
             let factor = cholesky(m, &if shape.local { covariance(m, residual) } else { pooled.clone() })?;
-            residual.chunks_exact_mut(m).for_each(|r| forward(&factor, r));
+            residual.chunks_exact_mut(m).for_each(|r| forward(&factor, m, r));
             let reach = Normal::of(d, rows.iter().map(|i| all.u(*i)))?;
             let mut work = Vec::new();
             let farthest = rows.iter().map(|i| reach.square(all.u(*i), &mut work)).fold(0.0, f64::max);
@@ -180,7 +180,7 @@ impl Surrogate {
                 ln += half;
             }
         }
-        forward(&cell.factor, z);
+        forward(&cell.factor, self.m, z);
         z.iter_mut().for_each(|z| *z /= spread);
         -ln - self.m as f64 * libm::log(spread)
     }
@@ -198,11 +198,10 @@ impl Surrogate {
             level -= self.cell[k].share;
             k += 1;
         }
-        let (d, Normal { mean, factor }) = (out.len(), &self.cell[k].reach);
+        let Normal { mean, factor } = &self.cell[k].reach;
         out.iter_mut().for_each(|z| *z = rng.normal());
-        for i in (0..d).rev() {
-            out[i] = mean[i] + (0..=i).map(|j| factor[i * d + j] * out[j]).sum::<f64>();
-        }
+        colour(factor, out);
+        out.iter_mut().zip(mean).for_each(|(z, mean)| *z += mean);
     }
 
     /// Natural log of the density of [`Surrogate::draw`], up to a constant.

@@ -1,6 +1,6 @@
 //! Least squares on few features, and the features.
 
-use crate::density::cholesky;
+use crate::density::{backward, cholesky, forward};
 
 /// Share of the number of rows that is added to the diagonal of the normal matrix: keeps it positive definite.
 const RIDGE: f64 = 1e-9;
@@ -49,7 +49,7 @@ impl Regression {
         let factor = cholesky(p, &normal)?;
         for k in 0..m {
             let mut column: Vec<f64> = (0..p).map(|i| right[i * m + k]).collect();
-            forward(&factor, &mut column);
+            forward(&factor, p, &mut column);
             backward(&factor, &mut column);
             (0..p).for_each(|i| right[i * m + k] = column[i]);
         }
@@ -66,26 +66,8 @@ impl Regression {
     /// Variance of the prediction at `features` over that of an output: fᵀ (FᵀF)⁻¹ f. Overwrites the features.
     pub fn leverage(&self, features: &mut [f64]) -> f64 {
         debug_assert_eq!(features.len(), self.p);
-        forward(&self.factor, features);
+        forward(&self.factor, self.p, features);
         features.iter().map(|f| f * f).sum()
-    }
-}
-
-/// L⁻¹ b in place, for a lower-triangular row-major L.
-pub fn forward(factor: &[f64], b: &mut [f64]) {
-    let p = b.len();
-    for i in 0..p {
-        let known: f64 = factor[i * p..i * p + i].iter().zip(&*b).map(|(l, b)| l * b).sum();
-        b[i] = (b[i] - known) / factor[i * p + i];
-    }
-}
-
-/// L⁻ᵀ b in place.
-fn backward(factor: &[f64], b: &mut [f64]) {
-    let p = b.len();
-    for i in (0..p).rev() {
-        let known: f64 = (i + 1..p).map(|j| factor[j * p + i] * b[j]).sum();
-        b[i] = (b[i] - known) / factor[i * p + i];
     }
 }
 

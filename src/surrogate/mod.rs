@@ -14,8 +14,8 @@ use std::ops::ControlFlow;
 use ndarray::Array2;
 
 use crate::error::{Error, Result};
-use crate::population::{Adjusted, Run};
-use crate::rng::{Purpose, Stream};
+use crate::population::{Adjusted, Run, Weights};
+use crate::rng::{Branch, Purpose, Stream};
 use crate::sampler::Problem;
 use choose::{ALL_RESIDUALS, choose};
 use fit::{Law, Simulations, Surrogate, Work};
@@ -26,9 +26,6 @@ mod choose;
 mod fit;
 mod least_squares;
 mod sample;
-
-/// Word of the tree of randomness below which adjustment lives; see [`crate::predict`].
-const BRANCH: u64 = u64::MAX - 4;
 
 /// `count` equal-weight draws of prior times surrogate likelihood. `idle` is called now and then; `None` if it broke off.
 ///
@@ -47,15 +44,16 @@ pub fn adjust(
     };
     let all = simulations(problem, run);
     let Some(last) = run.last() else { return Ok(None) };
-    let particles: Vec<f64> = last.theta.rows().into_iter().flat_map(|row| problem.prior.coordinates(&row.to_vec())).collect();
-    let choice = choose(&all, &particles, &last.weights()).ok_or_else(|| refuse("there are too few simulations"))?;
+    let particles: Vec<f64> = last.accepted().flat_map(|i| problem.prior.coordinates(&last.theta.row(i).to_vec())).collect();
+    let weights = Weights::from_ln(&last.accepted().map(|i| last.ln_weight[i]).collect::<Vec<f64>>());
+    let choice = choose(&all, &particles, &weights).ok_or_else(|| refuse("there are too few simulations"))?;
     let rows: Vec<usize> = (0..all.generation.len()).filter(|i| all.generation[*i] >= choice.shape.first).collect();
     let surrogate =
         Surrogate::fit(&all, &rows, &choice.cells, &choice.shape).ok_or_else(|| refuse("the simulations are degenerate"))?;
     let law = Law::new(all.m, &surrogate.residuals, choice.shape.bandwidth, ALL_RESIDUALS);
     let observed = problem.distance.observed();
     let mut posterior = Posterior { problem, surrogate, law, observed, white: Vec::new(), work: Work::default() };
-    let mut rng = problem.key.child(BRANCH).stream(Purpose::Resample);
+    let mut rng = problem.key.branch(Branch::Adjust).stream(Purpose::Resample);
     let mut broken = false;
     let mut watch = |step| {
         let flow = idle(step);

@@ -104,9 +104,7 @@ impl Walkers<'_> {
     /// Equal weights, and walkers in random order.
     fn resample(&mut self, weights: &Weights, rng: &mut Stream) {
         let mut picked = weights.resample(self.ln_more.len(), rng);
-        for i in (1..picked.len()).rev() {
-            picked.swap(i, below(i + 1, rng));
-        }
+        rng.shuffle(&mut picked);
         self.u = picked.iter().flat_map(|i| self.u[i * self.d..(i + 1) * self.d].iter().copied()).collect();
         self.ln_start = picked.iter().map(|i| self.ln_start[*i]).collect();
         self.ln_more = picked.iter().map(|i| self.ln_more[*i]).collect();
@@ -120,7 +118,7 @@ impl Walkers<'_> {
         let mut u = vec![0.0; d];
         for (own, others) in [(0..half, half..n), (half..n, 0..half)] {
             for i in own {
-                let [a, b] = [0, 1].map(|_| others.start + below(others.len(), rng));
+                let [a, b] = [0, 1].map(|_| others.start + rng.below(others.len()));
                 let short = rng.uniform() < SHORT;
                 let length = if short { whole * libm::exp(libm::log(0.01) * rng.uniform()) } else { whole };
                 for (k, u) in u.iter_mut().enumerate() {
@@ -136,10 +134,6 @@ impl Walkers<'_> {
             }
         }
     }
-}
-
-fn below(count: usize, rng: &mut Stream) -> usize {
-    ((rng.uniform() * count as f64) as usize).min(count - 1)
 }
 
 #[cfg(test)]

@@ -60,6 +60,11 @@ pub enum Leaving {
     Death,
 }
 
+impl Leaving {
+    /// Reasons that a trial can be without, so that patients stay; death is none of them.
+    pub const AVOIDABLE: [Self; 4] = [Leaving::Adverse, Leaving::Other, Leaving::Unsatisfactory, Leaving::Transplant];
+}
+
 /// The first event of event-free survival.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Event {

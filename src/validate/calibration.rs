@@ -16,8 +16,8 @@ use std::ops::ControlFlow;
 
 use crate::error::{Error, Result};
 use crate::exec::Executor;
-use crate::population::{Run, Stop};
-use crate::rng::Purpose;
+use crate::population::Run;
+use crate::rng::{Branch, Purpose};
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, Progress, Watch, infer};
 
@@ -29,8 +29,6 @@ pub const BINS: usize = 10;
 pub const INTERVALS: [f64; 2] = [0.5, 0.9];
 /// Probability that an engine without error is called miscalibrated, over all parameters and tests.
 pub const FALSE_ALARM: f64 = 0.01;
-/// Where the randomness of replicates branches off.
-const BRANCH: u64 = u64::MAX - 4;
 /// Draws of the prior until one can be simulated.
 const REDRAWS: u64 = 1000;
 
@@ -112,7 +110,7 @@ struct Replicate {
 
 /// Draws a replicate of a job's problem. `problem` is used up: its model is that of the replicate.
 fn replicate(problem: Problem, number: u64, tolerance: f64) -> Result<Replicate> {
-    let key = problem.key.child(BRANCH).child(number);
+    let key = problem.key.branch(Branch::Calibrate).child(number);
     let mut truth = vec![0.0; problem.prior.dimension()];
     let mut summaries = vec![0.0; problem.model.summaries().len()];
     for attempt in 0..REDRAWS {
@@ -168,10 +166,10 @@ pub fn calibrate(
         if !infer(sampler, &problem, &mut run, exec, &mut Quiet(&go_on), &mut |_| Ok(()))? {
             return Ok(None);
         }
-        let Some(last) = run.last().filter(|_| run.stopped == Some(Stop::Tolerance)) else {
+        let Some(last) = run.last().filter(|last| last.tolerance == sampler.tolerance) else {
             let reached = run.last().map_or(f64::INFINITY, |last| last.tolerance);
-            let problem = format!("replicate {number} ended at tolerance {reached:.4}, above {}", sampler.tolerance);
-            let fix = "give a larger --tolerance, or raise stop.simulations and stop.generations".into();
+            let problem = format!("replicate {number} ended at tolerance {reached:.4} in place of {}", sampler.tolerance);
+            let fix = "give a larger --tolerance, raise stop.simulations, or use the schedule quantile".into();
             return Err(Error::Usage { problem, fix });
         };
         let weights = last.weights();
@@ -198,7 +196,7 @@ fn rank(values: impl Iterator<Item = f64>, truth: f64, rng: &mut crate::rng::Str
         below += usize::from(value < truth);
         ties += usize::from(value == truth);
     }
-    below + (rng.uniform() * (ties + 1) as f64) as usize
+    below + rng.below(ties + 1)
 }
 
 #[cfg(test)]

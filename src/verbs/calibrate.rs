@@ -58,11 +58,12 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
             fix: "give --tolerance: that at which a run of the job ended, or a larger one, which is quicker".into(),
         });
     }
-    // Data of the prior may be far from those of the job: no rule but the tolerance ends a run.
+    // Data of the prior may be far from those of the job: neither rate nor generations end a run. Rejection starts where it ends.
     let population = flags.population.unwrap_or(asked.population);
-    let sampler = Smc { tolerance, population, acceptance_rate: 0.0, generations: usize::MAX, ..asked };
+    let start = if asked.start < f64::INFINITY { tolerance } else { asked.start };
+    let sampler = Smc { start, tolerance, population, acceptance_rate: 0.0, generations: usize::MAX, ..asked };
     let session = Session::new("validate", exec.place());
-    let budget = Budget { population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
+    let budget = Budget::of(population);
     let show = RefCell::new(Show::new(&session, budget));
     let done = |number: usize| show.borrow_mut().work("data sets", number as u64, flags.replicates as u64);
     let lines = calibration::calibrate(&|| job.problem(), &sampler, flags.replicates, exec, &done)?;
@@ -75,7 +76,9 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     }
     if let Some(folder) = &flags.output {
         exec.once(&mut || {
-            report::write_ranks(&lines, folder)?.iter().for_each(|path| line!("{}", path.display()));
+            let written = report::write_ranks(&lines, folder)?;
+            // A JSON document is nothing but that.
+            written.iter().filter(|_| !flags.json).for_each(|path| line!("{}", path.display()));
             Ok(Vec::new())
         })?;
     }

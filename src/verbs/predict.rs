@@ -78,7 +78,7 @@ pub fn predict(flags: &PredictFlags) -> Result<()> {
         })?;
         let session = Session::new("predict", exec.place());
         let sampler = job.sampler();
-        let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
+        let budget = Budget::of(sampler.population);
         let mut show = Show::new(&session, budget);
         let arms = arms(&job, &job.problem()?, &shared.run, &scenario, draws, &shared.exec, &mut show)?;
         drop(show);

@@ -148,6 +148,13 @@ pub struct Budget {
     pub generations: usize,
 }
 
+impl Budget {
+    /// That of work beside an inference of so many particles.
+    pub fn of(population: usize) -> Self {
+        Budget { population, acceptance_rate: 0.0, simulations: 0, generations: 0 }
+    }
+}
+
 impl<'a> Show<'a> {
     /// A display for `session`; a bar only if standard error is a terminal.
     pub fn new(session: &'a Session, budget: Budget) -> Self {
@@ -287,7 +294,7 @@ impl Watch for Show<'_> {
     }
 
     fn worked(&mut self, generation: usize, begun: u64, worth: f64) {
-        self.spared = 1.0 - worth / begun.max(1) as f64;
+        self.spared = if begun > 0 { 1.0 - worth / begun as f64 } else { 0.0 };
         self.session.worked(generation, begun, worth);
     }
 

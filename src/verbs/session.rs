@@ -76,7 +76,7 @@ impl Session {
         self.begun.elapsed().as_secs_f64()
     }
 
-    /// Notes how many simulations of a generation were begun, and how many whole ones that work is worth.
+    /// Notes how many simulations of a generation were begun in this process, and how many whole ones that work is worth.
     pub fn worked(&self, generation: usize, begun: u64, worth: f64) {
         self.work.borrow_mut().push(json!({ "generation": generation, "begun": begun, "worth": worth.round() }));
     }

@@ -18,7 +18,7 @@ use crate::store::journal::{Journaled, Promotion};
 /// Those of the verb, and of [`exec::open`].
 pub fn on_ranks(threads: usize, verb: impl FnOnce(&dyn Executor) -> Result<()>) -> Result<()> {
     let exec = exec::open(threads)?;
-    let result = verb(exec.as_ref());
+    let result = exec::heed(|| verb(exec.as_ref()));
     // Before the ranks wait for each other, so that whatever comes then, it was said.
     let alone = exec.place().ranks == 1;
     let said = result.map_err(|error| if alone || exec::rank() > 0 { error } else { say(&error) });

@@ -11,7 +11,7 @@ use crate::model::Parameter;
 use crate::model::cml::cohort::Trial;
 use crate::predict::posterior_draws;
 use crate::report;
-use crate::rng::Key;
+use crate::rng::{Branch, Key};
 use crate::sampler::{Problem, simulate as simulate_model};
 use crate::store::Store;
 use crate::trial::vocabulary::nearest;
@@ -73,7 +73,7 @@ pub fn simulate(point: &Point, csv: bool) -> Result<()> {
     let forecast = job.forecast_model()?;
     let model = forecast.as_ref().unwrap_or(&problem.model).as_ref();
     let mut out = vec![0.0; model.summaries().len()];
-    let key = Key::root(*job.definition.seed.get_ref()).child(u64::MAX - 3).child(point.replicate);
+    let key = Key::root(*job.definition.seed.get_ref()).branch(Branch::Simulate).child(point.replicate);
     simulate_model(model, &theta, key, &mut out).map_err(|reason| Error::Usage {
         problem: format!("this point cannot be simulated: {}", reason.0),
         fix: "choose other values with --set".into(),
@@ -126,7 +126,7 @@ pub fn simulate_patient(point: &Point, followed: &Followed) -> Result<()> {
             (scenario.trials.swap_remove(at), scenario.arms.swap_remove(at))
         }
     };
-    let key = Key::root(*job.definition.seed.get_ref()).child(u64::MAX - 3).child(point.replicate);
+    let key = Key::root(*job.definition.seed.get_ref()).branch(Branch::Simulate).child(point.replicate);
     let trajectory = job
         .arm(trial, &[])?
         .trajectory(&theta, key, patient)

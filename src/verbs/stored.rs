@@ -18,7 +18,9 @@ use crate::store::Store;
 /// The job inside a result file.
 pub fn embedded(store: &Store) -> Result<Job> {
     let header = store.header();
-    let name = PathBuf::from(format!("job in {}", store.path().display()));
+    // In the folder of the result, where paths in the job then begin.
+    let file = store.path().file_name().unwrap_or_default();
+    let name = store.path().with_file_name(format!("job in {}", file.display()));
     Job::embedded(&name, header.job_text.clone(), header.observations_text.clone())
 }
 
@@ -53,7 +55,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
         let session = Session::new("refine", exec.place());
         let sampler = job.sampler();
         let settings = job.refine();
-        let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
+        let budget = Budget::of(sampler.population);
         let show = std::cell::RefCell::new(Show::new(&session, budget));
         let total = settings.simulations * settings.modes as u64;
         let idle = |done| show.borrow_mut().work("posterior modes", done, total);
@@ -117,7 +119,7 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
 /// Predicts the scenarios of the original from the repetition.
 fn predict_again(file: &Path, original: &Store, job: &Job, shared: &Shared<'_>, session: &Session) -> Result<()> {
     let sampler = job.sampler();
-    let budget = Budget { population: sampler.population, acceptance_rate: 0.0, simulations: 0, generations: 0 };
+    let budget = Budget::of(sampler.population);
     for stored in original.scenarios() {
         let name = PathBuf::from(format!("scenario {} in {}", stored.key(), file.display()));
         let scenario = Scenario::build(Source { file: name, text: stored.text.clone() }, patients(job)?)?;

@@ -159,7 +159,7 @@ fn as_json(tried: &[Tried], flags: &MechanismFlags) -> serde_json::Value {
                         "patients": measured.patients,
                         "expected": test.expect.direction(),
                         "least": test.expect.least(),
-                        "verdict": if test.expect.met(measured) { "pass" } else { "FAIL" },
+                        "verdict": cells(test, measured)[6],
                     })
                 })
                 .collect();

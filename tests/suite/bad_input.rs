@@ -78,6 +78,11 @@ fn programs() {
     };
     let command = r#"command = ["python3", "program.py"]"#;
     let shell = |script: &str| format!(r#"command = ["sh", "-c", "{script}"]"#);
+    // Outside of a run it is the same error.
+    let bare = folder();
+    edit(bare.path(), PROGRAM, command, r#"command = ["no-such-program"]"#);
+    let said = say(bare.path(), &["check", PROGRAM]);
+    assert!(said.code == 5 && said.err.contains("cannot be started"), "{} {}", said.code, said.err);
     run("program_not_there", &[(command, r#"command = ["no-such-program"]"#)], 5);
     run("program_crashes", &[(command, &shell("read line; echo 'no such gene' >&2; exit 3"))], 5);
     run("program_answers_garbage", &[(command, &shell("while read line; do echo peak: 12; done"))], 5);

@@ -352,3 +352,20 @@ fn the_posterior_from_all_simulations_is_a_function_of_job_and_seed() {
     let said = succeed(folder.path(), &["run", "jobs/moons.toml", "-o", "one.h5", "--resume"]);
     assert!(said.contains("is finished already"), "{said}");
 }
+
+/// A program that answers line by line gives one digest on any number of threads, and from the file alone, in another folder.
+#[test]
+fn a_program_gives_one_digest() {
+    if std::process::Command::new("python3").arg("--version").output().is_err() {
+        return support::left_out("the program of jobs/program.toml", "there is no python3");
+    }
+    let folder = folder();
+    let digest = |name: &str, threads: &str| {
+        succeed(folder.path(), &["run", "jobs/program.toml", "-o", name, "--threads", threads, "-q"]);
+        succeed(folder.path(), &["digest", name])
+    };
+    let one = digest("jobs/one.h5", "1");
+    assert_eq!(one, digest("jobs/four.h5", "4"));
+    assert!(one.lines().all(|line| !line.contains("not reproducible")));
+    assert!(succeed(folder.path(), &["reproduce", "jobs/one.h5"]).contains("inference"));
+}

@@ -46,6 +46,7 @@ pub fn folder() -> tempfile::TempDir {
     for job in shipped_jobs() {
         std::fs::copy(&job, folder.path().join("jobs").join(job.file_name().unwrap())).unwrap();
     }
+    std::fs::copy(repository("jobs/program.py"), folder.path().join("jobs/program.py")).unwrap();
     std::fs::copy(repository("jobs/data/iris.csv"), folder.path().join("jobs/data/iris.csv")).unwrap();
     folder
 }

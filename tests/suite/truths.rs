@@ -34,7 +34,7 @@ fn see(theta: &[f64], plan: &Plan, protocol: &Protocol, without: &[Part], n: u64
 
 /// Drugs from the start at so many standard doses; nobody leaves.
 fn on(drugs: &[(Drug, f64)]) -> Protocol {
-    let stays = vec![Leaving::Adverse, Leaving::Other, Leaving::Unsatisfactory, Leaving::Transplant];
+    let stays = Leaving::AVOIDABLE.to_vec();
     Protocol { rules: vec![rule("start", None, (0.0, 0.0), vec![], give(drugs))], stays }
 }
 

@@ -103,7 +103,7 @@ pub(super) fn protocol(source: &Source, arm: &ArmDef, plan: &Plan) -> Result<Pro
 
 /// The reasons for which nobody leaves.
 fn stays(source: &Source, arm: &ArmDef) -> Result<Vec<Leaving>> {
-    let all = [Leaving::Adverse, Leaving::Other, Leaving::Unsatisfactory, Leaving::Transplant];
+    let all = Leaving::AVOIDABLE;
     let Some(leave) = &arm.leave else { return Ok(Vec::new()) };
     let mut stays = all.to_vec();
     for name in leave {

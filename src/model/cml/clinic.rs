@@ -120,12 +120,11 @@ impl Bedside for Clinic<'_> {
         loads.push(state[H]);
         let mut chart = Chart {
             seen: self.observer.begin(patient, key),
-            case: Case::default(),
+            case: self.protocol.start(key),
             loads,
             growth: Vec::new(),
             varying: (self.population.exposure_sd > 0.0).then(|| key.stream(Purpose::Exposure)),
         };
-        self.protocol.start(&mut chart.case, key);
         let exposure = chart.expose(self.population, patient, 0.0);
         self.charts.push(chart);
         exposure

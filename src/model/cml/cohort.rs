@@ -291,15 +291,15 @@ impl Model for Cml {
                     (lower[row], upper[row]) = (value, value);
                 }
                 // Who leaves, and so on whom a rule acted before that, is known at the end.
-                if stage.plan == self.trial.plan {
+                let last = stage.plan.months.len() == self.trial.plan.months.len();
+                if last {
                     for (rule, row) in (stage.rows.len()..lower.len()).enumerate() {
-                        let acted =
-                            |(j, history): &(usize, &History)| clinic.case(*j).acted_before(history.left) >> rule & 1 == 1;
+                        let acted = |(j, history): &(usize, &History)| clinic.case(*j).acted()[rule] < history.left;
                         let share = histories.iter().enumerate().filter(acted).count() as f64 / histories.len() as f64;
                         (lower[row], upper[row]) = (share, share);
                     }
                 }
-                let done = stage.plan.months.last().map_or(1.0, |month| month / self.trial.plan.horizon);
+                let done = if last { 1.0 } else { stage.plan.horizon / self.trial.plan.horizon };
                 if out.stage(done, &lower, &upper).is_break() {
                     break;
                 }
@@ -312,6 +312,8 @@ impl Model for Cml {
 #[cfg(test)]
 mod tests {
     use super::super::parameters::nominal;
+    use std::ops::ControlFlow;
+
     use super::*;
     use crate::trial::history::Leaving;
     use crate::trial::vocabulary::{Endpoint, Kind};
@@ -336,6 +338,28 @@ mod tests {
                 (mean, variance.sqrt())
             })
             .collect()
+    }
+
+    /// A trial whose last row lies between two visits is complete at its last visit. Planted: the share of the work taken from the
+    /// months of visits alone. Seen: 0.96, and every trial of an inference rejected as one cut short.
+    #[test]
+    fn a_row_between_visits_ends_a_trial_too() {
+        struct Done(f64);
+        impl Stages for Done {
+            fn stage(&mut self, done: f64, _: &[f64], _: &[f64]) -> ControlFlow<()> {
+                assert!(self.0 < done);
+                self.0 = done;
+                ControlFlow::Continue(())
+            }
+            fn looks(&self) -> bool {
+                true
+            }
+        }
+        let rows = [12.0, 50.0].map(|month| Row::asked(Endpoint::Os, Kind::KmSurvival, Vec::new(), month).unwrap());
+        let model = Cml::new(Trial::iris(20, 50.0), &rows.iter().collect::<Vec<_>>()).unwrap();
+        let mut done = Done(0.0);
+        model.simulate(&nominal(), Key::root(1), &mut done).unwrap();
+        assert_eq!(done.0, 1.0);
     }
 
     /// The figures that the nominal point was tuned to, those of IRIS and of other imatinib arms, each with a margin for what a
@@ -377,7 +401,7 @@ mod tests {
             (Ffp, Annual, 60.0, 0.005, 0.008),
         ];
         let rows: Vec<_> = published.iter().map(|&(of, kind, month, ..)| (of, kind, month)).collect();
-        let stays = [Leaving::Adverse, Leaving::Other, Leaving::Unsatisfactory, Leaving::Transplant];
+        let stays = Leaving::AVOIDABLE;
         for ((of, kind, month, value, margin), (mean, sd)) in published.iter().zip(nominal_rows(&rows, &stays, 5)) {
             println!("{:5} {:13} {month:4} {mean:.3} +- {sd:.3}   published {value}", of.name(), kind.name());
             assert!((mean - value).abs() < *margin, "{} {} {month}: {mean} for {value}", of.name(), kind.name());

@@ -22,8 +22,8 @@ pub mod reading;
 pub const DRUGS: usize = Drug::ALL.len();
 /// A visit so many months after another one counts as a month later, as everywhere in a trial's windows.
 const SLACK: f64 = 0.5;
-/// Most rules of a protocol: a patient's history has a bit for each.
-pub const MOST_RULES: usize = u64::BITS as usize;
+/// Most rules of a protocol.
+pub const MOST_RULES: usize = 64;
 
 /// A treatment plan.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -99,7 +99,7 @@ pub struct Action {
 }
 
 /// What one patient gets, and how it came to that.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Case {
     doses: [f64; DRUGS],
     blocks: [f64; super::targets::COUNT],
@@ -111,6 +111,18 @@ pub struct Case {
     pub relapsed: f64,
 }
 
+impl Default for Case {
+    fn default() -> Self {
+        Case {
+            doses: [0.0; DRUGS],
+            blocks: [0.0; super::targets::COUNT],
+            acted: Vec::new(),
+            stopped: f64::INFINITY,
+            relapsed: f64::INFINITY,
+        }
+    }
+}
+
 impl Protocol {
     /// A constant daily dose of one drug.
     pub fn constant(drug: Drug, dose: f64) -> Self {
@@ -120,17 +132,14 @@ impl Protocol {
     }
 
     /// The start of treatment.
-    pub fn start(&self, case: &mut Case, key: Key) {
-        case.doses = [0.0; DRUGS];
-        case.blocks = [0.0; super::targets::COUNT];
-        case.acted.clear();
-        case.acted.resize(self.rules.len(), f64::INFINITY);
-        (case.stopped, case.relapsed) = (f64::INFINITY, f64::INFINITY);
+    pub fn start(&self, key: Key) -> Case {
+        let mut case = Case { acted: vec![f64::INFINITY; self.rules.len()], ..Case::default() };
         for (i, rule) in self.rules.iter().enumerate() {
             if rule.starts() && rule.share.takes(key) {
                 case.act(i, rule, 0.0);
             }
         }
+        case
     }
 
     /// Tries the rules at visit `k` with what has been found so far; true if the treatment changed.
@@ -251,11 +260,6 @@ impl Case {
         &self.acted
     }
 
-    /// The rules that acted before a month, as bits in their order.
-    pub fn acted_before(&self, month: f64) -> u64 {
-        self.acted.iter().rev().fold(0, |set, acted| set << 1 | u64::from(*acted < month))
-    }
-
     /// What acts on the patient's cells, if exposure to a drug is `factor` times its usual one.
     pub fn exposure(&self, population: &Population, patient: &Patient, factor: impl Fn(Drug) -> f64) -> Exposure {
         let mut exposure = Exposure::default();
@@ -315,8 +319,7 @@ mod tests {
     /// Month of the stop of a patient who visits at 6, 12 and 18 months.
     fn stopped(rules: Vec<Rule>) -> f64 {
         let (protocol, plan) = (Protocol { rules, stays: Vec::new() }, plan(&[6.0, 12.0, 18.0]));
-        let mut case = Case::default();
-        protocol.start(&mut case, Key::root(1));
+        let mut case = protocol.start(Key::root(1));
         for k in 0..3 {
             protocol.visit(&mut case, &plan, k, &Findings::default(), Key::root(1));
         }
@@ -357,8 +360,7 @@ mod tests {
         for rules in [vec![half.clone()], vec![rule("before", 0.0, block), half]] {
             let protocol = Protocol { rules, stays: Vec::new() };
             let doses = |j| {
-                let mut case = Case::default();
-                protocol.start(&mut case, Key::root(3).child(j));
+                let case = protocol.start(Key::root(3).child(j));
                 case.doses()[0]
             };
             assert_eq!((0..2000).filter(|j| doses(*j) > 0.0).collect::<Vec<u64>>(), low);
@@ -368,6 +370,9 @@ mod tests {
     #[test]
     fn the_rules_that_acted_are_bits_in_their_order() {
         let case = Case { acted: vec![0.0, f64::INFINITY, 12.0, 3.0], ..Case::default() };
-        assert_eq!((case.acted_before(12.0), case.acted_before(12.5), case.acted_before(0.0)), (0b1001, 0b1101, 0));
+        let before = |month: f64| case.acted().iter().map(|acted| *acted < month).collect::<Vec<_>>();
+        assert_eq!(before(12.0), [true, false, false, true]);
+        assert_eq!(before(12.5), [true, false, true, true]);
+        assert_eq!(before(0.0), [false; 4]);
     }
 }

@@ -60,7 +60,7 @@ impl Model for Coin {
         for toss in 1..=tosses {
             heads += f64::from(u8::from(rng.uniform() < theta[0]));
             // What is still to come can only add heads.
-            if out.stage(toss as f64 / theta[1], &[heads], &[heads + (tosses - toss) as f64]).is_break() {
+            if out.stage(toss as f64 / tosses as f64, &[heads], &[heads + (tosses - toss) as f64]).is_break() {
                 break;
             }
         }

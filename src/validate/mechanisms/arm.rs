@@ -130,7 +130,7 @@ impl Arm {
             rules.push(rule("stop", None, (60.0, 72.0), finding(Endpoint::Mr4, false, Scope::For(24.0)), stop));
             rules.push(rule("relapse", Some(1), (0.5, self.months), finding(Endpoint::Mmr, true, Scope::Now), again));
         }
-        let stays = [Leaving::Adverse, Leaving::Other, Leaving::Unsatisfactory, Leaving::Transplant];
+        let stays = Leaving::AVOIDABLE;
         Protocol { rules, stays: if self.leave { Vec::new() } else { stays.to_vec() } }
     }
 }
