@@ -36,6 +36,7 @@
 //! # Ok::<(), nicho::error::Error>(())
 //! ```
 
+pub mod cli;
 pub mod density;
 pub mod distance;
 pub mod error;

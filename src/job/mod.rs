@@ -143,7 +143,7 @@ impl Job {
             ("program", def.program.as_ref().map(Spanned::span), "program"),
         ];
         for (key, span, of) in foreign {
-            if let Some(span) = span.filter(|_| name != of && model::CATALOGUE.contains(&name.as_str())) {
+            if let Some(span) = span.filter(|_| name != of && model::names().contains(&name.as_str())) {
                 let problem = format!("the model '{name}' has no {key}");
                 return Err(self.source.error(span, &format!("model.{key}"), &problem, "leave the key out"));
             }
@@ -177,7 +177,7 @@ impl Job {
                     Err(self.source.error(def.name.span(), "model.program", "the model 'program' names no program", fix))
                 }
             },
-            _ => Err(self.source.unknown(&def.name, "model.name", "model", model::CATALOGUE)),
+            name => model::own(name).ok_or_else(|| self.source.unknown(&def.name, "model.name", "model", &model::names())),
         }
     }
 

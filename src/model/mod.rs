@@ -1,10 +1,12 @@
 //! Simulators: what a model is, and the catalogue of those that a job file can name.
 //!
 //! A [`Model`] is immutable, so that one value serves every thread, and a simulation is a function of its parameters and
-//! of its [`Key`] alone. To add one: a new file here with one `impl`, and its line in the catalogue.
+//! of its [`Key`] alone. To add one to the catalogue: a new file here with one `impl`, and its line there. To have one in a
+//! crate of one's own: [`Own`].
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 
 use crate::density::Marginal;
 use crate::rng::Key;
@@ -85,6 +87,38 @@ impl fmt::Display for Proposed {
 
 /// Names of the models that a job can ask for.
 pub const CATALOGUE: &[&str] = &["cml", "coin", "gaussian_linear", "gaussian_mixture", "normal", "program", "slcp", "two_moons"];
+
+/// A model that a program brings along: jobs name it like those of the catalogue. [`cli::main`](crate::cli::main) takes such.
+pub struct Own {
+    /// Its name in job files; none of the catalogue.
+    pub name: &'static str,
+    /// Makes one.
+    pub make: fn() -> Box<dyn Model>,
+}
+
+static BROUGHT: OnceLock<Vec<Own>> = OnceLock::new();
+
+/// Makes models of one's own known to jobs, once in a process and before the first job is read.
+///
+/// # Panics
+/// If models were brought before, or a name is empty, doubled, or one of the catalogue.
+pub fn bring(own: Vec<Own>) {
+    for (k, Own { name, .. }) in own.iter().enumerate() {
+        let taken = CATALOGUE.contains(name) || own[..k].iter().any(|other| other.name == *name);
+        assert!(!name.is_empty() && !taken, "the name '{name}' of a model is empty or taken: give it another");
+    }
+    assert!(BROUGHT.set(own).is_ok(), "models of one's own are brought once");
+}
+
+/// The model that was brought under this name.
+pub fn own(name: &str) -> Option<Box<dyn Model>> {
+    BROUGHT.get()?.iter().find(|own| own.name == name).map(|own| (own.make)())
+}
+
+/// Every name that a job can ask for: those of the catalogue, then those brought.
+pub fn names() -> Vec<&'static str> {
+    CATALOGUE.iter().copied().chain(BROUGHT.get().into_iter().flatten().map(|own| own.name)).collect()
+}
 
 /// One summary statistic that a model returns.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::{repository, text};
 
 /// Modules by level; one may use those of lower levels, and itself.
-const LEVELS: [&[&str]; 9] = [
+const LEVELS: [&[&str]; 10] = [
     &["error", "rng"],
     &["population", "exec", "integrate"],
     &["density", "trial"],
@@ -15,6 +15,7 @@ const LEVELS: [&[&str]; 9] = [
     &["refine", "predict", "surrogate", "validate"],
     &["job", "report"],
     &["verbs"],
+    &["cli"],
     &["main", "lib"],
 ];
 
@@ -22,7 +23,7 @@ const LEVELS: [&[&str]; 9] = [
 const HOMES: [(&str, &[&str]); 22] = [
     ("argmin", &["refine"]),
     ("argmin_math", &["refine"]),
-    ("clap", &["main", "verbs"]),
+    ("clap", &["cli", "verbs"]),
     ("csv", &["trial"]),
     ("hdf5", &["store"]),
     ("hdf5_sys", &["store"]),

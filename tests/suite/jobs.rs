@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use nicho::job::Job;
 
-use crate::support::{folder, nicho, shipped_jobs, succeed, text};
+use crate::support::{folder, left_out, nicho, repository, say, shipped_jobs, succeed, text};
 
 /// Keys that no shipped job needs, in a job that is sound all the same.
 const MAXIMAL: &str = r#"
@@ -157,4 +157,34 @@ fn a_job_with_every_key_and_one_with_none_to_spare_run_to_their_end() {
     std::fs::copy(folder.path().join("jobs/minimal.toml"), moved.join("renamed.toml")).unwrap();
     assert!(nicho(&moved, &["run", "renamed.toml", "-o", "x.h5"]).output().unwrap().status.success());
     assert_eq!(succeed(&moved, &["digest", "x.h5"]), succeed(folder.path(), &["digest", "minimal.h5"]));
+}
+
+/// What a methods developer does first: the example's program takes its own model through every verb, on any number of threads.
+#[test]
+fn a_program_brings_a_model_of_its_own() {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_nicho")).with_file_name("examples").join("own_model");
+    if !program.exists() {
+        return left_out(
+            "a_program_brings_a_model_of_its_own",
+            "cargo test --test suite does not build examples/; cargo test does",
+        );
+    }
+    let folder = folder();
+    let job = repository("examples/own_model.toml");
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(&program).current_dir(folder.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let job = job.to_str().unwrap();
+    assert!(run(&["check", job, "--parameters"]).contains("rate at which the ill recover"));
+    for threads in ["1", "3"] {
+        run(&["run", job, "-o", &format!("{threads}.h5"), "--threads", threads]);
+    }
+    let [one, three] = ["1.h5", "3.h5"].map(|file| run(&["digest", file]));
+    assert_eq!(one, three);
+    assert!(run(&["simulate", job, "--set", "infection=0.4"]).contains("peak_day"));
+    // Without its model a program says so, and what it has.
+    let said = say(folder.path(), &["check", job]);
+    assert!(said.code == 3 && said.err.contains("unknown model 'epidemic'"), "{}", said.err);
 }

@@ -1,0 +1,326 @@
+//! The command line: parses flags and calls one function for each verb. A program of one's own gives it models of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::error::{Error, Result};
+use crate::exec::{self, Launch};
+use crate::model::{self, Own};
+use crate::validate::mechanisms;
+use crate::verbs::{
+    self, CalibrationFlags, Draw, Followed, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags,
+};
+use clap::{Args, Parser, Subcommand};
+
+/// Calibrates the bone-marrow niche and BCR-ABL signaling model of chronic myeloid leukaemia to trial data by approximate
+/// Bayesian computation.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    logs: Logs,
+}
+
+#[derive(Args)]
+struct Logs {
+    /// More log lines: -v details, -vv everything. RUST_LOG comes before it.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    /// Warnings and errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Form of the log lines on standard error.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    log_format: LogFormat,
+    /// Write the log lines of each rank into a file of this folder, those of ranks above 0 too.
+    #[arg(long, value_name = "FOLDER", global = true)]
+    log_dir: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  nicho check jobs/iris.toml                 is the job sound, and what will it cost?
+  nicho run jobs/iris.toml -o iris.h5        infer, predict, refine, report
+  nicho run jobs/iris.toml -o iris.h5 --resume
+  mpirun -n 8 nicho run jobs/iris.toml -o iris.h5 --threads 1      (built with --features mpi)
+  sbatch slurm/run.sbatch jobs/iris.toml -o iris.h5
+  nicho predict iris.h5 jobs/scenarios/second-generation.toml
+  nicho digest iris.h5
+
+Exit codes: 0 done; 1 not reproduced, or a mechanism fails; 2 flags; 3 job file or observations; 4 output file in the way;
+5 too many simulations fail; 6 input/output or damaged file; 70 a defect of nicho; 75 interrupted, go on with --resume.";
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a job: ABC-SMC, predictions, modes, report.
+    #[command(after_help = "Example:\n  nicho run jobs/iris.toml -o iris.h5 --threads 4")]
+    Run {
+        /// The job file (TOML).
+        job: PathBuf,
+        /// Result file (HDF5); by default the job's own, or <name>.h5 in the current folder.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+        /// Another seed than the job's.
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+        /// Worker threads (of each rank, if started by mpirun or srun); 0 is one for each CPU. The result does not depend on it.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// Go on with the run that is in the result file.
+        #[arg(long, conflicts_with = "overwrite")]
+        resume: bool,
+        /// Replace the run that is in the result file.
+        #[arg(long)]
+        overwrite: bool,
+        /// Let every simulation run to its end, also where its distance can already only exceed the tolerance. Changes no
+        /// result, only its price
+        #[arg(long)]
+        no_early_rejection: bool,
+    },
+    /// Validate a job or a scenario and price it; infer nothing.
+    #[command(after_help = "Example:\n  nicho check jobs/iris.toml --parameters")]
+    Check {
+        /// The job file, or a scenario file with [[arm]] (TOML).
+        job: PathBuf,
+        /// Worker threads to price for; 0 is one for each CPU.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// List every parameter of the model with value, unit and meaning.
+        #[arg(long)]
+        parameters: bool,
+        /// Simulate at this many draws of the prior and print which parameters move the fitted rows.
+        #[arg(long, default_value_t = 0, value_name = "DRAWS")]
+        screen: usize,
+    },
+    /// Simulate one virtual trial at given parameters and print its endpoints beside the observed ones.
+    #[command(
+        after_help = "Examples:\n  nicho simulate jobs/iris.toml --set ic50=0.4 --set bypass_fraction=0 --csv\n  nicho simulate jobs/iris.toml \
+                            --patient 3 -o patient-3\n  nicho simulate jobs/iris.toml --patient 3 --scenario jobs/scenarios/stim1.toml -o patient-3"
+    )]
+    Simulate {
+        /// The job file (TOML).
+        job: PathBuf,
+        /// Value of a parameter, name=value; others keep the job's fixed value or the centre of their prior.
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        /// Take inferred parameters from this result file of the job, not from the centres of their priors.
+        #[arg(long, value_name = "RESULT")]
+        fit: Option<PathBuf>,
+        /// What of its posterior: the number of a draw, from 0, the refined mode, or the mean.
+        #[arg(long, value_name = "K|mode|mean", requires = "fit", default_value = "mean")]
+        draw: Draw,
+        /// Which replicate: another number, other random numbers.
+        #[arg(long, default_value_t = 0)]
+        replicate: u64,
+        /// Comma-separated values in place of a table.
+        #[arg(long)]
+        csv: bool,
+        /// Follow this patient (from 0) instead: what happened, and all states, doses and signaling nodes, as CSV and figures.
+        #[arg(long, value_name = "J", requires = "output", conflicts_with = "csv")]
+        patient: Option<u64>,
+        /// Folder of what is written about the patient.
+        #[arg(short, long, value_name = "FOLDER", requires = "patient")]
+        output: Option<PathBuf>,
+        /// Treat the patient as in this scenario file.
+        #[arg(long, value_name = "FILE", requires = "patient")]
+        scenario: Option<PathBuf>,
+        /// In this arm of it; by default the first.
+        #[arg(long, value_name = "NAME", requires = "scenario")]
+        arm: Option<String>,
+    },
+    /// Polish the posterior modes of a result file again.
+    #[command(after_help = "Example:\n  nicho refine iris.h5")]
+    Refine {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// Worker threads; 0 is one for each CPU.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
+    /// Predict the arms of a scenario from a result file, beside what the prior says.
+    #[command(after_help = "Example:\n  nicho predict iris.h5 jobs/scenarios/second-generation.toml")]
+    Predict {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// The scenario file (TOML).
+        scenario: PathBuf,
+        /// Draws of the posterior, and as many of the prior; by default those of the job.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        draws: Option<u32>,
+        /// Worker threads; 0 is one for each CPU. The result does not depend on it.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// One JSON document in place of tables.
+        #[arg(long)]
+        json: bool,
+        /// Store it in place of another scenario of that name, or of the same with more draws.
+        #[arg(long)]
+        replace: bool,
+        /// Print it only; the result file stays as it is.
+        #[arg(long, conflicts_with = "replace")]
+        no_store: bool,
+    },
+    /// Write the report (HTML, SVG, CSV) of a result file.
+    #[command(after_help = "Example:\n  nicho report iris.h5 -o iris-report")]
+    Report {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// Folder of the report; by default <file>.report beside it.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// Print the digest of the inference and of each derived group.
+    #[command(after_help = "Example:\n  nicho digest iris.h5 | head -1")]
+    Digest {
+        /// The result file (HDF5).
+        file: PathBuf,
+    },
+    /// Run the job inside a result file again, from the file alone, and compare the digests.
+    #[command(after_help = "Example:\n  nicho reproduce iris.h5 --threads 1")]
+    Reproduce {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// Worker threads; 0 is one for each CPU.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
+    /// Test the model against what is known of the disease, and the engine against itself.
+    #[command(
+        after_help = "Examples:\n  nicho validate mechanisms --cohort 4000\n  nicho validate sbc jobs/coin.toml --tolerance 1\n\nExit code 1 if it fails."
+    )]
+    Validate {
+        #[command(subcommand)]
+        what: What,
+    },
+}
+
+#[derive(clap::Args)]
+struct Calibration {
+    /// The job file (TOML).
+    job: PathBuf,
+    /// Data sets, made at draws of the prior, on which the job is run.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    replicates: usize,
+    /// Tolerance at which every run ends; stop.tolerance of the job if not given.
+    #[arg(long, value_name = "DISTANCE")]
+    tolerance: Option<f64>,
+    /// Particles in a generation; those of the job if not given.
+    #[arg(long, value_name = "N")]
+    population: Option<usize>,
+    /// Write ranks (CSV) and their histograms (SVG) into this folder.
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// Worker threads; 0 is one for each CPU. The result does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// JSON in place of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Simulation-based calibration: are true values ranked evenly among posterior draws, and held by intervals as often as they say?
+    #[command(
+        visible_alias = "coverage",
+        after_help = "Example:\n  nicho validate sbc jobs/iris-smoke.toml --tolerance 40 --population 300 -o sbc\n\nExit code 1 if a parameter is not calibrated."
+    )]
+    Sbc(Calibration),
+    /// Does each mechanism of the source review act in the model as stated?
+    #[command(
+        after_help = "Example:\n  nicho validate mechanisms --markdown > jobs/mechanisms.md\n\nExit code 1 if a statement fails."
+    )]
+    Mechanisms {
+        /// Patients of each cohort.
+        #[arg(long, default_value_t = mechanisms::COHORT, value_name = "N")]
+        cohort: usize,
+        /// The seed.
+        #[arg(long, default_value_t = mechanisms::SEED, value_name = "N")]
+        seed: u64,
+        /// Worker threads; 0 is one for each CPU. The result does not depend on it.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// JSON in place of a table.
+        #[arg(long, conflicts_with = "markdown")]
+        json: bool,
+        /// Markdown in place of a table.
+        #[arg(long)]
+        markdown: bool,
+    },
+}
+
+/// All of `nicho`, with `own` models beside those of the catalogue: parses the command line, does what it asks and says how it
+/// ended. A job file names a model of one's own like any other; every verb, sampler and launcher takes it.
+///
+/// ```no_run
+/// # use nicho::model::Own;
+/// # fn make() -> Box<dyn nicho::model::Model> { Box::new(nicho::model::reference::Coin::default()) }
+/// fn main() -> std::process::ExitCode {
+///     nicho::cli::main(vec![Own { name: "penny", make }])
+/// }
+/// ```
+pub fn main(own: Vec<Own>) -> ExitCode {
+    model::bring(own);
+    let Cli { verb, logs } = Cli::parse();
+    let verbosity = if logs.quiet { -1 } else { i8::try_from(logs.verbose).unwrap_or(2) };
+    let result = verbs::init_logs(&LogFlags { verbosity, format: logs.log_format, folder: logs.log_dir }).and_then(|span| {
+        let result = exec::heed(|| work(verb));
+        drop(span);
+        result
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // What is wrong everywhere is said once.
+            if exec::rank() == 0 && !matches!(error, Error::Elsewhere { .. }) {
+                eprintln!("error: {error}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn work(verb: Verb) -> Result<()> {
+    // Of several processes that a launcher started, one does what is no work for ranks.
+    let once = matches!(verb, Verb::Simulate { .. } | Verb::Report { .. } | Verb::Digest { .. });
+    if once && Launch::detect().is_some_and(|launch| launch.rank > 0) {
+        return Ok(());
+    }
+    match verb {
+        Verb::Run { job, output, seed, threads, resume, overwrite, no_early_rejection } => {
+            verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite, no_early_rejection })
+        }
+        Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
+        Verb::Simulate { job, set, fit, draw, replicate, csv, patient, output, scenario, arm } => {
+            let point = Point { job, fit: fit.map(|file| (file, draw)), settings: set, replicate };
+            match (patient, output) {
+                (Some(patient), Some(folder)) => {
+                    let scenario = scenario.map(|scenario| (scenario, arm));
+                    verbs::simulate_patient(&point, &Followed { patient, scenario, folder })
+                }
+                _ => verbs::simulate(&point, csv),
+            }
+        }
+        Verb::Refine { file, threads } => verbs::refine(&file, threads),
+        Verb::Predict { file, scenario, draws, threads, json, replace, no_store } => {
+            let keep = match (replace, no_store) {
+                (true, _) => Keep::Replace,
+                (_, true) => Keep::Print,
+                _ => Keep::Store,
+            };
+            let draws = draws.map(|draws| draws as usize);
+            verbs::predict(&PredictFlags { file, scenario, draws, threads, json, keep })
+        }
+        Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
+        Verb::Digest { file } => verbs::digest(&file),
+        Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
+        Verb::Validate { what: What::Sbc(flags) } => {
+            let Calibration { job, replicates, tolerance, population, output, threads, json } = flags;
+            verbs::validate_calibration(&CalibrationFlags { job, replicates, tolerance, population, output, threads, json })
+        }
+        Verb::Validate { what: What::Mechanisms { cohort, seed, threads, json, markdown } } => {
+            verbs::validate_mechanisms(&MechanismFlags { cohort, seed, threads, json, markdown })
+        }
+    }
+}
