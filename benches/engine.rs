@@ -21,6 +21,7 @@ use nicho::integrate::Width;
 use nicho::model::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
 use nicho::population::{Generation, Run};
 use nicho::rng::Key;
+use nicho::sampler::proposal::Moves;
 use nicho::sampler::smc::{Keep, Schedule, Smc};
 use nicho::sampler::{Problem, Progress, Watch, infer};
 
@@ -56,6 +57,7 @@ fn problem(d: usize, seed: u64, calls: &Arc<AtomicU64>) -> Problem {
         free: (0..d).collect(),
         prior: Prior(vec![Marginal::Uniform { lower: 0.0, upper: 1.0 }; d]),
         distance: Box::new(Euclidean::new(vec![0.5; d], vec![1.0; d], vec![1.0; d], 2.0).expect("a distance")),
+        models: Vec::new(),
     }
 }
 
@@ -63,6 +65,7 @@ fn smc(schedule: Schedule, generations: usize) -> Smc {
     Smc {
         early_rejection: true,
         keep: Keep::Accepted,
+        moves: Moves::default(),
         population: POPULATION,
         start: f64::INFINITY,
         schedule,

@@ -1,21 +1,40 @@
-//! The proposal kernel: a mixture of equal-shaped normals around the particles of the last generation.
+//! The proposal kernel: a mixture of normals around the particles of the last generation.
 
 use super::mixture::Mixture;
 use crate::integrate::Width;
 use crate::population::Weights;
 use crate::rng::Stream;
 
-/// A mixture of normals with one covariance: `u ~ Σ w_j N(u_j, Σ)`.
-///
-/// Stored whitened: with `Σ = L Lᵀ` it keeps `L` and the mixture of standard normals at `L⁻¹ u_j`, so that the density at a
-/// point costs `O(N d)`.
+/// A mixture of normals: `u ~ Σ w_j N(u_j, Σ_j)`.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     dimension: usize,
     centres: Vec<f64>,
-    mixture: Mixture,
     cumulative: Vec<f64>,
-    factor: Vec<f64>,
+    steps: Steps,
+}
+
+/// The covariances.
+#[derive(Clone, Debug)]
+enum Steps {
+    /// One for all, `Σ = L Lᵀ`. Stored whitened: `L`, and the mixture of standard normals at `L⁻¹ u_j`, so that the density at a
+    /// point costs `O(N d)`.
+    Alike { factor: Vec<f64>, mixture: Mixture },
+    /// One for each particle: their factors one after the other, and `ln w_j − ln det L_j`. A density costs `O(N d²)`.
+    Own { factors: Vec<f64>, ln_height: Vec<f64> },
+}
+
+/// Which particles shape the step of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// All that meet the next tolerance, for every particle alike.
+    #[default]
+    Global,
+    /// All that meet it, as seen from each particle: steps from afar are long and point there (the optimal local covariance of
+    /// Filippi et al. 2013, section 3.2).
+    Optimal,
+    /// The nearest of those that meet it: steps follow a bent or parted posterior (Filippi et al. 2013, section 3.3).
+    Nearest,
 }
 
 impl Kernel {
@@ -25,17 +44,18 @@ impl Kernel {
     pub fn new(dimension: usize, centres: Vec<f64>, weights: &Weights, covariance: &[f64]) -> Self {
         let factor = safe_cholesky(dimension, covariance);
         let whitened: Vec<f64> = centres.chunks_exact(dimension).flat_map(|row| whiten(&factor, row)).collect();
-        let mut below = 0.0;
-        let cumulative = weights
-            .as_slice()
-            .iter()
-            .map(|w| {
-                below += w;
-                below
-            })
-            .collect();
         let ln_weight: Vec<f64> = weights.as_slice().iter().map(|w| libm::log(*w)).collect();
-        Kernel { dimension, centres, mixture: Mixture::new(dimension, &whitened, &ln_weight), cumulative, factor }
+        let steps = Steps::Alike { mixture: Mixture::new(dimension, &whitened, &ln_weight), factor };
+        Kernel { dimension, centres, cumulative: cumulative(weights), steps }
+    }
+
+    /// The same with a covariance of its own for each centre, row-major and one after the other.
+    pub fn with_own_steps(dimension: usize, centres: Vec<f64>, weights: &Weights, covariances: &[f64]) -> Self {
+        let size = dimension * dimension;
+        let factors: Vec<f64> = covariances.chunks_exact(size).flat_map(|c| safe_cholesky(dimension, c)).collect();
+        let ln_height = weights.as_slice().iter().zip(factors.chunks_exact(size));
+        let ln_height = ln_height.map(|(w, factor)| libm::log(*w) - ln_determinant(dimension, factor)).collect();
+        Kernel { dimension, centres, cumulative: cumulative(weights), steps: Steps::Own { factors, ln_height } }
     }
 
     /// One draw: an ancestor by weight, then a normal step.
@@ -44,14 +64,60 @@ impl Kernel {
         let ancestor = self.cumulative.partition_point(|c| *c < level).min(self.cumulative.len() - 1);
         let d = self.dimension;
         out.iter_mut().for_each(|z| *z = rng.normal());
-        colour(&self.factor, out);
+        match &self.steps {
+            Steps::Alike { factor, .. } => colour(factor, out),
+            Steps::Own { factors, .. } => colour(&factors[ancestor * d * d..], out),
+        }
         out.iter_mut().zip(&self.centres[ancestor * d..]).for_each(|(z, centre)| *z += centre);
     }
 
-    /// Natural log of the mixture density at `u`, up to a constant that is the same for every `u`.
+    /// Natural log of the mixture density at `u`, less [`Kernel::ln_constant`].
     pub fn ln_density(&self, u: &[f64]) -> f64 {
-        self.mixture.ln_density(&whiten(&self.factor, u), Width::Best)
+        match &self.steps {
+            Steps::Alike { factor, mixture } => mixture.ln_density(&whiten(factor, u), Width::Best),
+            Steps::Own { factors, ln_height } => {
+                let d = self.dimension;
+                let mut z = vec![0.0; d];
+                // The largest term so far, and the sum of all in its units.
+                let (mut top, mut sum) = (f64::NEG_INFINITY, 0.0);
+                for ((centre, factor), height) in self.centres.chunks_exact(d).zip(factors.chunks_exact(d * d)).zip(ln_height) {
+                    z.iter_mut().zip(u.iter().zip(centre)).for_each(|(z, (u, c))| *z = u - c);
+                    forward(factor, d, &mut z);
+                    let term = height - 0.5 * z.iter().map(|z| z * z).sum::<f64>();
+                    if term > top {
+                        sum = sum * libm::exp(top - term) + 1.0;
+                        top = term;
+                    } else if term > f64::NEG_INFINITY {
+                        sum += libm::exp(term - top);
+                    }
+                }
+                if top == f64::NEG_INFINITY { top } else { top + libm::log(sum) }
+            }
+        }
     }
+
+    /// What [`Kernel::ln_density`] lacks, the same for every `u`: of no account between particles of one kernel, but of two.
+    pub fn ln_constant(&self) -> f64 {
+        let d = self.dimension;
+        let normal = -0.5 * d as f64 * libm::log(2.0 * std::f64::consts::PI);
+        match &self.steps {
+            Steps::Alike { factor, .. } => normal - ln_determinant(d, factor),
+            Steps::Own { .. } => normal,
+        }
+    }
+}
+
+fn cumulative(weights: &Weights) -> Vec<f64> {
+    let mut below = 0.0;
+    let add = |w: &f64| {
+        below += w;
+        below
+    };
+    weights.as_slice().iter().map(add).collect()
+}
+
+fn ln_determinant(d: usize, factor: &[f64]) -> f64 {
+    (0..d).map(|i| libm::log(factor[i * d + i])).sum()
 }
 
 /// The covariance of the step from one generation to the next that minimises the Kullback–Leibler divergence between
@@ -74,6 +140,49 @@ pub fn covariance_towards(dimension: usize, u: &[f64], weights: &Weights, target
         }
     }
     sigma
+}
+
+/// A covariance for the step of each particle, from those that meet the next tolerance (`target`) or from the nearest `count` of
+/// these: `Σ_j = Σ_k v_k (u_k − u_j)(u_k − u_j)ᵀ` with the weights `v` of those `k`. Row-major, one after the other. Nearness is
+/// measured in units of `factor`, the Cholesky factor of some common covariance.
+pub fn covariances_of_each(
+    d: usize,
+    u: &[f64],
+    weights: &Weights,
+    target: &[bool],
+    nearest: Option<(usize, &[f64])>,
+) -> Vec<f64> {
+    let row = |i: usize| &u[i * d..(i + 1) * d];
+    let aims: Vec<usize> = (0..target.len()).filter(|i| target[*i]).collect();
+    let white = nearest.map(|(_, factor)| u.chunks_exact(d).flat_map(|row| whiten(factor, row)).collect::<Vec<f64>>());
+    let mut all = Vec::with_capacity(u.len() * d);
+    let mut near: Vec<(f64, usize)> = Vec::new();
+    for j in 0..target.len() {
+        near.clear();
+        near.extend(aims.iter().map(|&k| (0.0, k)));
+        if let (Some((count, _)), Some(white)) = (nearest, &white) {
+            let square = |k: usize| (0..d).map(|i| (white[k * d + i] - white[j * d + i]).powi(2)).sum::<f64>();
+            near.iter_mut().for_each(|(square_to, k)| *square_to = square(*k));
+            if count < near.len() {
+                // Ties by index, so that the choice is one; then in order of index, so that the sum is.
+                near.select_nth_unstable_by(count - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                near.truncate(count);
+            }
+            near.sort_unstable_by_key(|(_, k)| *k);
+        }
+        let reach: f64 = near.iter().map(|(_, k)| weights.as_slice()[*k]).sum();
+        let mut sigma = vec![0.0; d * d];
+        for &(_, k) in &near {
+            let v = if reach > 0.0 { weights.as_slice()[k] / reach } else { 0.0 };
+            for i in 0..d {
+                for l in 0..d {
+                    sigma[i * d + l] += v * (row(k)[i] - row(j)[i]) * (row(k)[l] - row(j)[l]);
+                }
+            }
+        }
+        all.append(&mut sigma);
+    }
+    all
 }
 
 /// `L⁻¹ u` for a lower-triangular row-major `L`.
@@ -131,7 +240,8 @@ pub fn cholesky(d: usize, matrix: &[f64]) -> Option<Vec<f64>> {
     Some(l)
 }
 
-fn safe_cholesky(d: usize, covariance: &[f64]) -> Vec<f64> {
+/// The factor of a covariance, shrunk towards its diagonal until there is one.
+pub fn safe_cholesky(d: usize, covariance: &[f64]) -> Vec<f64> {
     let mut matrix = covariance.to_vec();
     for i in 0..d {
         let diagonal = &mut matrix[i * d + i];
@@ -207,6 +317,43 @@ mod tests {
             })
             .sum();
         assert!((product / 1e5 - 0.8).abs() < 0.02, "{product}");
+    }
+
+    #[test]
+    fn densities_of_kernels_with_steps_of_their_own_are_those_of_their_draws() {
+        // Null as above, with the constant: the mean of p / q over draws of q is 1 for a normalised p; n = 1e5, 5 standard errors.
+        let weights = Weights::from_ln(&[0.3f64.ln(), 0.7f64.ln()]);
+        let kernel = Kernel::with_own_steps(2, vec![0.0, 0.0, 2.0, 1.0], &weights, &[1.0, 0.5, 0.5, 2.0, 0.5, 0.0, 0.0, 3.0]);
+        let mut rng = Key::root(2).stream(Purpose::Propose);
+        let (n, mut u) = (100_000, [0.0; 2]);
+        let ratios: Vec<f64> = (0..n)
+            .map(|_| {
+                kernel.draw(&mut rng, &mut u);
+                let p = -0.5 * ((u[0] - 0.5).powi(2) + u[1].powi(2)) / 0.25 - (2.0 * std::f64::consts::PI * 0.25).ln();
+                (p - kernel.ln_density(&u) - kernel.ln_constant()).exp()
+            })
+            .collect();
+        let mean = ratios.iter().sum::<f64>() / f64::from(n);
+        let sd = (ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / f64::from(n)).sqrt();
+        assert!((mean - 1.0).abs() < 5.0 * sd / f64::from(n).sqrt(), "{mean} {sd}");
+        // One covariance twice is the common one.
+        let covariance = [1.0, 0.8, 0.8, 1.5];
+        let twice: Vec<f64> = covariance.iter().chain(&covariance).copied().collect();
+        let own = Kernel::with_own_steps(2, vec![0.0, 0.0, 2.0, 1.0], &weights, &twice);
+        let alike = Kernel::new(2, vec![0.0, 0.0, 2.0, 1.0], &weights, &covariance);
+        let whole = |kernel: &Kernel| kernel.ln_density(&[0.3, -1.0]) + kernel.ln_constant();
+        assert!((whole(&own) - whole(&alike)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn local_covariances_see_their_own_neighbours() {
+        // Two parted groups: the step of the nearest two stays within a group, that of all reaches across.
+        let u = [0.0, 0.1, 0.2, 10.0, 10.1, 10.2];
+        let (weights, all) = (Weights::from_ln(&[0.0; 6]), [true; 6]);
+        let near = covariances_of_each(1, &u, &weights, &all, Some((3, &[1.0])));
+        let far = covariances_of_each(1, &u, &weights, &all, None);
+        assert!(near.iter().all(|c| *c < 0.03) && far.iter().all(|c| *c > 40.0), "{near:?} {far:?}");
+        assert!((near[0] - (0.01 + 0.04) / 3.0).abs() < 1e-15, "{near:?}");
     }
 
     #[test]

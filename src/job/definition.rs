@@ -24,6 +24,9 @@ pub struct Definition {
     pub seed: Spanned<u64>,
     /// The simulator.
     pub model: ModelDef,
+    /// Models that are compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variant: Vec<VariantDef>,
     /// Prior of each inferred parameter.
     pub priors: BTreeMap<Spanned<String>, Spanned<PriorDef>>,
     /// The data.
@@ -68,6 +71,23 @@ pub struct ModelDef {
     pub program: Option<Spanned<ProgramDef>>,
     /// Values that differ from the parameter table's defaults.
     #[serde(default)]
+    pub fixed: BTreeMap<Spanned<String>, Spanned<f64>>,
+}
+
+/// One `[[variant]]`: what it has in place of `[model]`, or beside it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct VariantDef {
+    /// What it is called in results.
+    pub name: Spanned<String>,
+    /// Name in the catalogue of models, if another than that of `[model]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Spanned<String>>,
+    /// Parts of the model that it does without, beside those of `[model]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Spanned<String>>,
+    /// Values of parameters that it does not share with the others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fixed: BTreeMap<Spanned<String>, Spanned<f64>>,
 }
 
@@ -141,12 +161,18 @@ pub struct SamplerDef {
     /// Which simulations a generation holds: those `accepted`, or `all`.
     #[serde(skip_serializing_if = "is_accepted")]
     pub keep: Spanned<String>,
-    /// How the tolerance falls: `quantile` or `list`; it does not in rejection.
+    /// How the tolerance falls: `quantile`, `ess` or `list`; it does not in rejection.
     pub schedule: Spanned<String>,
-    /// The next tolerance is this quantile of the last distances.
+    /// The next tolerance is this quantile of the last distances, or leaves this share of their effective sample size.
     pub quantile: Spanned<f64>,
     /// The tolerances of a fixed list.
     pub tolerances: Spanned<Vec<f64>>,
+    /// Which particles shape the step of a proposal: `global`, `optimal` or `nearest`.
+    #[serde(skip_serializing_if = "is_global")]
+    pub kernel: Spanned<String>,
+    /// Share of proposals that are draws of the prior.
+    #[serde(skip_serializing_if = "is_none")]
+    pub defensive: Spanned<f64>,
 }
 
 /// `[stop]`
@@ -194,6 +220,14 @@ impl AdjustDef {
     }
 }
 
+fn is_global(kernel: &Spanned<String>) -> bool {
+    kernel.get_ref() == "global"
+}
+
+fn is_none(share: &Spanned<f64>) -> bool {
+    *share.get_ref() == 0.0
+}
+
 fn is_accepted(keep: &Spanned<String>) -> bool {
     keep.get_ref() == "accepted"
 }
@@ -222,6 +256,8 @@ impl Default for SamplerDef {
             schedule: unplaced("quantile".into()),
             quantile: unplaced(0.5),
             tolerances: unplaced(Vec::new()),
+            kernel: unplaced("global".into()),
+            defensive: unplaced(0.0),
         }
     }
 }
@@ -267,7 +303,8 @@ pub enum Meant {
 
 /// Keys that only scenarios have, and only jobs.
 const SCENARIO_KEYS: &[&str] = &["arm", "endpoint"];
-const JOB_KEYS: &[&str] = &["seed", "model", "priors", "observations", "distance", "sampler", "stop", "refine", "output"];
+const JOB_KEYS: &[&str] =
+    &["seed", "model", "variant", "priors", "observations", "distance", "sampler", "stop", "refine", "adjust", "output"];
 
 /// A text with its name, able to turn a place in it into an error.
 #[derive(Clone, Debug)]

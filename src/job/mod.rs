@@ -7,13 +7,14 @@ mod priors;
 pub mod program;
 pub mod scenario;
 mod settings;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use crate::density::{Marginal, Prior};
+use crate::density::{Marginal, Prior, Reach};
 use crate::distance::{self, Distance};
 use crate::error::{Error, Result};
 use crate::model::cml::cohort::{Cml, Part, Trial};
@@ -23,6 +24,7 @@ use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::Problem;
+use crate::sampler::proposal::Moves;
 use crate::sampler::smc::{Keep, Schedule, Smc};
 use crate::trial::table::{Row, Table};
 use crate::trial::vocabulary::{Role, Word, nearest, words};
@@ -132,8 +134,14 @@ impl Job {
     }
 
     fn model(&self, rows: &[&Row]) -> Result<Box<dyn Model>> {
+        self.compare(&|variant| self.model_of(rows, variant))
+    }
+
+    /// The model of a variant, which is 0 if there are none.
+    fn model_of(&self, rows: &[&Row], variant: usize) -> Result<Box<dyn Model>> {
         let def = &self.definition.model;
-        let name = def.name.get_ref();
+        let asked = self.definition.variant.get(variant).and_then(|variant| variant.model.as_ref()).unwrap_or(&def.name);
+        let name = asked.get_ref();
         let patients = def.patients.as_ref();
         let (few_cells, without) = (def.few_cells.as_ref(), def.without.first());
         let foreign = [
@@ -143,7 +151,8 @@ impl Job {
             ("program", def.program.as_ref().map(Spanned::span), "program"),
         ];
         for (key, span, of) in foreign {
-            if let Some(span) = span.filter(|_| name != of && model::names().contains(&name.as_str())) {
+            let alone = self.definition.variant.is_empty();
+            if let Some(span) = span.filter(|_| alone && name != of && model::names().contains(&name.as_str())) {
                 let problem = format!("the model '{name}' has no {key}");
                 return Err(self.source.error(span, &format!("model.{key}"), &problem, "leave the key out"));
             }
@@ -168,16 +177,16 @@ impl Job {
                     return Err(self.source.error(span, "model.patients", &problem, "give the size of the trial's arm"));
                 }
                 let horizon = rows.iter().map(|row| row.month).fold(0.0, f64::max);
-                Ok(Box::new(self.arm(Trial::iris(size, horizon), rows)?))
+                Ok(Box::new(self.arm(Trial::iris(size, horizon), rows, variant)?))
             }
             "program" => match &def.program {
                 Some(program) => Ok(Box::new(program.get_ref().build(&self.source)?)),
                 None => {
                     let fix = "add [model.program] with command, summaries and parameters; jobs/program.toml is an example";
-                    Err(self.source.error(def.name.span(), "model.program", "the model 'program' names no program", fix))
+                    Err(self.source.error(asked.span(), "model.program", "the model 'program' names no program", fix))
                 }
             },
-            name => model::own(name).ok_or_else(|| self.source.unknown(&def.name, "model.name", "model", &model::names())),
+            name => model::own(name).ok_or_else(|| self.source.unknown(asked, "model.name", "model", &model::names())),
         }
     }
 
@@ -197,27 +206,29 @@ impl Job {
         asked.or(self.table.as_ref().map(arm_size)).filter(|_| self.definition.model.name.get_ref() == "cml")
     }
 
-    /// The model in another trial: few cells are followed as in the job, and the same parts are left out.
+    /// The model in another trial: few cells are followed as in the job, and the same parts are left out, those of a variant
+    /// too; its number is 0 if there are none.
     ///
     /// # Errors
     /// [`Error::Input`] if a row asks for something that the visits of the trial cannot give.
-    pub fn arm(&self, trial: Trial, rows: &[&Row]) -> Result<Cml> {
-        Ok(Cml::new(trial, rows)?.with_few_cells(self.few_cells()?).without(self.parts_left_out()?))
+    pub fn arm(&self, trial: Trial, rows: &[&Row], variant: usize) -> Result<Cml> {
+        let mut without = self.parts_left_out()?;
+        without.extend(self.parts_of(variant)?);
+        Ok(Cml::new(trial, rows)?.with_few_cells(self.few_cells()?).without(without))
     }
 
     /// How few stem cells are followed.
     fn few_cells(&self) -> Result<FewCells> {
         let Some(asked) = &self.definition.model.few_cells else { return Ok(FewCells::default()) };
         FewCells::parse(asked.get_ref())
-            .ok_or_else(|| self.source.unknown(asked, "model.few_cells", "way to follow few stem cells", &words::<FewCells>()))
+            .ok_or_else(|| self.source.unknown(asked, "model.few_cells", "choice", &words::<FewCells>()))
     }
 
     /// The parts that the model is to do without.
     fn parts_left_out(&self) -> Result<Vec<Part>> {
         let mut parts = Vec::new();
         for asked in &self.definition.model.without {
-            let part = Part::parse(asked.get_ref())
-                .ok_or_else(|| self.source.unknown(asked, "model.without", "part of the model", &words::<Part>()))?;
+            let part = self.part(asked, "model.without")?;
             let silent = |name: &&Spanned<String>| part.silences().contains(&name.get_ref().as_str());
             if let Some(name) = self.definition.priors.keys().find(silent) {
                 let key = format!("priors.{}", name.get_ref());
@@ -227,6 +238,10 @@ impl Job {
             parts.push(part);
         }
         Ok(parts)
+    }
+
+    fn part(&self, asked: &Spanned<String>, key: &str) -> Result<Part> {
+        Part::parse(asked.get_ref()).ok_or_else(|| self.source.unknown(asked, key, "part", &words::<Part>()))
     }
 
     /// Full default vector with the fixed values in place, and the inferred parameters with their priors.
@@ -268,6 +283,10 @@ impl Job {
             inferred.push((index, priors::marginal(&self.source, &table[index], def)?));
         }
         inferred.sort_by_key(|(index, _)| *index);
+        if !self.definition.variant.is_empty() {
+            // The last of the table, and so the last coordinate.
+            inferred.push((table.len() - 1, Marginal::Integer { lower: 0.0, upper: self.definition.variant.len() as f64 - 1.0 }));
+        }
         Ok((base, inferred))
     }
 
@@ -370,6 +389,7 @@ impl Job {
             base: self.base.clone(),
             free: self.inferred.iter().map(|(index, _)| *index).collect(),
             prior: Prior(self.priors()),
+            models: self.acting(model.as_ref())?,
             model,
         })
     }
@@ -390,7 +410,16 @@ impl Job {
             keep: if sampler.keep.get_ref() == "all" { Keep::All } else { Keep::Accepted },
             schedule: match sampler.schedule.get_ref().as_str() {
                 "list" => Schedule::List(sampler.tolerances.get_ref().clone()),
+                "ess" => Schedule::Ess(*sampler.quantile.get_ref()),
                 _ => Schedule::Quantile(*sampler.quantile.get_ref()),
+            },
+            moves: Moves {
+                reach: match sampler.kernel.get_ref().as_str() {
+                    "optimal" => Reach::Optimal,
+                    "nearest" => Reach::Nearest,
+                    _ => Reach::Global,
+                },
+                defensive: *sampler.defensive.get_ref(),
             },
             tolerance: *stop.tolerance.get_ref(),
             acceptance_rate: if rejection { 0.0 } else { *stop.acceptance_rate.get_ref() },
@@ -409,7 +438,9 @@ impl Job {
     /// Settings of the refinement.
     pub fn refine(&self) -> Refine {
         let def = &self.definition.refine;
-        Refine { modes: *def.modes.get_ref(), simulations: *def.simulations.get_ref(), replicates: *def.replicates.get_ref() }
+        // A mode is one of a model, not of several.
+        let modes = if self.definition.variant.is_empty() { *def.modes.get_ref() } else { 0 };
+        Refine { modes, simulations: *def.simulations.get_ref(), replicates: *def.replicates.get_ref() }
     }
 
     /// The job as parsed, with every default and every parameter value, in a canonical form: what enters the digest.

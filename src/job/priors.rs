@@ -8,12 +8,13 @@ use crate::error::Result;
 use crate::model::Parameter;
 
 /// What each distribution takes, in the order of its constructor.
-const TAKES: [(&str, [&str; 2]); 5] = [
+const TAKES: [(&str, [&str; 2]); 6] = [
     ("uniform", ["lower", "upper"]),
     ("loguniform", ["lower", "upper"]),
     ("normal", ["mean", "sd"]),
     ("lognormal", ["median", "sd"]),
     ("beta", ["a", "b"]),
+    ("integer", ["lower", "upper"]),
 ];
 
 /// Builds the prior of one parameter.
@@ -86,7 +87,7 @@ fn check_shape(name: &str, [x, y]: [f64; 2], parameter: &Parameter) -> Result<Ma
         Err((problem, "move it into the range".to_string()))
     };
     match name {
-        "uniform" | "loguniform" => {
+        "uniform" | "loguniform" | "integer" => {
             if x > y {
                 return complain(format!("the bounds are swapped: lower = {x}, upper = {y}"), "swap them");
             }
@@ -96,6 +97,12 @@ fn check_shape(name: &str, [x, y]: [f64; 2], parameter: &Parameter) -> Result<Ma
             }
             inside(x, "lower bound")?;
             inside(y, "upper bound")?;
+            if name == "integer" {
+                if x.fract() != 0.0 || y.fract() != 0.0 {
+                    return complain(format!("lower = {x}, upper = {y}: these must be whole numbers"), "round them");
+                }
+                return Ok(Marginal::Integer { lower: x, upper: y });
+            }
             if name == "uniform" {
                 return Ok(Marginal::Uniform { lower: x, upper: y });
             }

@@ -10,7 +10,13 @@ const METHODS: &[&str] = &["none", "surrogate"];
 const KEEP: &[&str] = &["accepted", "all"];
 
 /// Names of the tolerance schedules.
-const SCHEDULES: &[&str] = &["quantile", "list"];
+const SCHEDULES: &[&str] = &["quantile", "ess", "list"];
+
+/// Names of what shapes a proposal's step.
+const KERNELS: &[&str] = &["global", "optimal", "nearest"];
+
+/// Particles of a generation, at most, where each has a step of its own: to find its neighbours costs their square.
+const MOST_STEPS: usize = 20_000;
 
 impl Job {
     /// Checks of single values that have a legal range of their own.
@@ -42,6 +48,16 @@ impl Job {
             return Err(self.source.error(sampler.tolerances.span(), "sampler.tolerances", problem, fix));
         }
         within!(sampler.population, "sampler.population", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        let kernel = sampler.kernel.get_ref();
+        if !KERNELS.contains(&kernel.as_str()) {
+            return Err(self.source.unknown(&sampler.kernel, "sampler.kernel", "kernel", KERNELS));
+        }
+        if kernel != "global" && *sampler.population.get_ref() > MOST_STEPS {
+            let problem = format!("a step for each of more than {MOST_STEPS} particles takes too long to find");
+            let fix = "use the kernel 'global', or lower sampler.population";
+            return Err(self.source.error(sampler.kernel.span(), "sampler.kernel", &problem, fix));
+        }
+        within!(sampler.defensive, "sampler.defensive", |q| (0.0..1.0).contains(&q), "0 to below 1");
         within!(sampler.quantile, "sampler.quantile", |q| q > 0.0 && q < 1.0, "above 0 and below 1");
         within!(stop.tolerance, "stop.tolerance", |t| t >= 0.0, "0 or more");
         within!(stop.acceptance_rate, "stop.acceptance_rate", |r| (0.0..1.0).contains(&r), "0 to below 1");
@@ -62,6 +78,7 @@ impl Job {
         within!(refine.simulations, "refine.simulations", |n| n > 0, "1 or more");
         within!(adjust.draws, "adjust.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
         self.check_adjust()?;
+        self.check_variants()?;
         within!(output.draws, "output.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
         if self.definition.priors.is_empty() {
             let fix = "give at least one parameter a prior";
@@ -106,6 +123,8 @@ impl Job {
             (sampler.schedule.span(), "sampler.schedule"),
             (sampler.quantile.span(), "sampler.quantile"),
             (sampler.tolerances.span(), "sampler.tolerances"),
+            (sampler.kernel.span(), "sampler.kernel"),
+            (sampler.defensive.span(), "sampler.defensive"),
             (stop.generations.span(), "stop.generations"),
         ];
         let no_use = |span, key: &str, fix: &str| {

@@ -14,6 +14,7 @@ use crate::rng::Key;
 pub mod cml;
 pub mod program;
 pub mod reference;
+pub mod variants;
 
 /// One parameter of a model: a row of the model's parameter table.
 #[derive(Clone, Debug, PartialEq)]

@@ -263,10 +263,12 @@ mod tests {
             free: vec![0],
             prior: Prior(vec![Marginal::Uniform { lower: -3.0, upper: 3.0 }]),
             distance: Box::new(Euclidean::new(vec![1.0], vec![1.0], vec![1.0], 2.0).unwrap()),
+            models: Vec::new(),
         };
         let smc = Smc {
             early_rejection: true,
             keep: Keep::Accepted,
+            moves: crate::sampler::proposal::Moves::default(),
             population: 400,
             start: f64::INFINITY,
             schedule: Schedule::List(vec![1.0, 0.3, 0.1]),

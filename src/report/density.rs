@@ -52,6 +52,7 @@ impl Sample {
 pub(super) fn bounds(prior: &Marginal) -> Option<(f64, f64)> {
     match *prior {
         Marginal::Uniform { lower, upper } => Some((lower, upper)),
+        Marginal::Integer { lower, upper } => Some((lower - 0.5, upper + 0.5)),
         Marginal::LogUniform { lower, upper } => Some((libm::log(lower), libm::log(upper))),
         _ => None,
     }
@@ -65,7 +66,9 @@ pub(super) fn is_log(prior: &Marginal) -> bool {
 /// A central range of the prior on its coordinate, three standard deviations each way or its bounds.
 pub(super) fn prior_range(prior: &Marginal) -> (f64, f64) {
     let centre = match *prior {
-        Marginal::Uniform { .. } | Marginal::LogUniform { .. } => return bounds(prior).unwrap_or((0.0, 1.0)),
+        Marginal::Uniform { .. } | Marginal::LogUniform { .. } | Marginal::Integer { .. } => {
+            return bounds(prior).unwrap_or((0.0, 1.0));
+        }
         Marginal::Normal { mean, .. } => mean,
         Marginal::LogNormal { median, .. } => libm::log(median),
         Marginal::Beta { a, b } => libm::log(a / b),

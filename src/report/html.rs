@@ -19,6 +19,9 @@ pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String
         parts.push(endpoints(figures));
     }
     parts.push(section("rows", "Row by row", &sections::rows(s)));
+    if !s.models.is_empty() {
+        parts.push(section("models", "Models", &sections::models(s)));
+    }
     parts.push(posterior(s, figures));
     parts.push(generations(s, figures));
     if !s.modes.is_empty() {
@@ -45,7 +48,11 @@ fn contents(input: &Input<'_>, s: &Summary, figures: &Sections) -> String {
     if !figures.curves.is_empty() || !figures.forests.is_empty() {
         links.push(("endpoints", "Observed against predicted"));
     }
-    links.extend([("rows", "Row by row"), ("posterior", "Posterior"), ("generations", "Generations")]);
+    links.push(("rows", "Row by row"));
+    if !s.models.is_empty() {
+        links.push(("models", "Models"));
+    }
+    links.extend([("posterior", "Posterior"), ("generations", "Generations")]);
     if !s.modes.is_empty() {
         links.push(("modes", "Modes"));
     }

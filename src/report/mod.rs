@@ -7,7 +7,7 @@
 //! Input ─▶ Summary ─┬▶ text      tables of the terminal
 //!                   ├▶ figures ─▶ chart (the plotting library)
 //!                   ├▶ html      report.html, all figures inline
-//!                   └▶ tables    parameters.csv, rows.csv
+//!                   └▶ tables    parameters.csv, rows.csv, models.csv
 //! ```
 
 use std::fs;
@@ -26,6 +26,7 @@ mod density;
 mod figures;
 mod format;
 mod html;
+mod models;
 mod pairs;
 mod patient;
 mod ranks;
@@ -39,6 +40,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use models::ModelLine;
 pub use patient::{patient_events, write_patient};
 pub use ranks::write_ranks;
 pub use rows::{Band, RowLine, Skill, Totals, Use};
@@ -54,11 +56,13 @@ pub struct Input<'a> {
     pub priors: &'a [Marginal],
     /// Distances between pairs of replicate cohorts at one parameter; empty if not measured.
     pub noise_floor: &'a [f64],
+    /// Names of the models that are compared, in the order of their numbers; empty if there is one model.
+    pub models: &'a [String],
     /// The observations, if they are those of a trial: endpoints, kinds, and what the baselines are made from.
     pub table: Option<&'a Table>,
 }
 
-/// Writes `report.html`, `parameters.csv`, `rows.csv` and `figures/*.svg` into `folder`, which is created if it is
+/// Writes `report.html`, `parameters.csv`, `rows.csv`, where models are compared `models.csv`, and `figures/*.svg` into `folder`, which is created if it is
 /// missing; each file is written beside and renamed. Returns what was written, the page first.
 ///
 /// # Errors
@@ -71,6 +75,9 @@ pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         (folder.join("parameters.csv"), tables::parameters(&summary)),
         (folder.join("rows.csv"), tables::rows(&summary)),
     ];
+    if !summary.models.is_empty() {
+        files.push((folder.join("models.csv"), tables::models(&summary)));
+    }
     let drawn = folder.join("figures");
     fs::create_dir_all(&drawn).map_err(Error::io(&drawn, "create this folder"))?;
     for figure in sections.figures() {

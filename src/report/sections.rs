@@ -256,6 +256,27 @@ fn summaries(s: &Summary) -> String {
     )
 }
 
+/// The models that were compared.
+pub(super) fn models(s: &Summary) -> String {
+    let head = [("Model", ""), ("Probability", ""), ("±", ""), ("ln Bayes factor", ""), ("±", ""), ("Particles", "")];
+    let mut body = String::new();
+    for m in &s.models {
+        let (bayes, error) = match m.ln_bayes {
+            f64::NEG_INFINITY => ("−∞".to_string(), String::new()),
+            _ => (signed(Some(m.ln_bayes)), number(m.ln_bayes_error)),
+        };
+        let cells = [escape(&m.name), format!("{:.3}", m.probability), number(m.error), bayes, error, count(m.particles as u64)];
+        body.push_str(&line("", &cells, 1));
+    }
+    format!(
+        "<p>Posterior probabilities, with even odds before the data; after ± the Monte-Carlo standard error. The Bayes factor is over the \
+         likeliest model: e to the number given. They are those of the summaries within the tolerance, not of all data: models that \
+         differ in what the summaries leave out are not told apart, and a finite tolerance favours none of them only as far as \
+         it is small (Robert et al. 2011, PNAS 108:15112). Parameters below are averaged over models.</p>\n{}",
+        table(&head, 1, &body)
+    )
+}
+
 /// The refined modes.
 pub(super) fn modes(s: &Summary) -> String {
     let names: Vec<String> = (1..=s.modes.len()).map(|k| format!("Mode {k}")).collect();

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::population::{Generation, Mode, Stop};
+use crate::report::models::{self, ModelLine};
 use crate::report::rows::{RowLine, Totals, Use, lines};
 use crate::report::verdict::Verdict;
 use crate::report::{Input, density};
@@ -54,8 +55,10 @@ pub struct GenerationLine {
 pub struct Summary {
     /// Name of the job.
     pub name: String,
-    /// Parameters, in the order of the run.
+    /// Parameters, in the order of the run; without the number of a model.
     pub parameters: Vec<ParameterLine>,
+    /// Models, in the order of the job; empty if there is one.
+    pub models: Vec<ModelLine>,
     /// Simulations of the run, those of an unfinished last generation included.
     pub simulated: u64,
     /// Whether [`ParameterLine::mode`] is a refined mode.
@@ -113,6 +116,7 @@ impl Summary {
             simulated: input.store.run().simulated(),
             name: header.job_name.clone(),
             parameters: parameters(input, last, &modes),
+            models: models::lines(last, input.models),
             refined: !modes.is_empty(),
             predictive: rows.iter().any(|r| r.crps.is_some() || r.prior.is_some()),
             fitted: Totals::of(&rows, Use::Fitted),
@@ -167,5 +171,7 @@ fn parameters(input: &Input<'_>, last: &Generation, modes: &[Mode]) -> Vec<Param
             contraction: 1.0 - weights.sd(coordinates.into_iter()) / prior.coordinate_sd(),
         }
     };
-    input.store.header().parameters.iter().enumerate().map(line).collect()
+    // Behind the parameters stands the number of the model, which is no parameter.
+    let count = input.store.header().parameters.len() - usize::from(!input.models.is_empty());
+    input.store.header().parameters.iter().take(count).enumerate().map(line).collect()
 }

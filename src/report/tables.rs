@@ -15,6 +15,19 @@ pub(super) fn parameters(s: &Summary) -> String {
     out
 }
 
+/// A line per model that was compared.
+pub(super) fn models(s: &Summary) -> String {
+    let mut out =
+        String::from("model,probability [1],probability_error [1],ln_bayes_factor [1],ln_bayes_factor_error [1],particles [1]\n");
+    for m in &s.models {
+        let mut fields = vec![quoted(&m.name)];
+        fields.extend([m.probability, m.error, m.ln_bayes, m.ln_bayes_error].map(plain));
+        fields.push(m.particles.to_string());
+        out.push_str(&format!("{}\n", fields.join(",")));
+    }
+    out
+}
+
 /// A line per row of the data. Shares are in [0, 1].
 pub(super) fn rows(s: &Summary) -> String {
     let mut out = String::from(

@@ -224,7 +224,7 @@ fn a_trial_gives_a_page_that_stands_alone() {
     let table = Table::parse(IRIS, Path::new("iris.csv")).unwrap();
     let (store, priors) = (trial_store(scratch.path(), &table), priors());
     let floor: Vec<f64> = (0..101).map(|i| 0.5 + 0.01 * f64::from(i)).collect();
-    let input = Input { store: &store, priors: &priors, noise_floor: &floor, table: Some(&table) };
+    let input = Input { store: &store, priors: &priors, noise_floor: &floor, models: &[], table: Some(&table) };
     let (_keep, folder) = folder("trial");
     let files = write(&input, &folder).unwrap();
     let page = fs::read_to_string(&files[0]).unwrap();
@@ -254,7 +254,7 @@ fn the_numbers_are_those_computed_by_hand() {
     let scratch = tempfile::tempdir().unwrap();
     let table = Table::parse(IRIS, Path::new("iris.csv")).unwrap();
     let (store, priors) = (trial_store(scratch.path(), &table), priors());
-    let input = Input { store: &store, priors: &priors, noise_floor: &[1.0, 0.4, 0.6], table: Some(&table) };
+    let input = Input { store: &store, priors: &priors, noise_floor: &[1.0, 0.4, 0.6], models: &[], table: Some(&table) };
     let s = Summary::of(&input).unwrap();
     assert_eq!(s.noise_floor.unwrap().1, 0.6);
     let last = store.run().last().unwrap();
@@ -300,7 +300,7 @@ fn published_intervals_come_back() {
         let scratch = tempfile::tempdir().unwrap();
         let table = Table::parse(IRIS, Path::new("iris.csv")).unwrap();
         let (store, priors) = (trial_store(scratch.path(), &table), priors());
-        let input = Input { store: &store, priors: &priors, noise_floor: &[], table: Some(&table) };
+        let input = Input { store: &store, priors: &priors, noise_floor: &[], models: &[], table: Some(&table) };
         let first = Summary::of(&input).unwrap().rows.remove(0);
         RowLine { observed, se, n, ..first }.interval().unwrap()
     };
@@ -314,7 +314,13 @@ fn published_intervals_come_back() {
 fn a_coin_has_a_page_too() {
     let scratch = tempfile::tempdir().unwrap();
     let store = coin_store(scratch.path(), false);
-    let input = Input { store: &store, priors: &[Marginal::Uniform { lower: 0.0, upper: 1.0 }], noise_floor: &[], table: None };
+    let input = Input {
+        store: &store,
+        priors: &[Marginal::Uniform { lower: 0.0, upper: 1.0 }],
+        noise_floor: &[],
+        models: &[],
+        table: None,
+    };
     let s = Summary::of(&input).unwrap();
     // Equally spaced on [.5, .85]: mean .675, sd .35/√12; the prior's is 1/√12.
     assert!((s.parameters[0].mean - 0.675).abs() < 1e-12 && (s.parameters[0].contraction - 0.65).abs() < 1e-4);

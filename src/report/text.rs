@@ -10,9 +10,9 @@ const WIDTH: usize = 110;
 /// Widest name of a row or parameter; longer ones end in `~`.
 const NAME: usize = 24;
 
-/// Verdict, posterior, rows and modes, one under the other.
+/// Verdict, models, posterior, rows and modes, one under the other.
 pub fn all(s: &Summary) -> String {
-    let mut parts = vec![verdict(s), parameters(s), rows(s)];
+    let mut parts = vec![verdict(s), models(s), parameters(s), rows(s)];
     if s.predictive {
         parts.push(totals(s));
     }
@@ -35,6 +35,24 @@ pub fn verdict(s: &Summary) -> String {
         out.push_str(&wrap(&ascii(&finding.text), &format!("{mark} {:<14}", finding.about)));
     }
     out
+}
+
+/// The models that were compared, a line for each.
+pub fn models(s: &Summary) -> String {
+    if s.models.is_empty() {
+        return String::new();
+    }
+    let head = ["model", "probability", "+/-", "ln Bayes factor", "+/-", "particles"];
+    let lines = s.models.iter().map(|m| {
+        let bayes = match m.ln_bayes {
+            f64::NEG_INFINITY => ["-inf".into(), "-".into()],
+            _ => [signed(Some(m.ln_bayes)), number(m.ln_bayes_error)],
+        };
+        let [bayes, error] = bayes;
+        vec![cut(&m.name, NAME), format!("{:.3}", m.probability), number(m.error), bayes, error, m.particles.to_string()]
+    });
+    let lines = table(&head, lines.collect(), 1);
+    format!("Models (+/-: Monte-Carlo standard error; Bayes factor over the likeliest; even odds before the data)\n{lines}")
 }
 
 /// The posterior, a line per parameter.

@@ -22,6 +22,7 @@ use crate::model::{Model, Stages, Unsimulable};
 use crate::population::{Generation, Run, Stop};
 use crate::rng::Key;
 
+pub mod proposal;
 pub mod smc;
 
 /// Names of the samplers that a job can ask for.
@@ -41,6 +42,9 @@ pub struct Problem {
     pub prior: Prior,
     /// Distance of simulated summaries from the observed ones.
     pub distance: Box<dyn Distance>,
+    /// Where models are compared: of each the coordinates of `theta` that act in it; the last coordinate is its number. Empty if
+    /// there is one model.
+    pub models: Vec<Vec<usize>>,
 }
 
 impl Problem {

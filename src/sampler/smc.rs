@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::Array2;
 
+use super::proposal::{Moves, Proposal};
 use super::{Judge, Problem, Progress, Sampler, Step, Watch, describe_failures, trial_key};
-use crate::density::{Kernel, covariance_towards};
 use crate::error::{Error, Result};
 use crate::exec::{Enough, Executor, Outcome, Sink, Work};
-use crate::population::{Generation, Run, Stop, WHOLE, Weights, asked};
+use crate::population::{Generation, Run, Stop, WHOLE, asked};
 use crate::rng::{Key, Purpose};
 
 /// How the tolerance falls.
@@ -30,6 +30,9 @@ use crate::rng::{Key, Purpose};
 pub enum Schedule {
     /// To this weighted quantile of the last generation's distances.
     Quantile(f64),
+    /// To the tolerance at which the particles that meet it have this share of the effective sample size of all (Del Moral, Doucet
+    /// and Jasra 2012, Stat Comput 22:1009).
+    Ess(f64),
     /// Through these values, one a generation, from generation 1 on.
     List(Vec<f64>),
 }
@@ -56,6 +59,8 @@ pub struct Smc {
     pub start: f64,
     /// The tolerance schedule.
     pub schedule: Schedule,
+    /// How a generation proposes from the one before.
+    pub moves: Moves,
     /// End when a generation at this tolerance is finished.
     pub tolerance: f64,
     /// End when a generation's acceptance rate falls below this; also cuts a generation short.
@@ -72,11 +77,6 @@ pub struct Smc {
 
 /// Fall of the tolerance, as a share, below which it counts as stalled.
 const LEAST_FALL: f64 = 1e-6;
-/// Optimal step of a random walk in units of standard deviations over √d (Roberts, Gelman and Gilks 1997, Ann Appl Probab
-/// 7:110). Filippi's covariance, about twice that of the target, is multiplied by `WALK² / d` where that is below 1: the
-/// whole of it proposes ever farther outside the target as dimension grows. Half of this, the optimum for acceptance,
-/// leaves weights with heavy tails: it made posterior variances of 1000 particles in eight dimensions a few per cent low.
-const WALK: f64 = 2.38;
 /// Particles for each coordinate, where all trials are kept, at least.
 const PER_COORDINATE: usize = 4;
 /// Draws of a proposal until one lies in the prior's support; more means that something is wrong, not bad luck.
@@ -106,7 +106,8 @@ impl Smc {
             return Ok(f64::INFINITY);
         }
         let wanted = match &self.schedule {
-            Schedule::Quantile(q) => fall(last, *q),
+            Schedule::Quantile(q) => fall(last, last.weights().quantile(last.distance.iter().copied(), *q)),
+            Schedule::Ess(share) => fall(last, tolerance_of_ess(last, *share)),
             Schedule::List(values) => *values.get(run.generations.len() - 1).ok_or(Stop::Tolerance)?,
         };
         let next = wanted.max(self.tolerance);
@@ -127,27 +128,24 @@ impl Smc {
     }
 }
 
-/// The quantile of the last distances; where ties at the tolerance would hold it up (counts are such distances), the
-/// largest distance below.
-fn fall(last: &Generation, q: f64) -> f64 {
-    let quantile = last.weights().quantile(last.distance.iter().copied(), q);
+/// What the schedule wants; where ties at the tolerance would hold it up (counts are such distances), the largest distance below.
+fn fall(last: &Generation, wanted: f64) -> f64 {
     let below = last.distance.iter().copied().filter(|x| *x < last.tolerance).fold(f64::NEG_INFINITY, f64::max);
-    if quantile < last.tolerance || below == f64::NEG_INFINITY { quantile } else { below }
+    if wanted < last.tolerance || below == f64::NEG_INFINITY { wanted } else { below }
 }
 
-/// The proposal made from a generation for the next tolerance.
-fn kernel(problem: &Problem, last: &Generation, tolerance: f64) -> Kernel {
-    let d = problem.prior.dimension();
-    let u: Vec<f64> = last.accepted().flat_map(|i| problem.prior.coordinates(&last.theta.row(i).to_vec())).collect();
-    let weights = Weights::from_ln(&last.accepted().map(|i| last.ln_weight[i]).collect::<Vec<f64>>());
-    let mut target: Vec<bool> = last.accepted().map(|i| last.distance[i] <= tolerance).collect();
-    if target.iter().filter(|t| **t).count() <= d {
-        // Too few to give a covariance: aim at all.
-        target.fill(true);
-    }
-    let scale = (WALK * WALK / d as f64).min(1.0);
-    let covariance: Vec<f64> = covariance_towards(d, &u, &weights, &target).iter().map(|c| scale * c).collect();
-    Kernel::new(d, u, &weights, &covariance)
+/// The least distance up to which the particles of a generation have this share of its effective sample size.
+fn tolerance_of_ess(last: &Generation, share: f64) -> f64 {
+    let weights = last.weights();
+    let mut order: Vec<usize> = (0..last.len()).collect();
+    order.sort_by(|a, b| last.distance[*a].total_cmp(&last.distance[*b]));
+    let (mut sum, mut squares) = (0.0, 0.0);
+    let enough = |i: &usize| {
+        let w = weights.as_slice()[*i];
+        (sum, squares) = (sum + w, squares + w * w);
+        squares > 0.0 && sum * sum / squares >= share * weights.ess()
+    };
+    order.into_iter().find(enough).map_or(last.tolerance, |i| last.distance[i])
 }
 
 /// Places of a row: parameters, distance, log weight, summaries.
@@ -171,7 +169,7 @@ impl Sampler for Smc {
         };
         let generation = run.generations.len();
         let layout = Layout { d: problem.prior.dimension(), m: problem.model.summaries().len() };
-        let proposal = run.last().map(|last| kernel(problem, last, tolerance));
+        let proposal = run.last().map(|last| Proposal::new(problem, self.moves, last, tolerance));
         let early = self.early_rejection && tolerance < f64::INFINITY;
         let (begun, done) = Default::default();
         let trials = Trials { problem, proposal: proposal.as_ref(), tolerance, early, generation, layout, begun, done };
@@ -217,7 +215,7 @@ impl Sampler for Smc {
 /// The trials of one generation: propose, simulate, judge. Each is a function of (problem, generations so far, id).
 struct Trials<'a> {
     problem: &'a Problem,
-    proposal: Option<&'a Kernel>,
+    proposal: Option<&'a Proposal>,
     tolerance: f64,
     /// Whether trials are rejected early.
     early: bool,
@@ -247,12 +245,12 @@ impl Trials<'_> {
     fn propose(&self, key: Key, theta: &mut [f64], u: &mut [f64]) -> bool {
         let mut rng = key.stream(Purpose::Propose);
         let prior = &self.problem.prior;
-        let Some(kernel) = self.proposal else {
+        let Some(proposal) = self.proposal else {
             prior.draw(&mut rng, theta);
             return true;
         };
         let inside = (0..REDRAWS).any(|_| {
-            kernel.draw(&mut rng, u);
+            proposal.draw(prior, &mut rng, u);
             prior.supports(u)
         });
         for ((x, marginal), u) in theta.iter_mut().zip(&prior.0).zip(u) {
@@ -288,7 +286,10 @@ impl Trials<'_> {
             distance if !distance.is_finite() => Outcome::Failed,
             distance if distance <= self.tolerance => {
                 // Only an accepted proposal pays for its weight, O(N d).
-                judged[1] = self.proposal.map_or(0.0, |kernel| problem.prior.ln_density_at(u) - kernel.ln_density(u));
+                judged[1] = self.proposal.map_or(0.0, |proposal| {
+                    let prior = &problem.prior;
+                    prior.ln_density_at(u) - proposal.ln_density(prior, u)
+                });
                 Outcome::Kept
             }
             _ => Outcome::Rejected,

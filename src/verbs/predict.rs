@@ -160,9 +160,11 @@ pub fn arms(
         let mut values = Array3::zeros((draws, scenario.arms.len(), rows.len()));
         let mut acted = Vec::new();
         for (trial, mut arm) in scenario.trials.iter().zip(values.axis_iter_mut(Axis(1))) {
-            let model = job.arm(trial.clone(), &rows)?.counting_rules().drawing(open.clone());
+            let model = job.compare(&|variant| {
+                Ok(Box::new(job.arm(trial.clone(), &rows, variant)?.counting_rules().drawing(open.clone())))
+            })?;
             let idle = &mut |done| show.work("arms of the scenario", before + done, total);
-            let Some(simulated) = simulate(problem, &model, draws_of.clone(), Of::Scenario, exec, idle)? else {
+            let Some(simulated) = simulate(problem, model.as_ref(), draws_of.clone(), Of::Scenario, exec, idle)? else {
                 return Ok(None);
             };
             let (asked, rules) = simulated.values.view().split_at(Axis(1), rows.len());

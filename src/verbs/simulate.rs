@@ -127,8 +127,9 @@ pub fn simulate_patient(point: &Point, followed: &Followed) -> Result<()> {
         }
     };
     let key = Key::root(*job.definition.seed.get_ref()).branch(Branch::Simulate).child(point.replicate);
+    let variant = theta.last().filter(|_| !job.models().is_empty()).map_or(0, |number| *number as usize);
     let trajectory = job
-        .arm(trial, &[])?
+        .arm(trial, &[], variant)?
         .trajectory(&theta, key, patient)
         .map_err(|reason| usage(format!("this point cannot be simulated: {}", reason.0), "choose other values with --set"))?;
     let written = report::write_patient(&trajectory, &format!("patient {patient}, {name}"), &followed.folder)?;

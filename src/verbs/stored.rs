@@ -156,7 +156,7 @@ pub fn report_folder(file: &Path) -> PathBuf {
 fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
     let priors = job.priors();
     let noise_floor = store.noise_floor().unwrap_or_default();
-    use_it(&Input { store, priors: &priors, noise_floor, table: job.table.as_ref() })
+    use_it(&Input { store, priors: &priors, noise_floor, models: &job.models(), table: job.table.as_ref() })
 }
 
 /// A shape as a person says it.

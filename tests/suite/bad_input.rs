@@ -60,6 +60,34 @@ const TABLE: &str = "jobs/data/iris.csv";
 const P_HEADS: &str = r#"{ distribution = "uniform", lower = 0, upper = 1 }"#;
 const IC50: &str = r#"{ distribution = "lognormal", median = 0.6, sd = 0.5, unit = "uM" }"#;
 
+/// What cannot be compared, and proposals that cannot be made.
+#[test]
+fn comparisons_and_proposals() {
+    const VARIANTS: &str = "jobs/niche-variants.toml";
+    let stroma = "name = \"no stroma\"\nwithout = [\"stroma\"]";
+    refuse_job("variant_twice", VARIANTS, "name = \"no stroma\"", "name = \"full\"");
+    refuse_job("variant_unknown_part", VARIANTS, "without = [\"stroma\"]", "without = [\"stromal\"]");
+    refuse_job("variant_fixed_out_of_range", VARIANTS, stroma, "name = \"steep\"\nfixed = { hill = -1.0 }");
+    refuse_job("variant_fixed_unknown", VARIANTS, stroma, "name = \"steep\"\nfixed = { hil = 1.0 }");
+    refuse_job("variant_other_summaries", VARIANTS, stroma, "name = \"coin\"\nmodel = \"coin\"");
+    refuse_job("variant_with_modes", VARIANTS, "[output]", "[refine]\nmodes = 2\n\n[output]");
+    refuse_job(
+        "variant_with_a_prior",
+        VARIANTS,
+        "[priors]",
+        "[priors]\nvariant = { distribution = \"integer\", lower = 0, upper = 4 }",
+    );
+    refuse_job(
+        "integer_with_a_fraction",
+        "jobs/coin.toml",
+        "\"uniform\", lower = 0, upper = 1",
+        "\"integer\", lower = 0.5, upper = 1",
+    );
+    refuse_job("unknown_kernel", "jobs/coin.toml", "population = 2000", "population = 2000\nkernel = \"lokal\"");
+    refuse_job("too_many_steps", "jobs/coin.toml", "population = 2000", "population = 50000\nkernel = \"nearest\"");
+    refuse_job("defensive_share", "jobs/coin.toml", "population = 2000", "population = 2000\ndefensive = 1.0");
+}
+
 /// An external program that is not there, hangs, crashes or answers what is no answer; and a job that does not say what it needs.
 #[test]
 fn programs() {

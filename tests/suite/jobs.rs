@@ -18,6 +18,15 @@ few_cells = "fluid"
 without = ["stroma"]
 fixed = { hill = 2.0 }
 
+[[variant]]
+name = "all"
+
+[[variant]]
+name = "no quiescence"
+model = "cml"
+without = ["quiescence"]
+fixed = { hill = 1.5 }
+
 [priors]
 ic50 = { distribution = "loguniform", lower = 0.1, upper = 5.0, unit = "uM" }
 uptake_stem = { distribution = "normal", mean = 0.5, sd = 0.1 }
@@ -39,6 +48,8 @@ population = 20
 schedule = "list"
 tolerances = [40.0, 30.0]
 quantile = 0.5
+kernel = "nearest"
+defensive = 0.05
 
 [stop]
 tolerance = 1.0
@@ -48,7 +59,7 @@ generations = 2
 failures = 0.9
 
 [refine]
-modes = 2
+modes = 0
 simulations = 10
 replicates = 2
 
@@ -89,9 +100,10 @@ fn every_shipped_job_is_sound() {
 
 /// Keys of the definition types, read from their source: `[sampler]` is `SamplerDef`, and so on.
 fn known_keys() -> BTreeSet<String> {
-    const TABLES: [(&str, &str); 10] = [
+    const TABLES: [(&str, &str); 11] = [
         ("Definition", ""),
         ("ModelDef", "model."),
+        ("VariantDef", "variant.*."),
         ("PriorDef", "priors.*."),
         ("ObservationsDef", "observations."),
         ("DistanceDef", "distance."),
@@ -119,6 +131,9 @@ fn used_keys(job: &str, keys: &mut BTreeSet<String>) {
     let table: toml::Table = job.parse().unwrap();
     for (key, value) in table {
         keys.insert(key.clone());
+        for entry in value.as_array().into_iter().flatten() {
+            keys.extend(entry.as_table().into_iter().flatten().map(|(inner, _)| format!("{key}.*.{inner}")));
+        }
         for (inner, value) in value.as_table().into_iter().flatten() {
             keys.insert(format!("{key}.{inner}"));
             if key == "priors" {

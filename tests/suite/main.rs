@@ -6,6 +6,7 @@
 mod architecture;
 mod bad_input;
 mod command_line;
+mod comparison;
 mod durable;
 mod exact_posteriors;
 mod jobs;

@@ -1,0 +1,128 @@
+//! Models compared and whole numbers inferred, against exact posteriors; statistics and false alarms as in `exact_posteriors`.
+
+use nicho::job::Job;
+use nicho::rng::Key;
+use nicho::sampler::Problem;
+
+use crate::exact_posteriors::{Expectation, judge, phi, replicates, smc};
+use crate::support::{folder, succeed};
+
+fn job(text: &str) -> Job {
+    Job::embedded("test.toml".as_ref(), text.into(), String::new()).unwrap()
+}
+
+/// Probability of one value of the last parameter.
+fn share(name: &str, of: usize, value: f64, exact: f64) -> Expectation {
+    Expectation { name: name.into(), of: Box::new(move |theta: &[f64]| f64::from(theta[of] == value)), exact }
+}
+
+const COIN: &str = r#"
+name = "fair"
+seed = 1
+model = { name = "coin", fixed = { tosses = 20 } }
+variant = [{ name = "fair", fixed = { p_heads = 0.5 } }, { name = "biased" }]
+priors.p_heads = { distribution = "uniform", lower = 0, upper = 1 }
+observations.values.heads = 14
+"#;
+
+/// Is the coin fair, if it fell on heads 14 times of 20? Marginal likelihoods: C(20, 14) / 2^20 = 0.0370, and 1/21: odds 1.29. R = 12
+/// runs of N = 1500, by falling tolerances to 0; given bias, the posterior is Beta(15, 7).
+///
+/// Planted: a kernel's constant left out between models: the probability of bias is 0.79, z = 72.
+#[test]
+fn a_coin_is_fair_or_biased_with_its_exact_odds() {
+    let job = job(COIN);
+    let runs = replicates(12, &smc(1500, 0.0), |seed| Problem { key: Key::root(seed), ..job.problem().unwrap() });
+    let (fair, biased) = (38_760.0 / 1_048_576.0, 1.0 / 21.0);
+    let odds = biased / (fair + biased);
+    let mean = |theta: &[f64]| if theta[1] == 1.0 { theta[0] - 15.0 / 22.0 } else { 0.0 };
+    // The bias that a fair coin does not have follows its prior.
+    let unused = |theta: &[f64]| if theta[1] == 0.0 { theta[0] - 0.5 } else { 0.0 };
+    judge(
+        &runs,
+        &[
+            share("biased", 1, 1.0, odds),
+            Expectation { name: "mean bias".into(), of: Box::new(mean), exact: 0.0 },
+            Expectation { name: "unused bias".into(), of: Box::new(unused), exact: 0.0 },
+        ],
+    );
+}
+
+/// Two normals with different parameters fixed and inferred, at a coarse tolerance whose window is in the exact marginal likelihoods:
+/// mean N(0, 2) with sd 1, or mean 0 with sd loguniform on (0.5, 5) — models of which no parameter is common. R = 12 runs of N = 1000.
+///
+/// Planted: the share of proposals that a model gets left out of their density: 0.27 in place of 0.36, z = -18; a kernel's constant: z = 34.
+#[test]
+fn models_without_a_common_parameter_have_their_exact_odds() {
+    let job = job(r#"
+name = "normals"
+seed = 1
+model = { name = "normal", fixed = { sample = 1 } }
+variant = [{ name = "shifted", fixed = { sd = 1.0 } }, { name = "wide", fixed = { mean = 0.0 } }]
+priors.mean = { distribution = "normal", mean = 0, sd = 2 }
+priors.sd = { distribution = "loguniform", lower = 0.5, upper = 5 }
+observations.values.sample_mean = 2.5
+"#);
+    const TOLERANCE: f64 = 0.25;
+    let runs = replicates(12, &smc(1000, TOLERANCE), |seed| Problem { key: Key::root(seed), ..job.problem().unwrap() });
+    let window = |sd: f64| phi((2.5 + TOLERANCE) / sd) - phi((2.5 - TOLERANCE) / sd);
+    let shifted = window(5.0f64.sqrt());
+    let n = 10_000;
+    let sd = |k: i32| 0.5 * libm::pow(10.0, (f64::from(k) + 0.5) / f64::from(n));
+    let wide = (0..n).map(|k| window(sd(k))).sum::<f64>() / f64::from(n);
+    judge(&runs, &[share("wide", 2, 1.0, wide / (shifted + wide))]);
+}
+
+/// How often was a coin tossed, if it fell on heads six (ten) times, and shows them three times of ten (99 of 100)? The posterior of the
+/// number of tosses n is proportional to C(n, heads) (1 - p)^n between the bounds: broad, and nearly all on the least. R = 12 runs of N = 1500
+/// each, to tolerance 0.
+///
+/// Planted: the cells of the bounds half as wide as the others: the least has a probability of 0.81 in place of 0.90, z = -28.
+#[test]
+fn a_whole_number_has_its_exact_posterior() {
+    for (p, heads, lower, upper, middle) in [(0.3, 6, 6, 60, 15), (0.99, 10, 10, 14, 10)] {
+        let job = job(&format!(
+            r#"
+name = "tosses"
+seed = 1
+model = {{ name = "coin", fixed = {{ p_heads = {p} }} }}
+priors.tosses = {{ distribution = "integer", lower = {lower}, upper = {upper} }}
+observations.values.heads = {heads}
+"#
+        ));
+        let runs = replicates(12, &smc(1500, 0.0), |seed| Problem { key: Key::root(seed), ..job.problem().unwrap() });
+        let weight = |n: i32| {
+            let ways = libm::lgamma(f64::from(n) + 1.0) - libm::lgamma(f64::from(n - heads) + 1.0);
+            if n < heads { 0.0 } else { libm::exp(ways + f64::from(n) * libm::log(1.0 - p)) }
+        };
+        let sum: f64 = (lower..=upper).map(weight).sum();
+        let mean = (lower..=upper).map(|n| weight(n) / sum * f64::from(n)).sum();
+        let below = (lower..=middle).map(weight).sum::<f64>() / sum;
+        let of = move |theta: &[f64]| f64::from(theta[0] <= f64::from(middle));
+        judge(
+            &runs,
+            &[
+                Expectation { name: "mean".into(), of: Box::new(|theta: &[f64]| theta[0]), exact: mean },
+                Expectation { name: format!("n <= {middle}"), of: Box::new(of), exact: below },
+            ],
+        );
+    }
+}
+
+/// What a user sees of a comparison: probabilities with their errors, and a digest that is the same on any number of threads.
+#[test]
+fn a_comparison_is_run_reported_and_reproduced() {
+    let folder = folder();
+    std::fs::write(folder.path().join("fair.toml"), COIN).unwrap();
+    for threads in ["1", "3"] {
+        let out = format!("{threads}.h5");
+        let said = succeed(folder.path(), &["run", "fair.toml", "-o", &out, "--threads", threads]);
+        assert!(said.contains("Models") && said.contains("biased"), "{said}");
+    }
+    let [one, three] = ["1.h5", "3.h5"].map(|file| succeed(folder.path(), &["digest", file]));
+    assert_eq!(one, three);
+    let models = std::fs::read_to_string(folder.path().join("1.report/models.csv")).unwrap();
+    let biased = models.lines().find(|line| line.starts_with("biased,")).unwrap();
+    let probability: f64 = biased.split(',').nth(1).unwrap().parse().unwrap();
+    assert!((probability - 0.563).abs() < 0.1, "{models}");
+}
