@@ -326,7 +326,7 @@ fn draw(glyph: Glyph, x: f64, y: f64) -> String {
     let middle = x + 9.0;
     match glyph {
         Glyph::Patch(ink, opacity) => format!(
-            "<rect x=\"{x}\" y=\"{}\" width=\"19\" height=\"12\" fill=\"{}\" fill-opacity=\"0.{opacity}\"/>",
+            "<rect x=\"{x}\" y=\"{}\" width=\"19\" height=\"12\" fill=\"{}\" fill-opacity=\"0.{opacity:02}\"/>",
             y - 6.0,
             ink.css()
         ),

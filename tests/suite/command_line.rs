@@ -76,9 +76,28 @@ fn check_prices_a_job_and_lists_its_parameters() {
     for word in ["sound", "4 of them inferred", "28 rows fitted", "core time", "stem_loss", "1/d", "inferred"] {
         assert!(said.contains(word), "no '{word}' in\n{said}");
     }
-    let said = succeed(folder.path(), &["check", "jobs/iris-smoke.toml", "--screen", "200"]);
-    let ranked = said.split("most moved rows\n").nth(1).unwrap();
-    assert_eq!(ranked.lines().count(), 4, "{said}");
+}
+
+#[test]
+fn a_screen_ranks_parameters_in_every_form() {
+    let folder = folder();
+    let screen = |more: &[&str]| {
+        succeed(folder.path(), &[&["validate", "screen", "jobs/iris-smoke.toml", "--draws", "200"], more].concat())
+    };
+    let said = screen(&["-o", "screen"]);
+    let ranked: Vec<&str> = said.split("any shape\n").nth(1).unwrap().lines().skip(1).take(5).collect();
+    assert!(ranked[0].starts_with("marrow_odds ") || ranked[0].starts_with("ic50 "), "{said}");
+    assert!(ranked[3].contains(" %") && ranked[4].is_empty(), "{said}");
+    let csv = screen(&["--csv", "--threads", "1"]);
+    assert_eq!(csv, std::fs::read_to_string(folder.path().join("screen/screen.csv")).unwrap());
+    assert_eq!(csv.lines().count(), 1 + 4 * 28);
+    let json: serde_json::Value = serde_json::from_str(&screen(&["--json"])).unwrap();
+    let (first, rows) = (&json["parameters"][0], json["rows"].as_array().unwrap());
+    let line = csv.lines().nth(1).unwrap();
+    let cells = [&first["parameter"], &rows[0], &first["monotone"][0], &first["any_shape"][0]];
+    assert_eq!(line, cells.map(|cell| cell.to_string().replace('"', "")).join(","));
+    let figure = std::fs::read_to_string(folder.path().join("screen/screen.svg")).unwrap();
+    assert!(figure.contains("ccyr_km_18") && !figure.contains("var("), "{figure}");
 }
 
 #[test]
