@@ -175,6 +175,9 @@ pub struct RefineDef {
     pub simulations: Spanned<u64>,
     /// Replicate simulations, on common random numbers, that are averaged into one value of the objective.
     pub replicates: Spanned<usize>,
+    /// Points of the profile along each parameter, on each side of the best mode; 0 leaves profiles out.
+    #[serde(skip_serializing_if = "is_none")]
+    pub profile: Spanned<usize>,
 }
 
 /// `[adjust]`
@@ -192,6 +195,10 @@ impl AdjustDef {
     fn is_default(&self) -> bool {
         self.method.get_ref() == "none"
     }
+}
+
+fn is_none(count: &Spanned<usize>) -> bool {
+    *count.get_ref() == 0
 }
 
 fn is_accepted(keep: &Spanned<String>) -> bool {
@@ -240,7 +247,7 @@ impl Default for StopDef {
 
 impl Default for RefineDef {
     fn default() -> Self {
-        RefineDef { modes: unplaced(3), simulations: unplaced(2000), replicates: unplaced(2) }
+        RefineDef { modes: unplaced(3), simulations: unplaced(2000), replicates: unplaced(2), profile: unplaced(0) }
     }
 }
 

@@ -409,7 +409,12 @@ impl Job {
     /// Settings of the refinement.
     pub fn refine(&self) -> Refine {
         let def = &self.definition.refine;
-        Refine { modes: *def.modes.get_ref(), simulations: *def.simulations.get_ref(), replicates: *def.replicates.get_ref() }
+        Refine {
+            modes: *def.modes.get_ref(),
+            simulations: *def.simulations.get_ref(),
+            replicates: *def.replicates.get_ref(),
+            profile: *def.profile.get_ref(),
+        }
     }
 
     /// The job as parsed, with every default and every parameter value, in a canonical form: what enters the digest.

@@ -123,7 +123,7 @@ fn trial_store(folder: &Path, table: &Table) -> Store {
         converged,
         curvature_sd: vec![0.004, 2e-11, 0.1, 0.5, f64::NAN],
     };
-    store.put_modes(&[mode(3.0, false), mode(2.0, true)]).unwrap();
+    store.put_modes(&[mode(3.0, false), mode(2.0, true)], None).unwrap();
     store.record(&json!({"version": "0.1.0", "threads": 2, "wall_seconds": 61.5}));
     store.write().unwrap();
     store

@@ -15,6 +15,7 @@ use crate::model::cml::cohort::{Cml, Trial};
 use crate::model::cml::drugs::{Drug, Profile};
 use crate::model::cml::protocol::reading::block_words;
 use crate::predict::prior_draws;
+use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::smc::Smc;
 use crate::sampler::{simulate, trial_key};
@@ -170,7 +171,13 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
     let (file, others) = memory(&sampler, problem.free.len(), problem.model.summaries().len());
     line!("  memory         about {} on rank 0, {} on each other", bytes(file), bytes(others));
     let predictive = job.definition.output.draws.get_ref();
-    line!("  afterwards     {predictive} predictive simulations each of prior and posterior, {} modes", job.refine().modes);
+    let Refine { modes, profile, .. } = job.refine();
+    let profiles = if profile > 0 { format!(", {} points of profiles", 2 * profile * problem.free.len()) } else { String::new() };
+    line!("  afterwards     {predictive} predictive simulations each of prior and posterior, {modes} modes{profiles}");
+    if modes > 0 {
+        let most = job.refine().most(problem.free.len());
+        line!("                 modes and profiles take at most {most} simulations, {} of core time", clock(most as f64 * each));
+    }
     Ok(())
 }
 

@@ -51,6 +51,7 @@ failures = 0.9
 modes = 2
 simulations = 10
 replicates = 2
+profile = 1
 
 [output]
 file = "elsewhere.h5"
