@@ -121,7 +121,7 @@ mod tests {
         assert!((screen.monotone[(0, 0)] - 1.0).abs() < 1e-9 && screen.any_shape[(0, 0)] > 0.99);
         // Null: independent, squared correlation about 1/n; 15/n has probability 1e-4. Between 20 bins chance has mean 0 and
         // sd √(2 · 19) / n; the mean over idle parameters within six standard errors. With what bins of noise have left in,
-        // it was 0.0094, and the limit is 0.0041.
+        // it was 0.0107, and the limit is 0.0041.
         let few = 15.0 / n as f64;
         assert!([0, 1, 3].iter().all(|m| screen.monotone[(1, *m)] < few));
         let mean = (2..2 + idle).map(|k| screen.any_shape[(k, 0)]).sum::<f64>() / idle as f64;

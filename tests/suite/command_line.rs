@@ -134,6 +134,29 @@ fn refine_again_gives_the_same_modes() {
     assert_eq!(succeed(folder.path(), &["digest", "coin.h5"]), before);
 }
 
+/// Profiles are those of any number of threads, stored with a digest of their own, and change no other; the report shows them.
+#[test]
+fn profiles_are_an_addition_to_a_run() {
+    let folder = folder();
+    let run = |output: &str, threads: &str| {
+        succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "-o", output, "--threads", threads])
+    };
+    run("plain.h5", "2");
+    replace(folder.path(), "jobs/iris-smoke.toml", "modes = 1", "modes = 1\nprofile = 2");
+    let said = run("one.h5", "1");
+    for words in ["by profile", "Directions of parameter space", "Predictive checks", "\n  Misfit", "mmr_product_24"] {
+        assert!(said.contains(words), "no '{words}' in\n{said}");
+    }
+    run("two.h5", "2");
+    let digests = ["plain.h5", "one.h5", "two.h5"].map(|file| succeed(folder.path(), &["digest", file]));
+    assert_eq!(digests[1], digests[2]);
+    let of = |k: usize| digests[k].lines().skip(1).filter(|line| !line.starts_with("profile ")).collect::<Vec<_>>();
+    assert_eq!(of(0), of(1));
+    assert_eq!(digests[1].lines().count(), digests[0].lines().count() + 1);
+    let table = std::fs::read_to_string(folder.path().join("one.report/profiles.csv")).unwrap();
+    assert_eq!(table.lines().count(), 1 + 4 * 5, "{table}");
+}
+
 #[test]
 fn report_names_files_that_are_there() {
     let folder = finished();
