@@ -292,7 +292,7 @@ pub(super) fn text(s: &Summary) -> String {
     let rest = if left > 0 { format!("{left} more rows, of which no p is below 5 %: checks.csv\n") } else { String::new() };
     format!(
         "Predictive checks (replicates: trials that the model simulates, one a draw; p: share at least as far out)\n\
-         prior, posterior: data less mean, in sd of replicates; rank: replicates below, %; all: p that some row is as far\n{}{rest}{}",
+         prior, posterior: data less mean, in sd of replicates; rank: % of replicates below; all: p among all rows\n{}{rest}{}",
         text::table(
             &["row or group (rows)", "prior", "rank", "p ", "all ", "posterior", "rank", "p ", "all "],
             shown.iter().map(line).collect(),

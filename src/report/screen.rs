@@ -44,11 +44,11 @@ impl Screened<'_> {
         let mut rest: Vec<f64> = (0..self.endpoints.len()).map(|m| screen.rest(m)).collect();
         rest.sort_by(f64::total_cmp);
         format!(
-            "Share of the rank variance of the fitted rows that each parameter explains, over {} draws of the prior{}.\n\
-             mean: over all rows, of a monotone effect; any shape: of an effect that may turn back; below about {:.1} % it is noise.\n\n\
+            "Share of the rank variance of the fitted rows that each parameter explains, {} draws of the prior{}.\n\
+             mean: over all rows, of a monotone effect; any shape: of one that may turn back; below {:.1} % it is noise.\n\n\
              {}\nNo parameter by itself explains {:.0} % of a row (median of the rows; {:.0} to {:.0} %): interactions, and chance.\n",
             self.draws,
-            if screen.used < self.draws { format!(", {} of them whole", screen.used) } else { String::new() },
+            if screen.used < self.draws { format!(", {} whole", screen.used) } else { String::new() },
             400.0 / screen.used as f64,
             table(&["parameter", "most moved rows", "mean", "any shape"], screen.order().into_iter().map(line).collect(), 2),
             100.0 * rest[rest.len() / 2],

@@ -304,6 +304,28 @@ fn the_numbers_are_those_computed_by_hand() {
     assert!((s.held_out.prior.unwrap().skill - (1.0 - ours / theirs)).abs() < 1e-12);
 }
 
+/// A fitted row whose predictions miss it is a misfit by name, of the posterior alone; without it there is none.
+#[test]
+fn the_verdict_names_a_row_that_the_model_cannot_make() {
+    let scratch = tempfile::tempdir().unwrap();
+    let table = Table::parse(IRIS, Path::new("iris.csv")).unwrap();
+    let (mut store, priors) = (trial_store(scratch.path(), &table), priors());
+    let found = |store: &Store| {
+        let s = Summary::of(&Input { store, priors: &priors, noise_floor: &[], table: Some(&table) }).unwrap();
+        let of = |about: &str| s.verdict.findings.iter().find(|finding| finding.about == about).cloned().unwrap();
+        (of("Prior"), of("Misfit"))
+    };
+    let (prior, misfit) = found(&store);
+    assert_eq!((prior.level, misfit.level), (Level::Good, Level::Good), "{} {}", prior.text, misfit.text);
+    let row = store.header().rows.iter().position(|row| row.id == "mmr_product_12").unwrap();
+    let mut posterior = store.posterior().unwrap().clone();
+    posterior.values.column_mut(row).mapv_inplace(|x| x - 0.3);
+    store.put_posterior(&posterior).unwrap();
+    let (prior, misfit) = found(&store);
+    assert_eq!((prior.level, misfit.level), (Level::Good, Level::Warning));
+    assert!(misfit.text.contains("mmr_product_12") && !misfit.text.contains("ccyr_km"), "{}", misfit.text);
+}
+
 #[test]
 fn published_intervals_come_back() {
     // O'Brien 2003: CCyR at 18 months .762, 95 % interval .725-.799; a share of 1 has no upper arm.
