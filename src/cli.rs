@@ -8,7 +8,7 @@ use crate::exec::{self, Launch};
 use crate::model::{self, Own};
 use crate::validate::mechanisms;
 use crate::verbs::{
-    self, CalibrationFlags, Draw, Followed, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags,
+    self, CalibrationFlags, Draw, Followed, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags, ScreenFlags,
 };
 use clap::{Args, Parser, Subcommand};
 
@@ -89,9 +89,6 @@ enum Verb {
         /// List every parameter of the model with value, unit and meaning.
         #[arg(long)]
         parameters: bool,
-        /// Simulate at this many draws of the prior and print which parameters move the fitted rows.
-        #[arg(long, default_value_t = 0, value_name = "DRAWS")]
-        screen: usize,
     },
     /// Simulate one virtual trial at given parameters and print its endpoints beside the observed ones.
     #[command(
@@ -227,6 +224,27 @@ enum What {
         after_help = "Example:\n  nicho validate sbc jobs/iris-smoke.toml --tolerance 40 --population 300 -o sbc\n\nExit code 1 if a parameter is not calibrated."
     )]
     Sbc(Calibration),
+    /// Which parameters move which fitted rows, over the prior?
+    #[command(after_help = "Example:\n  nicho validate screen jobs/iris-full.toml --draws 2000 -o screen")]
+    Screen {
+        /// The job file (TOML).
+        job: PathBuf,
+        /// Draws of the prior at which is simulated.
+        #[arg(long, default_value_t = 1000, value_name = "N")]
+        draws: usize,
+        /// Write the shares (CSV) and a heat map (SVG) into this folder.
+        #[arg(short, long, value_name = "FOLDER")]
+        output: Option<PathBuf>,
+        /// Worker threads; 0 is one for each CPU. The result does not depend on it.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// A line for each parameter and row, as comma-separated values, in place of a table.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+        /// JSON in place of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Does each mechanism of the source review act in the model as stated?
     #[command(
         after_help = "Example:\n  nicho validate mechanisms --markdown > jobs/mechanisms.md\n\nExit code 1 if a statement fails."
@@ -291,7 +309,7 @@ fn work(verb: Verb) -> Result<()> {
         Verb::Run { job, output, seed, threads, resume, overwrite, no_early_rejection } => {
             verbs::run(&RunFlags { job, output, seed, threads, resume, overwrite, no_early_rejection })
         }
-        Verb::Check { job, threads, parameters, screen } => verbs::check(&job, threads, parameters, screen),
+        Verb::Check { job, threads, parameters } => verbs::check(&job, threads, parameters),
         Verb::Simulate { job, set, fit, draw, replicate, csv, patient, output, scenario, arm } => {
             let point = Point { job, fit: fit.map(|file| (file, draw)), settings: set, replicate };
             match (patient, output) {
@@ -318,6 +336,9 @@ fn work(verb: Verb) -> Result<()> {
         Verb::Validate { what: What::Sbc(flags) } => {
             let Calibration { job, replicates, tolerance, population, output, threads, json } = flags;
             verbs::validate_calibration(&CalibrationFlags { job, replicates, tolerance, population, output, threads, json })
+        }
+        Verb::Validate { what: What::Screen { job, draws, output, threads, csv, json } } => {
+            verbs::validate_screen(&ScreenFlags { job, draws, output, threads, csv, json })
         }
         Verb::Validate { what: What::Mechanisms { cohort, seed, threads, json, markdown } } => {
             verbs::validate_mechanisms(&MechanismFlags { cohort, seed, threads, json, markdown })

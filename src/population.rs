@@ -305,6 +305,20 @@ pub struct Mode {
     pub curvature_sd: Vec<f64>,
 }
 
+/// Profiles of the objective about the best mode: along each parameter, its least value over all the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Where the parameter is held, in natural units, (parameter, point); the mode is the middle point.
+    pub value: Array2<f64>,
+    /// Objective, (parameter, point), on the random numbers of the search; NaN outside the support of the prior, and where
+    /// nothing can be simulated.
+    pub objective: Array2<f64>,
+    /// The part of the data in it, half the squared scaled distance, (parameter, point).
+    pub misfit: Array2<f64>,
+    /// Simulations used.
+    pub evaluations: u64,
+}
+
 /// The shape of a surrogate likelihood.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {

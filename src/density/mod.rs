@@ -5,9 +5,11 @@
 //! the sampler meets them by drawing ancestor and perturbation anew, whose density is the untruncated mixture up to one
 //! constant for all particles, so that weights are exact at the bounds.
 
+mod eigen;
 mod kernel;
 mod mixture;
 
+pub use eigen::eigen;
 pub use kernel::{
     Kernel, Reach, backward, cholesky, colour, covariance_towards, covariances_of_each, forward, safe_cholesky, whiten,
 };

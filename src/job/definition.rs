@@ -201,6 +201,9 @@ pub struct RefineDef {
     pub simulations: Spanned<u64>,
     /// Replicate simulations, on common random numbers, that are averaged into one value of the objective.
     pub replicates: Spanned<usize>,
+    /// Points of the profile along each parameter, on each side of the best mode; 0 leaves profiles out.
+    #[serde(skip_serializing_if = "is_none")]
+    pub profile: Spanned<usize>,
 }
 
 /// `[adjust]`
@@ -224,8 +227,8 @@ fn is_global(kernel: &Spanned<String>) -> bool {
     kernel.get_ref() == "global"
 }
 
-fn is_none(share: &Spanned<f64>) -> bool {
-    *share.get_ref() == 0.0
+fn is_none<T: Default + PartialEq>(amount: &Spanned<T>) -> bool {
+    *amount.get_ref() == T::default()
 }
 
 fn is_accepted(keep: &Spanned<String>) -> bool {
@@ -276,7 +279,7 @@ impl Default for StopDef {
 
 impl Default for RefineDef {
     fn default() -> Self {
-        RefineDef { modes: unplaced(3), simulations: unplaced(2000), replicates: unplaced(2) }
+        RefineDef { modes: unplaced(3), simulations: unplaced(2000), replicates: unplaced(2), profile: unplaced(0) }
     }
 }
 

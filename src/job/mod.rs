@@ -440,7 +440,12 @@ impl Job {
         let def = &self.definition.refine;
         // A mode is one of a model, not of several.
         let modes = if self.definition.variant.is_empty() { *def.modes.get_ref() } else { 0 };
-        Refine { modes, simulations: *def.simulations.get_ref(), replicates: *def.replicates.get_ref() }
+        Refine {
+            modes,
+            simulations: *def.simulations.get_ref(),
+            replicates: *def.replicates.get_ref(),
+            profile: *def.profile.get_ref(),
+        }
     }
 
     /// The job as parsed, with every default and every parameter value, in a canonical form: what enters the digest.

@@ -75,6 +75,12 @@ impl Job {
         within!(stop.failures, "stop.failures", |f| (0.0..=1.0).contains(&f), "0 to 1");
         within!(refine.modes, "refine.modes", |n| n <= 100, "0 to 100");
         within!(refine.replicates, "refine.replicates", |n| (1..=1000).contains(&n), "1 to 1000");
+        within!(refine.profile, "refine.profile", |n| n <= 100, "0 to 100");
+        if *refine.profile.get_ref() > 0 && *refine.modes.get_ref() == 0 {
+            let problem = "profiles are taken about a posterior mode, and this job looks for none";
+            let fix = "set refine.modes to 1 or more, or leave refine.profile out";
+            return Err(self.source.error(refine.profile.span(), "refine.profile", problem, fix));
+        }
         within!(refine.simulations, "refine.simulations", |n| n > 0, "1 or more");
         within!(adjust.draws, "adjust.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
         self.check_adjust()?;

@@ -13,6 +13,7 @@
 
 mod cmaes;
 mod objective;
+mod profile;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -22,7 +23,7 @@ use argmin::core::{Executor as Driver, State, TerminationReason, TerminationStat
 use crate::density::{cholesky, covariance_towards, whiten};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
-use crate::population::{Generation, Mode, Run};
+use crate::population::{Generation, Mode, Profile, Run};
 use crate::rng::{Branch, Key, Purpose};
 use crate::sampler::Problem;
 use cmaes::{CmaEs, Search};
@@ -37,6 +38,25 @@ pub struct Refine {
     pub simulations: u64,
     /// Replicate simulations in one value of the objective.
     pub replicates: usize,
+    /// Points of the profile along each parameter, on each side of the best mode; 0 for no profiles. Each is a search that
+    /// takes as many simulations as a mode, at most.
+    pub profile: usize,
+}
+
+impl Refine {
+    /// Simulations that the refinement of so many parameters takes, at most, without judging the modes.
+    pub fn most(&self, parameters: usize) -> u64 {
+        self.simulations * (self.modes + 2 * self.profile * parameters) as u64
+    }
+}
+
+/// What a refinement finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refined {
+    /// Modes, best first.
+    pub modes: Vec<Mode>,
+    /// Profiles about the best of them, if they were asked for.
+    pub profile: Option<Profile>,
 }
 
 /// Width of the first search, in posterior standard deviations.
@@ -54,7 +74,7 @@ const CLUSTERED: usize = 4000;
 /// A cluster with less of the posterior weight gives no start.
 const LEAST_WEIGHT: f64 = 0.02;
 
-/// Polishes the modes of the last generation. `idle` is told how many simulations are done; `None` if it broke it off.
+/// Polishes the modes of the last generation, and profiles the best. `idle` is told how many simulations are done; `None` if it broke it off.
 ///
 /// # Errors
 /// Those of the executor.
@@ -64,23 +84,25 @@ pub fn refine(
     run: &Run,
     exec: &dyn Executor,
     idle: &dyn Fn(u64) -> ControlFlow<()>,
-) -> Result<Option<Vec<Mode>>> {
-    let Some(last) = run.last() else { return Ok(Some(Vec::new())) };
+) -> Result<Option<Refined>> {
+    let Some(last) = run.last() else { return Ok(Some(Refined { modes: Vec::new(), profile: None })) };
     let d = problem.prior.dimension();
     let u: Vec<f64> = last.theta.rows().into_iter().flat_map(|row| problem.prior.coordinates(&row.to_vec())).collect();
     // The covariance towards all is twice the posterior covariance.
     let twice = covariance_towards(d, &u, &last.weights(), &vec![true; last.len()]);
     let half: Vec<f64> = twice.iter().map(|c| 0.5 * c).collect();
     let diagonal = || (0..d * d).map(|k| if k / d == k % d { half[k].max(1e-18).sqrt() } else { 0.0 }).collect();
+    let evaluations = Cell::new(0);
     let objective = Objective {
         problem,
         exec,
         idle,
-        evaluations: Cell::new(0),
+        evaluations: &evaluations,
         key: problem.key.branch(Branch::Refine),
         replicates: settings.replicates,
         scale: if problem.distance.scale().is_some() { 1.0 } else { last.tolerance.max(1e-12) },
         factor: cholesky(d, &half).unwrap_or_else(diagonal),
+        pinned: None,
     };
     let points: Vec<Vec<f64>> = u.chunks_exact(d).map(|row| whiten(&objective.factor, row)).collect();
     let mut modes: Vec<(Vec<f64>, Mode)> = Vec::new();
@@ -105,9 +127,13 @@ pub fn refine(
             }
         }
     }
-    let mut modes: Vec<Mode> = modes.into_iter().map(|(_, mode)| mode).collect();
-    modes.sort_by(|a, b| a.objective.total_cmp(&b.objective));
-    Ok(Some(modes))
+    modes.sort_by(|a, b| a.1.objective.total_cmp(&b.1.objective));
+    let mut found = None;
+    if let Some((x, _)) = modes.first().filter(|_| settings.profile > 0) {
+        let Some(profile) = profile::profile(settings, &objective, x)? else { return Ok(None) };
+        found = Some(profile);
+    }
+    Ok(Some(Refined { modes: modes.into_iter().map(|(_, mode)| mode).collect(), profile: found }))
 }
 
 /// Index of a known mode from which no barrier parts this end; the outer `None` if the watcher broke it off.
@@ -127,10 +153,40 @@ fn same_mode(objective: &Objective<'_>, x: &[f64], mode: &Mode, known: &[(Vec<f6
 
 /// Minimises from one start; the end in whitened coordinates, and the mode.
 fn polish(settings: Refine, objective: &Objective<'_>, start: &[f64], number: u64) -> Result<Option<(Vec<f64>, Mode)>> {
-    let d = start.len();
-    let each = ((CmaEs::offspring(d) + 1) * settings.replicates) as u64;
     let rng = objective.key.child(u64::MAX - number).stream(Purpose::Refine);
-    let driver = Driver::new(objective, CmaEs::new(d, FIRST, LAST, rng))
+    let Some(End { x, converged, .. }) = minimise(settings, objective, CmaEs::new(start.len(), FIRST, LAST, rng), start)? else {
+        return Ok(None);
+    };
+    let replicates = objective.judges(JUDGE);
+    let Some(values) = objective.values(&[start, &x], replicates)? else { return Ok(None) };
+    let Some(distances) = objective.distances(&[&x], replicates)? else { return Ok(None) };
+    let Some(curvature_sd) = objective.curvature(&x, values[1], replicates)? else { return Ok(None) };
+    let mode = Mode {
+        theta: objective.theta(&x),
+        objective: values[1],
+        distance: distances[0].unwrap_or(f64::NAN),
+        start: values[0],
+        weight: 0.0,
+        evaluations: 0,
+        converged,
+        curvature_sd,
+    };
+    Ok(Some((x, mode)))
+}
+
+/// Where a search ended.
+struct End {
+    /// The best mean of the search distribution, and the objective there.
+    x: Vec<f64>,
+    cost: f64,
+    /// Whether it met its own criterion before its budget.
+    converged: bool,
+}
+
+/// Runs a search from `start`; `None` if the watcher broke it off.
+fn minimise(settings: Refine, objective: &Objective<'_>, search: CmaEs, start: &[f64]) -> Result<Option<End>> {
+    let each = ((CmaEs::offspring(start.len()) + 1) * settings.replicates) as u64;
+    let driver = Driver::new(objective, search)
         .configure(|state: Search| state.param(start.to_vec()).max_iters((settings.simulations / each).max(1)))
         .timer(false);
     let result = match driver.run() {
@@ -144,23 +200,9 @@ fn polish(settings: Refine, objective: &Objective<'_>, start: &[f64], number: u6
         }
     };
     let state = result.state();
-    let Some(x) = state.get_best_param().cloned() else { return Ok(None) };
-    let replicates = objective.judges(JUDGE);
-    let Some(values) = objective.values(&[start, &x], replicates)? else { return Ok(None) };
-    let Some(distances) = objective.distances(&[&x], replicates)? else { return Ok(None) };
-    let Some(curvature_sd) = objective.curvature(&x, values[1], replicates)? else { return Ok(None) };
-    let converged = TerminationStatus::Terminated(TerminationReason::SolverConverged);
-    let mode = Mode {
-        theta: objective.theta(&x),
-        objective: values[1],
-        distance: distances[0].unwrap_or(f64::NAN),
-        start: values[0],
-        weight: 0.0,
-        evaluations: 0,
-        converged: *state.get_termination_status() == converged,
-        curvature_sd,
-    };
-    Ok(Some((x, mode)))
+    let done = TerminationStatus::Terminated(TerminationReason::SolverConverged);
+    let (cost, converged) = (state.get_best_cost(), *state.get_termination_status() == done);
+    Ok(state.get_best_param().cloned().map(|x| End { x, cost, converged }))
 }
 
 /// Clusters of the weighted particles by quick shift (Vedaldi and Soatto 2008): each particle points to the nearest one of
@@ -252,7 +294,7 @@ mod tests {
         fn generation(&mut self, _: &Run) {}
     }
 
-    fn modes_of(shape: fn(f64) -> f64) -> Vec<Mode> {
+    fn modes_of(shape: fn(f64) -> f64) -> Refined {
         let range = (-10.0, 10.0);
         let parameter = Parameter { name: "x", unit: "-", meaning: "", default: 0.0, range, source: "", prior: Proposed::Fixed };
         let model = Curve(shape, [parameter], [Summary { name: "y".into(), unit: "-".into() }]);
@@ -280,16 +322,84 @@ mod tests {
         };
         let (exec, mut run) = (crate::exec::open(2).unwrap(), Run::default());
         sampler::infer(&smc, &problem, &mut run, exec.as_ref(), &mut Quiet, &mut |_| Ok(())).unwrap();
-        let settings = Refine { modes: 4, simulations: 4000, replicates: 4 };
+        let settings = Refine { modes: 4, simulations: 4000, replicates: 4, profile: 3 };
         refine(settings, &problem, &run, exec.as_ref(), &|_| ControlFlow::Continue(())).unwrap().unwrap()
+    }
+
+    /// `y = (a + b, a)`, without noise.
+    struct Plane([Parameter; 2], [Summary; 2]);
+
+    impl Model for Plane {
+        fn parameters(&self) -> &[Parameter] {
+            &self.0
+        }
+        fn summaries(&self) -> &[Summary] {
+            &self.1
+        }
+        fn simulate(&self, theta: &[f64], _: Key, out: &mut dyn Stages) -> Result<(), Unsimulable> {
+            let y = [theta[0] + theta[1], theta[0]];
+            let _ = out.stage(1.0, &y, &y);
+            Ok(())
+        }
+    }
+
+    /// With priors N(0, 1) and c = 1/2 the objective is a parabola with Hessian 4 [[2, 1], [1, 1]] + 1 = [[9, 4], [4, 5]], and its
+    /// profiles are ½ (a − â)² 29/5 and ½ (b − b̂)² 29/9. Where the other parameter stayed at the mode, the planted bug, the
+    /// outermost point was 2.1 above the 4.1 that it should have risen.
+    #[test]
+    fn a_profile_is_the_least_over_the_other_parameters() {
+        let range = (-10.0, 10.0);
+        let parameter =
+            |name| Parameter { name, unit: "-", meaning: "", default: 0.0, range, source: "", prior: Proposed::Fixed };
+        let summary = |name: &str| Summary { name: name.into(), unit: "-".into() };
+        let problem = Problem {
+            key: Key::root(4),
+            model: Box::new(Plane([parameter("a"), parameter("b")], [summary("sum"), summary("a")])),
+            base: vec![0.0; 2],
+            models: Vec::new(),
+            free: vec![0, 1],
+            prior: Prior(vec![Marginal::Normal { mean: 0.0, sd: 1.0 }; 2]),
+            distance: Box::new(Euclidean::new(vec![1.0, 0.3], vec![1.0; 2], vec![1.0; 2], 2.0).unwrap()),
+        };
+        // A generation with the spreads of the posterior, the roots of 5/29 and 9/29, and without its correlation: a profile must not
+        // rest on the particles' own.
+        let mut rng = Key::root(5).stream(Purpose::Pilot);
+        let n = 300;
+        let theta = ndarray::Array2::from_shape_fn((n, 2), |(_, k)| {
+            [0.5, 0.3][k] + [5.0, 9.0].map(|v: f64| (v / 29.0).sqrt())[k] * rng.normal()
+        });
+        let last = Generation {
+            tolerance: 0.5,
+            theta,
+            distance: vec![0.1; n],
+            ln_weight: vec![0.0; n],
+            trial: (0..n as u64).collect(),
+            summaries: ndarray::Array2::zeros((n, 2)),
+            simulated: n as u64,
+            failed: 0,
+        };
+        let (exec, run) = (crate::exec::open(2).unwrap(), Run { generations: vec![last], ..Run::default() });
+        let settings = Refine { modes: 1, simulations: 2000, replicates: 1, profile: 4 };
+        let found = refine(settings, &problem, &run, exec.as_ref(), &|_| ControlFlow::Continue(())).unwrap().unwrap();
+        let profile = found.profile.unwrap();
+        for (k, precision) in [(0, 29.0 / 5.0), (1, 29.0 / 9.0)] {
+            let mode = profile.value[(k, 4)];
+            for i in 0..9 {
+                let rise = 0.5 * precision * (profile.value[(k, i)] - mode).powi(2);
+                let off = profile.objective[(k, i)] - profile.objective[(k, 4)] - rise;
+                assert!(off.abs() < 0.1, "parameter {k}, point {i}: {off} beside {rise}");
+                assert!(profile.misfit[(k, i)] < profile.objective[(k, i)]);
+            }
+            assert!(0.5 * precision * (profile.value[(k, 8)] - mode).powi(2) > 3.0);
+        }
     }
 
     #[test]
     fn two_modes_are_found_where_there_are_two_and_one_where_there_is_one() {
-        let mut two: Vec<f64> = modes_of(|x| x * x).iter().map(|m| m.theta[0]).collect();
+        let mut two: Vec<f64> = modes_of(|x| x * x).modes.iter().map(|m| m.theta[0]).collect();
         two.sort_by(f64::total_cmp);
         assert!(two.len() == 2 && (two[0] + 1.0).abs() < 0.05 && (two[1] - 1.0).abs() < 0.05, "{two:?}");
-        let one = modes_of(|x| x);
+        let one = modes_of(|x| x).modes;
         assert!(one.len() == 1 && (one[0].theta[0] - 1.0).abs() < 0.05, "{one:?}");
         assert!(one[0].curvature_sd[0].is_finite() && (one[0].weight - 1.0).abs() < 1e-9);
     }

@@ -11,7 +11,7 @@ use crate::rng::Key;
 use crate::sampler::Problem;
 
 /// Objective where the prior density is zero or the simulation fails: worse than anything, and still a number.
-const IMPOSSIBLE: f64 = 1e12;
+pub(super) const IMPOSSIBLE: f64 = 1e12;
 /// Step of the second difference that measures the curvature, in posterior standard deviations.
 const CURVATURE: f64 = 0.7;
 
@@ -22,7 +22,7 @@ pub(super) struct Objective<'a> {
     /// Told how many simulations are done.
     pub idle: &'a dyn Fn(u64) -> ControlFlow<()>,
     /// Simulations so far.
-    pub evaluations: Cell<u64>,
+    pub evaluations: &'a Cell<u64>,
     /// Address of the common random numbers.
     pub key: Key,
     /// Replicates that an optimiser's evaluation averages.
@@ -31,6 +31,8 @@ pub(super) struct Objective<'a> {
     pub scale: f64,
     /// `L`, row by row.
     pub factor: Vec<f64>,
+    /// The first of the whitened coordinates, where it is held fast and points have the others only.
+    pub pinned: Option<f64>,
 }
 
 /// Which replicates are averaged: `count` of them, from number `first`.
@@ -56,9 +58,10 @@ impl Objective<'_> {
         self.problem.prior.natural(&self.coordinates(x))
     }
 
-    fn coordinates(&self, x: &[f64]) -> Vec<f64> {
-        let d = x.len();
-        (0..d).map(|i| (0..=i).map(|j| self.factor[i * d + j] * x[j]).sum()).collect()
+    /// The point on the coordinates of the prior.
+    pub fn coordinates(&self, x: &[f64]) -> Vec<f64> {
+        let x: Vec<f64> = self.pinned.into_iter().chain(x.iter().copied()).collect();
+        self.factor.chunks_exact(x.len()).map(|row| row.iter().zip(&x).map(|(l, x)| l * x).sum()).collect()
     }
 
     /// Distance of the mean summaries at each point over replicate simulations on common random numbers; `None` where

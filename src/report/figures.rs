@@ -4,7 +4,7 @@ use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks, plain_colours};
 use crate::report::density::{Sample, is_log, prior_range};
 use crate::report::format::{escape, number, with_unit};
 use crate::report::summary::{GenerationLine, Summary};
-use crate::report::{Input, arm_figures, curves, pairs};
+use crate::report::{Input, arm_figures, curves, informed, pairs, profiles};
 use crate::store::slug;
 
 /// Glyph of a key.
@@ -43,6 +43,10 @@ pub(super) struct Sections {
     pub marginals: Vec<Figure>,
     /// Pair plot, if there is more than one parameter.
     pub pairs: Option<Figure>,
+    /// Directions of parameter space, if there is more than one parameter.
+    pub directions: Option<Figure>,
+    /// Profiles of the objective, a figure per parameter, if there are any.
+    pub profiles: Vec<Figure>,
     /// Tolerance, acceptance and effective size by generation.
     pub generations: Vec<Figure>,
     /// Endpoints over months.
@@ -56,7 +60,7 @@ pub(super) struct Sections {
 impl Sections {
     /// All figures.
     pub(super) fn figures(&self) -> impl Iterator<Item = &Figure> {
-        let marginals = self.marginals.iter().chain(&self.pairs);
+        let marginals = self.marginals.iter().chain(&self.pairs).chain(&self.directions).chain(&self.profiles);
         let rows = self.curves.iter().chain(&self.forests);
         marginals.chain(&self.generations).chain(rows).chain(self.scenarios.iter().flatten())
     }
@@ -87,6 +91,8 @@ pub(super) fn all(input: &Input<'_>, summary: &Summary) -> Sections {
     Sections {
         marginals: marginals(input, summary),
         pairs: pairs::figure(input, summary),
+        directions: informed::figure(summary),
+        profiles: profiles::figures(summary),
         generations: generations(summary),
         curves,
         forests,
@@ -326,7 +332,7 @@ fn draw(glyph: Glyph, x: f64, y: f64) -> String {
     let middle = x + 9.0;
     match glyph {
         Glyph::Patch(ink, opacity) => format!(
-            "<rect x=\"{x}\" y=\"{}\" width=\"19\" height=\"12\" fill=\"{}\" fill-opacity=\"0.{opacity}\"/>",
+            "<rect x=\"{x}\" y=\"{}\" width=\"19\" height=\"12\" fill=\"{}\" fill-opacity=\"0.{opacity:02}\"/>",
             y - 6.0,
             ink.css()
         ),

@@ -7,7 +7,7 @@ use crate::report::rows::Use;
 use crate::report::sections;
 use crate::report::summary::Summary;
 use crate::report::verdict::Level;
-use crate::report::{Input, arms};
+use crate::report::{Input, arms, checks, informed, profiles};
 use crate::store::Scenario;
 
 const STYLE: &str = include_str!("style.css");
@@ -22,7 +22,11 @@ pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String
     if !s.models.is_empty() {
         parts.push(section("models", "Models", &sections::models(s)));
     }
+    if !s.checks.checks.is_empty() {
+        parts.push(section("checks", "Predictive checks", &checks::html(s)));
+    }
     parts.push(posterior(s, figures));
+    parts.push(information(s, figures));
     parts.push(generations(s, figures));
     if !s.modes.is_empty() {
         parts.push(section("modes", "Modes", &sections::modes(s)));
@@ -52,7 +56,10 @@ fn contents(input: &Input<'_>, s: &Summary, figures: &Sections) -> String {
     if !s.models.is_empty() {
         links.push(("models", "Models"));
     }
-    links.extend([("posterior", "Posterior"), ("generations", "Generations")]);
+    if !s.checks.checks.is_empty() {
+        links.push(("checks", "Predictive checks"));
+    }
+    links.extend([("posterior", "Posterior"), ("information", "What the data say"), ("generations", "Generations")]);
     if !s.modes.is_empty() {
         links.push(("modes", "Modes"));
     }
@@ -155,14 +162,32 @@ fn posterior(s: &Summary, figures: &Sections) -> String {
     body.push_str(&grid("grid small", &figures.marginals));
     if let Some(pairs) = &figures.pairs {
         body.push_str("<h3>Pairs of parameters</h3>\n");
-        body.push_str(&key(&pairs.key));
-        body.push_str(&format!(
-            "<figure><div class=\"wide\">{}</div><figcaption><span>{}</span></figcaption></figure>\n",
-            pairs.svg,
-            escape(&pairs.caption)
-        ));
+        body.push_str(&wide(pairs));
     }
     section("posterior", "Posterior", &body)
+}
+
+/// A figure that needs the width of the page.
+fn wide(figure: &Figure) -> String {
+    format!(
+        "{}<figure id=\"{}\"><div class=\"wide\">{}</div><figcaption><span>{}</span></figcaption></figure>\n",
+        key(&figure.key),
+        figure.id,
+        figure.svg,
+        escape(&figure.caption)
+    )
+}
+
+/// Which directions of parameter space the data inform.
+fn information(s: &Summary, figures: &Sections) -> String {
+    let mut body = match &figures.directions {
+        Some(directions) => informed::html(s) + &wide(directions),
+        None => "<p>There is one parameter; its contraction says what the data say about it.</p>\n".into(),
+    };
+    if let Some(first) = figures.profiles.first() {
+        body += &(profiles::html(s) + &key(&first.key) + &grid("grid small", &figures.profiles));
+    }
+    section("information", "What the data say about the parameters", &body)
 }
 
 fn generations(s: &Summary, figures: &Sections) -> String {

@@ -7,7 +7,8 @@
 //! Input ─▶ Summary ─┬▶ text      tables of the terminal
 //!                   ├▶ figures ─▶ chart (the plotting library)
 //!                   ├▶ html      report.html, all figures inline
-//!                   └▶ tables    parameters.csv, rows.csv, models.csv
+//!                   ├▶ tables    parameters.csv, rows.csv, models.csv
+//!                   └▶ informed, profiles, checks  each of these for what the data say, and predictive checks
 //! ```
 
 use std::fs;
@@ -21,16 +22,21 @@ use crate::trial::table::{Row, Table};
 mod arm_figures;
 mod arms;
 mod chart;
+mod checks;
 mod curves;
 mod density;
 mod figures;
 mod format;
+mod heat;
 mod html;
+mod informed;
 mod models;
 mod pairs;
 mod patient;
+mod profiles;
 mod ranks;
 mod rows;
+mod screen;
 mod sections;
 mod summary;
 mod tables;
@@ -40,10 +46,14 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use checks::{Check, Checks, Reach, Tail};
+pub use informed::{Direction, Informed};
 pub use models::ModelLine;
 pub use patient::{patient_events, write_patient};
+pub use profiles::ProfileLine;
 pub use ranks::write_ranks;
 pub use rows::{Band, RowLine, Skill, Totals, Use};
+pub use screen::Screened;
 pub use summary::{ParameterLine, Summary};
 pub use verdict::{Finding, Level, Verdict};
 
@@ -62,7 +72,8 @@ pub struct Input<'a> {
     pub table: Option<&'a Table>,
 }
 
-/// Writes `report.html`, `parameters.csv`, `rows.csv`, where models are compared `models.csv`, and `figures/*.svg` into `folder`, which is created if it is
+/// Writes `report.html`, `parameters.csv`, `rows.csv`, `directions.csv`, `checks.csv`, where models are compared `models.csv`, of a
+/// run with profiles `profiles.csv`, and `figures/*.svg` into `folder`, which is created if it is
 /// missing; each file is written beside and renamed. Returns what was written, the page first.
 ///
 /// # Errors
@@ -74,9 +85,14 @@ pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         (folder.join("report.html"), html::page(input, &summary, &sections)),
         (folder.join("parameters.csv"), tables::parameters(&summary)),
         (folder.join("rows.csv"), tables::rows(&summary)),
+        (folder.join("directions.csv"), informed::csv(&summary)),
+        (folder.join("checks.csv"), checks::csv(&summary)),
     ];
     if !summary.models.is_empty() {
         files.push((folder.join("models.csv"), tables::models(&summary)));
+    }
+    if !summary.profiles.is_empty() {
+        files.push((folder.join("profiles.csv"), profiles::csv(&summary)));
     }
     let drawn = folder.join("figures");
     fs::create_dir_all(&drawn).map_err(Error::io(&drawn, "create this folder"))?;

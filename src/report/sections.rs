@@ -128,8 +128,8 @@ pub(super) fn parameters(s: &Summary) -> String {
         })
         .collect();
     format!(
-        "<p>Weighted over the {} particles of the last generation. Contraction is 1 - posterior sd / prior sd, on the scale on \
-         which the prior is set (the logarithm of a positive parameter): near 0 the data said nothing about it.</p>\n{}",
+        "<p>Weighted over the {} particles of the last generation. Contraction is 1 - posterior variance / prior variance, on \
+         the scale on which the prior is set (the logarithm of a positive parameter): near 0 the data said nothing about it.</p>\n{}",
         count(s.particles as u64),
         table(&head, 1, &body)
     )

@@ -2,7 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::population::{Generation, Mode, Stop};
+use crate::report::checks::Checks;
+use crate::report::informed::Informed;
 use crate::report::models::{self, ModelLine};
+use crate::report::profiles::{self, ProfileLine};
 use crate::report::rows::{RowLine, Totals, Use, lines};
 use crate::report::verdict::Verdict;
 use crate::report::{Input, density};
@@ -26,8 +29,9 @@ pub struct ParameterLine {
     pub q95: f64,
     /// At the best refined mode, or, if modes were not looked for, at the particle where the posterior is densest.
     pub mode: f64,
-    /// 1 − posterior sd / prior sd, both on the coordinate of the prior (the logarithm of a positive parameter, the logit
-    /// of a proportion): 0 if the data said nothing, 1 if they said all; negative if the posterior is wider.
+    /// 1 − posterior variance / prior variance, both on the coordinate of the prior (the logarithm of a positive parameter, the
+    /// logit of a proportion): 0 if the data said nothing, 1 if they said all; negative if the posterior is wider. (Schad,
+    /// Betancourt and Vasishth 2021, Psychol Methods 26:103.)
     pub contraction: f64,
 }
 
@@ -59,6 +63,12 @@ pub struct Summary {
     pub parameters: Vec<ParameterLine>,
     /// Models, in the order of the job; empty if there is one.
     pub models: Vec<ModelLine>,
+    /// Predictive checks of the fitted rows; none without predictive simulations.
+    pub checks: Checks,
+    /// Directions of parameter space, and which of them the data inform.
+    pub informed: Informed,
+    /// Profiles, in the order of the parameters; empty if they were not asked for.
+    pub profiles: Vec<ProfileLine>,
     /// Simulations of the run, those of an unfinished last generation included.
     pub simulated: u64,
     /// Whether [`ParameterLine::mode`] is a refined mode.
@@ -117,6 +127,9 @@ impl Summary {
             name: header.job_name.clone(),
             parameters: parameters(input, last, &modes),
             models: models::lines(last, input.models),
+            checks: Checks::of(input),
+            informed: Informed::of(input),
+            profiles: profiles::lines(input),
             refined: !modes.is_empty(),
             predictive: rows.iter().any(|r| r.crps.is_some() || r.prior.is_some()),
             fitted: Totals::of(&rows, Use::Fitted),
@@ -168,7 +181,7 @@ fn parameters(input: &Input<'_>, last: &Generation, modes: &[Mode]) -> Vec<Param
             q05: weights.quantile(values(), 0.05),
             q95: weights.quantile(values(), 0.95),
             mode: mode.unwrap_or(f64::NAN),
-            contraction: 1.0 - weights.sd(coordinates.into_iter()) / prior.coordinate_sd(),
+            contraction: 1.0 - (weights.sd(coordinates.into_iter()) / prior.coordinate_sd()).powi(2),
         }
     };
     // Behind the parameters stands the number of the model, which is no parameter.

@@ -9,7 +9,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::*;
-use crate::population::{Draws, Generation, Mode, Predictive, Stop};
+use crate::population::{Draws, Generation, Mode, Predictive, Profile, Stop};
 use crate::rng::{Key, Purpose};
 use crate::store::{Column, Header, PredictedRow};
 use crate::trial::vocabulary::Role;
@@ -106,6 +106,17 @@ fn predictive(header: &Header, count: usize, spread: f64, particle: Vec<usize>) 
     Predictive { draws: Draws { theta: Array2::zeros((count, 5)), particle }, values }
 }
 
+/// Parabolas about the best mode, half as wide as the posterior; the last parameter is flat in the data and open above.
+fn profile() -> Profile {
+    let mode = [0.021, 1e-10, 0.57, 6.1, 4.1];
+    let u = |k: usize, i: usize| priors()[k].coordinate(mode[k]) + 0.5 * (i as f64 - 4.0) * 0.5 * priors()[k].coordinate_sd();
+    let rise = |k: usize, i: usize| if k == 4 && i > 4 { 0.2 } else { 0.5 * (i as f64 - 4.0).powi(2) };
+    let value = Array2::from_shape_fn((5, 9), |(k, i)| priors()[k].natural(u(k, i)));
+    let objective = Array2::from_shape_fn((5, 9), |(k, i)| if k == 3 && i == 8 { f64::NAN } else { 30.0 + rise(k, i) });
+    let misfit = Array2::from_shape_fn((5, 9), |(k, i)| 25.0 + if k == 4 { 0.0 } else { 0.8 * rise(k, i) });
+    Profile { value, objective, misfit, evaluations: 999 }
+}
+
 fn trial_store(folder: &Path, table: &Table) -> Store {
     let header = header(table);
     let mut store = Store::create(folder.join("run.h5"), &header).unwrap();
@@ -123,7 +134,7 @@ fn trial_store(folder: &Path, table: &Table) -> Store {
         converged,
         curvature_sd: vec![0.004, 2e-11, 0.1, 0.5, f64::NAN],
     };
-    store.put_modes(&[mode(3.0, false), mode(2.0, true)]).unwrap();
+    store.put_modes(&[mode(3.0, false), mode(2.0, true)], Some(&profile())).unwrap();
     store.record(&json!({"version": "0.1.0", "threads": 2, "wall_seconds": 61.5}));
     store.write().unwrap();
     store
@@ -236,10 +247,10 @@ fn a_trial_gives_a_page_that_stands_alone() {
         check_markup(&svg);
         assert!(!svg.contains("var("), "{} needs a style sheet", figure.display());
         let id = figure.file_stem().unwrap().to_str().unwrap();
-        assert!(page.contains(&format!("id=\"{id}\"")) || id == "pairs", "{id} is not on the page");
+        assert!(page.contains(&format!("id=\"{id}\"")), "{id} is not on the page");
     }
     assert!(figures.len() > 15 && page.contains("Pairs of parameters"));
-    for file in ["parameters.csv", "rows.csv"] {
+    for file in ["parameters.csv", "rows.csv", "directions.csv", "profiles.csv", "checks.csv"] {
         let text = fs::read_to_string(folder.join(file)).unwrap();
         assert!(!text.contains("NaN") && text.lines().count() > 5, "{text}");
     }
@@ -262,7 +273,7 @@ fn the_numbers_are_those_computed_by_hand() {
     // Kill rate is log-normal: contraction from the weighted spread of logarithms.
     let mean: f64 = last.theta.column(0).iter().zip(w.as_slice()).map(|(x, w)| w * ln(x)).sum();
     let variance: f64 = last.theta.column(0).iter().zip(w.as_slice()).map(|(x, w)| w * (ln(x) - mean).powi(2)).sum();
-    assert!((s.parameters[0].contraction - (1.0 - variance.sqrt())).abs() < 1e-12);
+    assert!((s.parameters[0].contraction - (1.0 - variance)).abs() < 1e-12);
     assert!(s.parameters[0].contraction > 0.2 && s.parameters[4].contraction.abs() < 0.1);
     assert!(s.refined && s.modes[0].objective == 2.0 && s.parameters[3].mode == 6.1);
     let astray = s.rows.iter().find(|r| r.id == ASTRAY).unwrap();
@@ -291,6 +302,28 @@ fn the_numbers_are_those_computed_by_hand() {
     let sums = s.rows.iter().filter(|r| r.role == Use::HeldOut).filter_map(|r| Some((r.crps?, r.crps_prior?)));
     let (ours, theirs) = sums.fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
     assert!((s.held_out.prior.unwrap().skill - (1.0 - ours / theirs)).abs() < 1e-12);
+}
+
+/// A fitted row whose predictions miss it is a misfit by name, of the posterior alone; without it there is none.
+#[test]
+fn the_verdict_names_a_row_that_the_model_cannot_make() {
+    let scratch = tempfile::tempdir().unwrap();
+    let table = Table::parse(IRIS, Path::new("iris.csv")).unwrap();
+    let (mut store, priors) = (trial_store(scratch.path(), &table), priors());
+    let found = |store: &Store| {
+        let s = Summary::of(&Input { store, priors: &priors, noise_floor: &[], models: &[], table: Some(&table) }).unwrap();
+        let of = |about: &str| s.verdict.findings.iter().find(|finding| finding.about == about).cloned().unwrap();
+        (of("Prior"), of("Misfit"))
+    };
+    let (prior, misfit) = found(&store);
+    assert_eq!((prior.level, misfit.level), (Level::Good, Level::Good), "{} {}", prior.text, misfit.text);
+    let row = store.header().rows.iter().position(|row| row.id == "mmr_product_12").unwrap();
+    let mut posterior = store.posterior().unwrap().clone();
+    posterior.values.column_mut(row).mapv_inplace(|x| x - 0.3);
+    store.put_posterior(&posterior).unwrap();
+    let (prior, misfit) = found(&store);
+    assert_eq!((prior.level, misfit.level), (Level::Good, Level::Warning));
+    assert!(misfit.text.contains("mmr_product_12") && !misfit.text.contains("ccyr_km"), "{}", misfit.text);
 }
 
 #[test]
@@ -322,8 +355,8 @@ fn a_coin_has_a_page_too() {
         table: None,
     };
     let s = Summary::of(&input).unwrap();
-    // Equally spaced on [.5, .85]: mean .675, sd .35/√12; the prior's is 1/√12.
-    assert!((s.parameters[0].mean - 0.675).abs() < 1e-12 && (s.parameters[0].contraction - 0.65).abs() < 1e-4);
+    // Equally spaced on [.5, .85]: mean .675, variance .35²/12; the prior's is 1/12.
+    assert!((s.parameters[0].mean - 0.675).abs() < 1e-12 && (s.parameters[0].contraction - (1.0 - 0.35 * 0.35)).abs() < 1e-4);
     assert_eq!(s.rows[0].posterior.unwrap().median, 14.0);
     assert!(!s.predictive && s.rows[0].inside == Some(true));
     let (_keep, folder) = folder("coin");

@@ -1,6 +1,9 @@
 //! Tables of the terminal: aligned, plain ASCII, at most 110 columns.
 
+use crate::report::checks;
 use crate::report::format::{number, signed, value};
+use crate::report::informed;
+use crate::report::profiles;
 use crate::report::rows::{RowLine, Skill, Totals, Use};
 use crate::report::summary::Summary;
 use crate::report::verdict::Level;
@@ -12,12 +15,14 @@ const NAME: usize = 24;
 
 /// Verdict, models, posterior, rows and modes, one under the other.
 pub fn all(s: &Summary) -> String {
-    let mut parts = vec![verdict(s), models(s), parameters(s), rows(s)];
+    let mut parts = vec![verdict(s), models(s), parameters(s), informed::text(s), rows(s)];
     if s.predictive {
         parts.push(totals(s));
+        parts.push(checks::text(s));
     }
     if !s.modes.is_empty() {
         parts.push(modes(s));
+        parts.push(profiles::text(s));
     }
     parts.retain(|p| !p.is_empty());
     parts.join("\n")
@@ -66,7 +71,7 @@ pub fn parameters(s: &Summary) -> String {
         line.push(if p.contraction.is_finite() { format!("{:.2}", p.contraction) } else { "-".into() });
         line
     });
-    format!("Posterior (contraction: 1 - posterior sd / prior sd)\n{}", table(&head, lines.collect(), 2))
+    format!("Posterior (contraction: 1 - posterior variance / prior variance)\n{}", table(&head, lines.collect(), 2))
 }
 
 /// Observed against predicted, a line per row.
@@ -200,7 +205,14 @@ pub(super) fn distinct(names: &[String], width: usize) -> Vec<String> {
 }
 
 pub(super) fn ascii(text: &str) -> String {
-    let spelt = text.replace('±', "+/-").replace(['–', '−'], "-").replace('≤', "<=").replace('≥', ">=").replace('µ', "u");
+    let spelt = text
+        .replace('±', "+/-")
+        .replace(['–', '−'], "-")
+        .replace('≤', "<=")
+        .replace('≥', ">=")
+        .replace('µ', "u")
+        .replace('↑', "up")
+        .replace('↓', "down");
     spelt.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
 }
 

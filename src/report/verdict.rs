@@ -1,7 +1,9 @@
 //! Whether to trust a run, in sentences that say what was counted and no more.
 
 use crate::population::Stop;
+use crate::report::checks::{Check, MARKED, Tail};
 use crate::report::format::{count, number, percent, plural};
+use crate::report::informed::INFORMED;
 use crate::report::rows::{Skill, Totals};
 use crate::report::summary::Summary;
 
@@ -11,8 +13,8 @@ const NOMINAL: f64 = 0.9;
 const FEW: f64 = 200.0;
 /// A tolerance this many times the median noise floor is still far above it.
 const FAR: f64 = 1.5;
-/// Contraction below which a parameter counts as not informed by the data.
-const UNINFORMED: f64 = 0.1;
+/// Contraction below which a parameter counts as not informed by the data: its posterior is less than 10 % narrower.
+const UNINFORMED: f64 = 1.0 - INFORMED * INFORMED;
 
 /// How a finding bears on trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +54,7 @@ impl Verdict {
             findings.extend(skill(&s.held_out));
             findings.extend(width(&s.held_out, "held-out"));
             findings.extend(coverage(&s.fitted, "fitted", false));
+            findings.extend([reach(s), misfit(s)].into_iter().flatten());
         }
         findings.extend([tolerance(s), sample(s), informed(s)]);
         findings.extend(modes(s));
@@ -84,6 +87,57 @@ fn sample(s: &Summary) -> Finding {
     let few = if ess < FEW { " That is few: the 5 % and 95 % limits rest on a handful of particles." } else { "" };
     let text = format!("{} particles, worth {ess:.0} independent ones.{few}", count(s.particles as u64));
     Finding { level, about: "Sample size", text }
+}
+
+/// p-value below which a check warns; below [`MARKED`] it is a note.
+const UNLIKELY: f64 = 0.01;
+
+/// What checks of predictions say: their level, and which rows and groups are misfits. `more` is the p-value of one more check.
+fn check(s: &Summary, tail: fn(&Check) -> Option<Tail>, more: Option<f64>) -> Option<(Level, Vec<&str>)> {
+    let family = |check: &Check| tail(check).map(|tail| tail.family);
+    let least = s.checks.checks.iter().filter_map(family).chain(more).min_by(f64::total_cmp)?;
+    let level = match least {
+        p if p < UNLIKELY => Level::Warning,
+        p if p < MARKED => Level::Note,
+        _ => Level::Good,
+    };
+    let misfits = s.checks.checks.iter().filter(|check| family(check).is_some_and(|p| p < MARKED));
+    Some((level, misfits.map(|check| check.name.as_str()).collect()))
+}
+
+/// Whether the prior can make such data at all.
+fn reach(s: &Summary) -> Option<Finding> {
+    let p = s.checks.reach.map(|reach| reach.p);
+    let (level, mut far) = check(s, |check| check.prior, p)?;
+    far.extend(p.filter(|p| *p < MARKED).map(|_| "the pattern of all rows together"));
+    let text = if far.is_empty() {
+        format!("The observed rows lie among those that the model simulates at {} draws of the prior.", s.checks.replicates[0])
+    } else {
+        format!(
+            "Hardly any trial that the model simulates at draws of the prior is as far out as the observed one in: {}. Such data are \
+             at the edge of what the model can make under this prior, or beyond: the model or the prior is off there.",
+            far.join(", ")
+        )
+    };
+    Some(Finding { level, about: "Prior", text })
+}
+
+/// Whether the fitted model makes such data.
+fn misfit(s: &Summary) -> Option<Finding> {
+    let (level, far) = check(s, |check| check.posterior, None)?;
+    let text = if far.is_empty() {
+        format!(
+            "{} trials that the fitted model simulates are like the observed one in every fitted row and group.",
+            s.checks.replicates[1]
+        )
+    } else {
+        format!(
+            "Hardly any trial that the fitted model simulates is as far out as the observed one in: {}. The model does not bend there, \
+             or the fit is too coarse.",
+            far.join(", ")
+        )
+    };
+    Some(Finding { level, about: "Misfit", text })
 }
 
 fn tolerance(s: &Summary) -> Finding {
@@ -220,15 +274,25 @@ fn informed(s: &Summary) -> Finding {
         (Level::Good, "Every posterior is at least 10 % narrower than its prior.".into())
     } else {
         let text = format!(
-            "Hardly narrower than in the prior (contraction below 10 %), {} of {}: {}. What is said of these is the prior's, \
-             not the data's.",
+            "Less than 10 % narrower than in the prior, {} of {}: {}. What is said of these is the prior's, not the data's.",
             few.len(),
             plural(s.parameters.len(), "parameter"),
             few.join(", ")
         );
         (Level::Note, text)
     };
-    Finding { level, about: "Information", text }
+    Finding { level, about: "Information", text: text + &directions(s) }
+}
+
+/// Of how many combinations the data speak, and of which most clearly.
+fn directions(s: &Summary) -> String {
+    let all = s.informed.directions.len();
+    let (Some(best), true) = (s.informed.directions.first(), all > 1) else { return String::new() };
+    let known = format!("{}, known to {} % of its prior sd", best.name(s), percent(best.sd));
+    match s.informed.count() {
+        0 => " Beyond chance the data inform no combination of parameters.".into(),
+        n => format!(" Beyond chance the data inform {n} of {all} independent combinations of parameters, best {known}."),
+    }
 }
 
 fn modes(s: &Summary) -> Option<Finding> {
@@ -240,5 +304,16 @@ fn modes(s: &Summary) -> Option<Finding> {
         plural(s.modes.len(), "mode"),
         percent(best.weight)
     );
-    Some(Finding { level: if converged == 0 { Level::Note } else { Level::Good }, about: "Modes", text })
+    let elsewhere: Vec<&str> =
+        s.parameters.iter().zip(&s.profiles).filter(|(_, p)| p.lower_elsewhere).map(|(p, _)| p.name.as_str()).collect();
+    let lower = if elsewhere.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " Profiles along {} find a lower objective than the best mode: refine with more simulations.",
+            elsewhere.join(", ")
+        )
+    };
+    let level = if converged == 0 || !elsewhere.is_empty() { Level::Note } else { Level::Good };
+    Some(Finding { level, about: "Modes", text: text + &lower })
 }

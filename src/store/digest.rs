@@ -7,7 +7,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Header, Scenario};
-use crate::population::{Adjusted, Generation, Mode, Predictive, Shape};
+use crate::population::{Adjusted, Generation, Mode, Predictive, Profile, Shape};
 
 /// The one NaN.
 const NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
@@ -164,6 +164,16 @@ pub(super) fn modes(modes: &[Mode]) -> String {
         digest.integers("counts", [mode.evaluations, u64::from(mode.converged)].into_iter());
         digest.numbers("curvature_sd", &[mode.curvature_sd.len()], &mode.curvature_sd);
     }
+    digest.hex()
+}
+
+/// Digest of profiles.
+pub(super) fn profile(profile: &Profile) -> String {
+    let mut digest = Digest::new("profile");
+    for (name, values) in [("value", &profile.value), ("objective", &profile.objective), ("misfit", &profile.misfit)] {
+        digest.numbers(name, values.shape(), values);
+    }
+    digest.integers("evaluations", [profile.evaluations].into_iter());
     digest.hex()
 }
 

@@ -14,6 +14,7 @@
 //! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
 //! ├─ noise_floor         (pair)              distances between replicate data sets at one posterior draw
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
+//! ├─ profile             (parameter, point)  value, objective, misfit: profiles of the objective about the first mode
 //! ├─ adjusted            (chain, draw)       a variable per parameter: equal-weight draws of the posterior from all simulations
 //! │                                          by a surrogate likelihood; its shape, bandwidth and score as attributes
 //! ├─ scenarios                               other arms; one group for each scenario
@@ -40,7 +41,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::population::{Adjusted, Generation, Mode, Predictive, Run, Stop};
+use crate::population::{Adjusted, Generation, Mode, Predictive, Profile, Run, Stop};
 
 mod digest;
 mod durable;
@@ -132,6 +133,7 @@ struct Contents {
     posterior: Option<Predictive>,
     noise_floor: Option<Vec<f64>>,
     modes: Option<Vec<Mode>>,
+    profile: Option<Profile>,
     adjusted: Option<Adjusted>,
     scenarios: Vec<Scenario>,
     /// One JSON text per session.
@@ -163,6 +165,7 @@ impl Store {
             posterior: None,
             noise_floor: None,
             modes: None,
+            profile: None,
             adjusted: None,
             scenarios: Vec::new(),
             sessions: Vec::new(),
@@ -202,6 +205,7 @@ impl Store {
             contents.posterior = None;
             contents.noise_floor = None;
             contents.modes = None;
+            contents.profile = None;
             contents.adjusted = None;
             contents.scenarios.clear();
         })
@@ -251,16 +255,24 @@ impl Store {
         self.change(|contents| contents.noise_floor = Some(distances.to_vec()))
     }
 
-    /// Stores the modes of the posterior, in place of earlier ones.
+    /// Stores the modes of the posterior, and profiles about the first of them, in place of earlier ones.
     ///
     /// # Errors
     /// `Store` if the shape does not fit the header; `Io` as for [`Store::create`].
-    pub fn put_modes(&mut self, modes: &[Mode]) -> Result<()> {
+    pub fn put_modes(&mut self, modes: &[Mode], profile: Option<&Profile>) -> Result<()> {
         let width = self.contents.header.parameters.len();
         if modes.iter().any(|m| m.theta.len() != width || m.curvature_sd.len() != width) {
             return Err(refuse(&self.path)(format!("a mode does not have {width} parameters")));
         }
-        self.change(|contents| contents.modes = Some(modes.to_vec()))
+        let fits =
+            |p: &Profile| p.value.nrows() == width && p.objective.dim() == p.value.dim() && p.misfit.dim() == p.value.dim();
+        if !profile.is_none_or(fits) {
+            return Err(refuse(&self.path)(format!("a profile does not have {width} parameters")));
+        }
+        self.change(|contents| {
+            contents.modes = Some(modes.to_vec());
+            contents.profile = profile.cloned();
+        })
     }
 
     /// Stores the posterior from all simulations, in place of an earlier one.
@@ -346,6 +358,11 @@ impl Store {
         self.contents.modes.as_deref()
     }
 
+    /// Profiles about the best mode; `None` if they were not asked for.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.contents.profile.as_ref()
+    }
+
     /// The scenario that one of that name would be stored in place of.
     pub fn scenario(&self, name: &str) -> Option<&Scenario> {
         self.contents.scenarios.iter().find(|scenario| scenario.key() == slug(name))
@@ -389,6 +406,7 @@ impl Contents {
         }
         all.extend(self.noise_floor.as_ref().map(|d| ("noise_floor".to_string(), digest::noise_floor(d))));
         all.extend(self.modes.as_ref().map(|m| ("modes".to_string(), digest::modes(m))));
+        all.extend(self.profile.as_ref().map(|p| ("profile".to_string(), digest::profile(p))));
         all.extend(self.adjusted.as_ref().map(|a| ("adjusted".to_string(), digest::adjusted(a))));
         all.extend(self.scenarios.iter().map(|s| (format!("scenario {}", s.key()), digest::scenario(s))));
         all

@@ -5,7 +5,7 @@ use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
-use crate::population::{Adjusted, Draws, Generation, Mode, Predictive, Run, Shape, Stop};
+use crate::population::{Adjusted, Draws, Generation, Mode, Predictive, Profile, Run, Shape, Stop};
 
 /// The contents of a file, checked against its digests.
 pub(super) fn contents(bytes: &[u8]) -> hdf5::Result<Contents> {
@@ -43,13 +43,14 @@ fn body(root: &Group) -> hdf5::Result<Contents> {
         posterior.draws.particle = particle.into_iter().map(|p| p as usize).collect();
     }
     let modes = if root.link_exists("modes") { Some(modes(&root.group("modes")?)?) } else { None };
+    let profile = if root.link_exists("profile") { Some(profile(&root.group("profile")?)?) } else { None };
     let adjusted = if root.link_exists("adjusted") { Some(adjusted(&root.group("adjusted")?, &header)?) } else { None };
     let noise_floor =
         if root.link_exists("noise_floor") { Some(numbers(&root.group("noise_floor")?, "distance")?) } else { None };
     let scenarios = scenario::read(root)?;
     let provenance = root.group("provenance")?;
     let sessions = if provenance.link_exists("record") { read_texts(&provenance, "record")? } else { Vec::new() };
-    Ok(Contents { header, run, prior, posterior, noise_floor, modes, adjusted, scenarios, sessions })
+    Ok(Contents { header, run, prior, posterior, noise_floor, modes, profile, adjusted, scenarios, sessions })
 }
 
 fn numbers<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Vec<T>> {
@@ -215,6 +216,14 @@ fn modes(group: &Group) -> hdf5::Result<Vec<Mode>> {
         return Err("modes: curvature_sd and theta differ in shape".into());
     }
     Ok((0..count).map(one).collect())
+}
+
+fn profile(group: &Group) -> hdf5::Result<Profile> {
+    let (value, objective, misfit) = (matrix(group, "value")?, matrix(group, "objective")?, matrix(group, "misfit")?);
+    if objective.dim() != value.dim() || misfit.dim() != value.dim() {
+        return Err("profile: value, objective and misfit differ in shape".into());
+    }
+    Ok(Profile { value, objective, misfit, evaluations: attribute(group, "evaluations")? })
 }
 
 fn same_length<T>(name: &str, values: Vec<T>, count: usize) -> hdf5::Result<Vec<T>> {

@@ -123,6 +123,13 @@ fn modes(header: &Header) -> Vec<Mode> {
     vec![one(0), one(1)]
 }
 
+fn profile(header: &Header) -> Profile {
+    let values = |offset: f64| Array2::from_shape_fn((header.parameters.len(), 5), |(k, i)| offset + (10 * k + i) as f64);
+    let mut objective = values(0.5);
+    objective[(0, 0)] = f64::NAN;
+    Profile { value: values(0.0), objective, misfit: values(0.25), evaluations: 77 }
+}
+
 fn adjusted(header: &Header) -> Adjusted {
     let theta = random((6, header.parameters.len()), &mut Key::root(6).stream(Purpose::Resample));
     let shape = Shape { first: 1, cells: 4, quadratic: true, scaled: false, local: true, bandwidth: 0.35 };
@@ -140,7 +147,7 @@ fn full(path: &Path, particles: usize, draws: usize) -> Store {
     store.finish(Stop::AcceptanceRate, 17).unwrap();
     store.put_prior(&predictive(draws, &header, Vec::new())).unwrap();
     store.put_posterior(&posterior(draws, &store, &header)).unwrap();
-    store.put_modes(&modes(&header)).unwrap();
+    store.put_modes(&modes(&header), Some(&profile(&header))).unwrap();
     store.put_adjusted(&adjusted(&header)).unwrap();
     store.record(&json!({"threads": 2, "started": "now", "wall_seconds": 1.5}));
     store.write().unwrap();
@@ -154,12 +161,13 @@ fn bits(store: &Store) -> String {
     let predictive =
         |p: &Option<Predictive>| p.as_ref().map(|p| (numbers(&p.draws.theta), p.draws.particle.clone(), numbers(&p.values)));
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         c.header,
         c.run,
         predictive(&c.prior),
         predictive(&c.posterior),
         c.modes,
+        c.profile,
         c.adjusted,
         c.sessions
     )
@@ -174,7 +182,7 @@ fn sample() {
     assert_eq!(bits(&again), bits(&store));
     assert_eq!(again.digests(), store.digests());
     let names: Vec<String> = store.digests().into_iter().map(|d| d.0).collect();
-    assert_eq!(names, ["inference", "prior_predictive", "posterior_predictive", "modes", "adjusted"]);
+    assert_eq!(names, ["inference", "prior_predictive", "posterior_predictive", "modes", "profile", "adjusted"]);
     assert_eq!(again.sessions(), [json!({"threads": 2, "started": "now", "wall_seconds": 1.5})]);
     if std::env::var_os("NICHO_SAMPLE").is_some() {
         // A run that has only begun must open as well.
@@ -191,7 +199,7 @@ fn a_run_that_has_only_begun_and_one_without_rows_come_back() {
     assert_eq!(bits(&Store::open(&path).unwrap()), bits(&store));
     store.append(generation(0, 7, &header)).unwrap();
     store.put_posterior(&Predictive { values: Array2::zeros((5, 0)), ..posterior_without_rows(&store, &header) }).unwrap();
-    store.put_modes(&[]).unwrap();
+    store.put_modes(&[], None).unwrap();
     assert_eq!(bits(&Store::open(&path).unwrap()), bits(&store));
 }
 
@@ -243,7 +251,11 @@ fn a_further_generation_drops_what_was_derived_from_the_one_before() {
     store.append(generation(3, 20, &header(4, 5))).unwrap();
     let again = Store::open(&path).unwrap();
     assert!(
-        again.scenarios().is_empty() && again.posterior().is_none() && again.modes().is_none() && again.run().stopped.is_none()
+        again.scenarios().is_empty()
+            && again.posterior().is_none()
+            && again.modes().is_none()
+            && again.profile().is_none()
+            && again.run().stopped.is_none()
     );
     assert!(again.prior().is_some());
 }

@@ -4,14 +4,14 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::netcdf::{self, Scope, about};
 use super::{Column, Contents, FORMAT, Header, digest, scenario};
-use crate::population::{Adjusted, Generation, Mode, Predictive, Run};
+use crate::population::{Adjusted, Generation, Mode, Predictive, Profile, Run};
 use crate::rng::SCHEME;
 
 /// The file, byte for byte a function of `contents` (and of the HDF5 library).
 pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
     netcdf::encode(|root| {
         attributes(root, contents)?;
-        let Contents { header, run, prior, posterior, noise_floor, modes, adjusted, scenarios, sessions } = contents;
+        let Contents { header, run, prior, posterior, noise_floor, modes, profile, adjusted, scenarios, sessions } = contents;
         if let (Some(posterior), Some(last)) = (posterior, run.last()) {
             draws(root.group("posterior", POSTERIOR)?, header, &posterior.draws.theta)?;
             sample_stats(root, posterior, last)?;
@@ -32,6 +32,9 @@ pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
         }
         if let Some(modes) = modes {
             posterior_modes(root, header, modes)?;
+        }
+        if let Some(profile) = profile {
+            profiles(root, header, profile)?;
         }
         if let Some(adjusted) = adjusted {
             adjusted_posterior(root, header, adjusted)?;
@@ -292,6 +295,23 @@ fn posterior_modes(root: &Scope, header: &Header, modes: &[Mode]) -> hdf5::Resul
     let converged: Vec<u8> = modes.iter().map(|m| u8::from(m.converged)).collect();
     let meaning = about("", "1 if the optimiser met its own criterion before its budget, else 0");
     group.variable("converged", &["mode"], ArrayView1::from(&converged), meaning)?;
+    group.finish()
+}
+
+fn profiles(root: &Scope, header: &Header, profile: &Profile) -> hdf5::Result<()> {
+    let text = "profiles of the objective about the first mode: its least value over all other parameters";
+    let mut group = root.group("profile", text)?;
+    group.text_attribute("digest", &digest::profile(profile))?;
+    group.attribute("evaluations", profile.evaluations)?;
+    columns(&mut group, "parameter", "inferred parameter", &header.parameters)?;
+    group.index("point", profile.value.ncols(), "point of the profile, from below; the middle one is the mode")?;
+    for (name, values, meaning) in [
+        ("value", &profile.value, "where the parameter is held, in its natural unit"),
+        ("objective", &profile.objective, "least objective; NaN outside the support of the prior or of the model"),
+        ("misfit", &profile.misfit, "half the squared scaled distance there: the objective without the prior"),
+    ] {
+        group.variable(name, &["parameter", "point"], values.view(), about("", meaning))?;
+    }
     group.finish()
 }
 

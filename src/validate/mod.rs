@@ -4,4 +4,4 @@ pub mod calibration;
 pub mod mechanisms;
 mod screening;
 
-pub use screening::screen;
+pub use screening::Screen;

@@ -14,13 +14,13 @@ use crate::model::Model;
 use crate::model::cml::cohort::{Cml, Trial};
 use crate::model::cml::drugs::{Drug, Profile};
 use crate::model::cml::protocol::reading::block_words;
-use crate::predict::{Of, predict, prior_draws};
+use crate::predict::prior_draws;
+use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::smc::Smc;
-use crate::sampler::{Problem, simulate, trial_key};
+use crate::sampler::{simulate, trial_key};
 use crate::trial::table::Row;
 use crate::trial::vocabulary::Word;
-use crate::validate::screen;
 
 /// Longest time that is spent on timing simulations.
 const TIMING: Duration = Duration::from_secs(2);
@@ -33,13 +33,12 @@ const BINARY: u64 = 50_000_000;
 /// Patients of an arm whose scenario leaves that to the job: what an arm of that size costs scales to any other.
 const USUAL_PATIENTS: usize = 500;
 
-/// Validates the job or scenario, prints what it asks for, times a few simulations at draws of the prior and prices it. With
-/// `screened` draws it also screens which parameters move the fitted rows of a job.
+/// Validates the job or scenario, prints what it asks for, times a few simulations at draws of the prior and prices it.
 ///
 /// # Errors
 /// Whatever is wrong with the job or the scenario.
-pub fn check(file: &Path, threads: usize, parameters: bool, screened: usize) -> Result<()> {
-    on_ranks(threads, |exec| check_on(exec, file, parameters, screened))
+pub fn check(file: &Path, threads: usize, parameters: bool) -> Result<()> {
+    on_ranks(threads, |exec| check_on(exec, file, parameters))
 }
 
 /// Prints what a scenario does with its patients, and what an arm costs.
@@ -111,7 +110,7 @@ fn print_drugs(scenario: &Scenario) {
     }
 }
 
-fn check_on(exec: &dyn Executor, file: &Path, parameters: bool, screened: usize) -> Result<()> {
+fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
     let meant = agree_on(exec, Source::read(file).and_then(|source| source.kind()), |meant| format!("{meant:?}"))?;
     if meant == Meant::Scenario {
         return check_scenario(exec, file);
@@ -172,8 +171,14 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool, screened: usize)
     let (file, others) = memory(&sampler, problem.free.len(), problem.model.summaries().len());
     line!("  memory         about {} on rank 0, {} on each other", bytes(file), bytes(others));
     let predictive = job.definition.output.draws.get_ref();
-    line!("  afterwards     {predictive} predictive simulations each of prior and posterior, {} modes", job.refine().modes);
-    if screened > 0 { print_screen(&problem, exec, screened) } else { Ok(()) }
+    let Refine { modes, profile, .. } = job.refine();
+    let profiles = if profile > 0 { format!(", {} points of profiles", 2 * profile * problem.free.len()) } else { String::new() };
+    line!("  afterwards     {predictive} predictive simulations each of prior and posterior, {modes} modes{profiles}");
+    if modes > 0 {
+        let most = job.refine().most(problem.free.len());
+        line!("                 modes and profiles take at most {most} simulations, {} of core time", clock(most as f64 * each));
+    }
+    Ok(())
 }
 
 /// Bytes that rank 0 and each other rank need at most: every generation, twice, and once more as the bytes of the file; the
@@ -189,26 +194,4 @@ pub fn memory(sampler: &Smc, parameters: usize, summaries: usize) -> (u64, u64) 
 /// A number of bytes as a person says it.
 pub fn bytes(count: u64) -> String {
     if count < 2_000_000_000 { format!("{} MB", count / 1_000_000) } else { format!("{:.1} GB", count as f64 / 1e9) }
-}
-
-/// Prints which parameters move the fitted rows over the prior, strongest first.
-fn print_screen(problem: &Problem, exec: &dyn Executor, draws: usize) -> Result<()> {
-    let idle = &mut |_| std::ops::ControlFlow::Continue(());
-    let of = prior_draws(problem, draws);
-    let Some(prior) = predict(problem, problem.model.as_ref(), of, Of::Prior, exec, idle)? else { return Ok(()) };
-    let shares = screen(&prior.draws.theta, &prior.values);
-    let mut scores: Vec<(f64, usize)> =
-        shares.rows().into_iter().enumerate().map(|(k, row)| (row.mean().unwrap_or(0.0), k)).collect();
-    scores.sort_by(|a, b| b.0.total_cmp(&a.0));
-    line!("\n  Share of the rank variance of the fitted rows that each parameter explains, {draws} draws of the prior");
-    line!("  {:<24} {:>6}  most moved rows", "parameter", "mean");
-    for (score, k) in scores {
-        let mut rows: Vec<(f64, usize)> = shares.row(k).iter().copied().enumerate().map(|(m, x)| (x, m)).collect();
-        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let name = |(x, m): &(f64, usize)| format!("{} {:.0} %", problem.model.summaries()[*m].name, 100.0 * x);
-        let most: Vec<String> = rows.iter().take(3).map(name).collect();
-        let parameter = &problem.model.parameters()[problem.free[k]];
-        line!("  {:<24} {:>4.1} %  {}", parameter.name, 100.0 * score, most.join(", "));
-    }
-    Ok(())
 }

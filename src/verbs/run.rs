@@ -193,11 +193,11 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
         })?;
     }
     if !have.modes && job.refine().modes > 0 {
-        let budget = job.refine().simulations * job.refine().modes as u64;
+        let budget = job.refine().most(problem.free.len());
         let show = std::cell::RefCell::new(show);
         let idle = |done| show.borrow_mut().work("posterior modes", done, budget);
-        let Some(modes) = refine(job.refine(), problem, &shared.run, exec, &idle)? else { return Ok(false) };
-        shared.change(|store| store.put_modes(&modes))?;
+        let Some(refined) = refine(job.refine(), problem, &shared.run, exec, &idle)? else { return Ok(false) };
+        shared.change(|store| store.put_modes(&refined.modes, refined.profile.as_ref()))?;
     }
     Ok(true)
 }

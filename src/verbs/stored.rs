@@ -57,15 +57,15 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
         let settings = job.refine();
         let budget = Budget::of(sampler.population);
         let show = std::cell::RefCell::new(Show::new(&session, budget));
-        let total = settings.simulations * settings.modes as u64;
+        let total = settings.most(problem.free.len());
         let idle = |done| show.borrow_mut().work("posterior modes", done, total);
-        let Some(modes) = crate::refine::refine(settings, &problem, &shared.run, exec, &idle)? else {
+        let Some(refined) = crate::refine::refine(settings, &problem, &shared.run, exec, &idle)? else {
             return Err(Error::Broken { path: file.into() });
         };
         drop(show);
         shared.change(|store| {
             store.record(&session.record());
-            store.put_modes(&modes)
+            store.put_modes(&refined.modes, refined.profile.as_ref())
         })?;
         shared.at_file(|store| print_result(store, &job, false))
     })

@@ -149,6 +149,26 @@ fn rejection() {
     refuse("rejection_with_a_rate", "", "tolerance = 0.5\nacceptance_rate = 0.01");
 }
 
+/// A profile is about a mode.
+#[test]
+fn profiles() {
+    refuse_job("profile_without_a_mode", SMOKE, "modes = 1", "modes = 0\nprofile = 4");
+    refuse_job("profile_of_too_many_points", SMOKE, "modes = 1", "modes = 1\nprofile = 400");
+}
+
+/// A screen needs draws enough to tell an effect from noise.
+#[test]
+fn screens() {
+    let folder = folder();
+    let said = say(folder.path(), &["validate", "screen", COIN, "--draws", "5"]);
+    assert_eq!(said.code, 2);
+    snapshot("screen_of_few_draws", &said);
+    // At some draws of so wide a prior nobody is left of whom a row asks.
+    let said = say(folder.path(), &["validate", "screen", "jobs/iris-full.toml", "--draws", "40"]);
+    assert_eq!(said.code, 2);
+    snapshot("screen_of_what_cannot_be_simulated", &said);
+}
+
 /// A surrogate needs all simulations, and those a tolerance that follows them.
 #[test]
 fn surrogates() {

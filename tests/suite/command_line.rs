@@ -76,9 +76,28 @@ fn check_prices_a_job_and_lists_its_parameters() {
     for word in ["sound", "4 of them inferred", "28 rows fitted", "core time", "stem_loss", "1/d", "inferred"] {
         assert!(said.contains(word), "no '{word}' in\n{said}");
     }
-    let said = succeed(folder.path(), &["check", "jobs/iris-smoke.toml", "--screen", "200"]);
-    let ranked = said.split("most moved rows\n").nth(1).unwrap();
-    assert_eq!(ranked.lines().count(), 4, "{said}");
+}
+
+#[test]
+fn a_screen_ranks_parameters_in_every_form() {
+    let folder = folder();
+    let screen = |more: &[&str]| {
+        succeed(folder.path(), &[&["validate", "screen", "jobs/iris-smoke.toml", "--draws", "200"], more].concat())
+    };
+    let said = screen(&["-o", "screen"]);
+    let ranked: Vec<&str> = said.split("any shape\n").nth(1).unwrap().lines().skip(1).take(5).collect();
+    assert!(ranked[0].starts_with("marrow_odds ") || ranked[0].starts_with("ic50 "), "{said}");
+    assert!(ranked[3].contains(" %") && ranked[4].is_empty(), "{said}");
+    let csv = screen(&["--csv", "--threads", "1"]);
+    assert_eq!(csv, std::fs::read_to_string(folder.path().join("screen/screen.csv")).unwrap());
+    assert_eq!(csv.lines().count(), 1 + 4 * 28);
+    let json: serde_json::Value = serde_json::from_str(&screen(&["--json"])).unwrap();
+    let (first, rows) = (&json["parameters"][0], json["rows"].as_array().unwrap());
+    let line = csv.lines().nth(1).unwrap();
+    let cells = [&first["parameter"], &rows[0], &first["monotone"][0], &first["any_shape"][0]];
+    assert_eq!(line, cells.map(|cell| cell.to_string().replace('"', "")).join(","));
+    let figure = std::fs::read_to_string(folder.path().join("screen/screen.svg")).unwrap();
+    assert!(figure.contains("ccyr_km_18") && !figure.contains("var("), "{figure}");
 }
 
 #[test]
@@ -113,6 +132,29 @@ fn refine_again_gives_the_same_modes() {
     let before = succeed(folder.path(), &["digest", "coin.h5"]);
     succeed(folder.path(), &["refine", "coin.h5", "--threads", "1"]);
     assert_eq!(succeed(folder.path(), &["digest", "coin.h5"]), before);
+}
+
+/// Profiles are those of any number of threads, stored with a digest of their own, and change no other; the report shows them.
+#[test]
+fn profiles_are_an_addition_to_a_run() {
+    let folder = folder();
+    let run = |output: &str, threads: &str| {
+        succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "-o", output, "--threads", threads])
+    };
+    run("plain.h5", "2");
+    replace(folder.path(), "jobs/iris-smoke.toml", "modes = 1", "modes = 1\nprofile = 2");
+    let said = run("one.h5", "1");
+    for words in ["by profile", "Directions of parameter space", "Predictive checks", "\n  Misfit", "mmr_product_24"] {
+        assert!(said.contains(words), "no '{words}' in\n{said}");
+    }
+    run("two.h5", "2");
+    let digests = ["plain.h5", "one.h5", "two.h5"].map(|file| succeed(folder.path(), &["digest", file]));
+    assert_eq!(digests[1], digests[2]);
+    let of = |k: usize| digests[k].lines().skip(1).filter(|line| !line.starts_with("profile ")).collect::<Vec<_>>();
+    assert_eq!(of(0), of(1));
+    assert_eq!(digests[1].lines().count(), digests[0].lines().count() + 1);
+    let table = std::fs::read_to_string(folder.path().join("one.report/profiles.csv")).unwrap();
+    assert_eq!(table.lines().count(), 1 + 4 * 5, "{table}");
 }
 
 #[test]

@@ -18,15 +18,6 @@ few_cells = "fluid"
 without = ["stroma"]
 fixed = { hill = 2.0 }
 
-[[variant]]
-name = "all"
-
-[[variant]]
-name = "no quiescence"
-model = "cml"
-without = ["quiescence"]
-fixed = { hill = 1.5 }
-
 [priors]
 ic50 = { distribution = "loguniform", lower = 0.1, upper = 5.0, unit = "uM" }
 uptake_stem = { distribution = "normal", mean = 0.5, sd = 0.1 }
@@ -59,13 +50,23 @@ generations = 2
 failures = 0.9
 
 [refine]
-modes = 0
+modes = 2
 simulations = 10
 replicates = 2
+profile = 1
 
 [output]
 file = "elsewhere.h5"
 draws = 10
+"#;
+
+/// Keys of a comparison that no shipped job needs.
+const COMPARED: &str = r#"name = "compared"
+seed = 1
+model = { name = "coin" }
+variant = [{ name = "fair", fixed = { p_heads = 0.5 } }, { name = "biased", model = "coin" }]
+priors.p_heads = { distribution = "uniform", lower = 0, upper = 1 }
+observations.values.heads = 3
 "#;
 
 const MINIMAL: &str = r#"name = "minimal"
@@ -147,6 +148,7 @@ fn used_keys(job: &str, keys: &mut BTreeSet<String>) {
 fn every_key_is_used_somewhere() {
     let mut used = BTreeSet::new();
     used_keys(MAXIMAL, &mut used);
+    used_keys(COMPARED, &mut used);
     for job in shipped_jobs() {
         used_keys(&std::fs::read_to_string(job).unwrap(), &mut used);
     }
@@ -159,7 +161,8 @@ fn every_key_is_used_somewhere() {
 #[test]
 fn a_job_with_every_key_and_one_with_none_to_spare_run_to_their_end() {
     let folder = folder();
-    for (name, job, output) in [("maximal", MAXIMAL, "elsewhere.h5"), ("minimal", MINIMAL, "minimal.h5")] {
+    let jobs = [("maximal", MAXIMAL, "elsewhere.h5"), ("compared", COMPARED, "compared.h5"), ("minimal", MINIMAL, "minimal.h5")];
+    for (name, job, output) in jobs {
         std::fs::write(folder.path().join(format!("jobs/{name}.toml")), job).unwrap();
         let said = succeed(folder.path(), &["run", &format!("jobs/{name}.toml")]);
         assert!(said.contains(output), "{said}");

@@ -215,7 +215,7 @@ fn a_journal_of_another_run_is_refused_and_one_of_an_earlier_state_dropped() {
     assert_eq!(std::fs::read(&path).unwrap(), Identity::of(&store).bytes());
     // The inference does not depend on what was derived in between.
     put(&store);
-    store.put_modes(&[]).unwrap();
+    store.put_modes(&[], None).unwrap();
     assert_eq!(open(&store, true).unwrap().len(), 1);
     // Same number of changes, another result.
     put(&twin);
@@ -414,7 +414,7 @@ fn a_lock_alone_leaves_the_journal_as_it_was() {
         journal.hold(store.path()).unwrap();
         assert!(Journal::hold(store.path(), Duration::ZERO).is_err());
         journal.stream(0, 2, &two, &mut Upto { count: 5, ..Upto::default() }).unwrap();
-        store.put_modes(&[]).unwrap();
+        store.put_modes(&[], None).unwrap();
         journal.restart(&store).unwrap();
         drop(journal);
         assert_eq!(std::fs::read(&path).ok(), there);
