@@ -17,4 +17,5 @@ mod reproducible;
 mod scenarios;
 mod support;
 mod surrogate;
+mod traps;
 mod truths;
