@@ -224,6 +224,7 @@ mod tests {
     use crate::rng::Key;
     use crate::sampler::{
         self, Progress, Watch,
+        accept::Accept,
         smc::{Keep, Schedule, Smc},
     };
 
@@ -267,6 +268,7 @@ mod tests {
         let smc = Smc {
             early_rejection: true,
             keep: Keep::Accepted,
+            accept: Accept::Tolerance,
             population: 400,
             start: f64::INFINITY,
             schedule: Schedule::List(vec![1.0, 0.3, 0.1]),

@@ -22,6 +22,7 @@ use crate::model::{Model, Stages, Unsimulable};
 use crate::population::{Generation, Run, Stop};
 use crate::rng::Key;
 
+pub mod accept;
 pub mod smc;
 
 /// Names of the samplers that a job can ask for.

@@ -10,6 +10,7 @@ mod durable;
 mod exact_posteriors;
 mod jobs;
 mod mechanisms;
+mod noise;
 mod open_file;
 mod provenance;
 mod ranks;
