@@ -16,6 +16,7 @@ mod provenance;
 mod ranks;
 mod reproducible;
 mod scenarios;
+mod simulators_of_the_literature;
 mod support;
 mod surrogate;
 mod traps;
