@@ -21,6 +21,7 @@ use nicho::integrate::Width;
 use nicho::model::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
 use nicho::population::{Generation, Run};
 use nicho::rng::Key;
+use nicho::sampler::accept::Accept;
 use nicho::sampler::proposal::Moves;
 use nicho::sampler::smc::{Keep, Schedule, Smc};
 use nicho::sampler::{Problem, Progress, Watch, infer};
@@ -66,6 +67,7 @@ fn smc(schedule: Schedule, generations: usize) -> Smc {
         early_rejection: true,
         keep: Keep::Accepted,
         moves: Moves::default(),
+        accept: Accept::Tolerance,
         population: POPULATION,
         start: f64::INFINITY,
         schedule,

@@ -83,7 +83,7 @@ impl Weights {
 /// where the sampler keeps all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generation {
-    /// Largest distance that was accepted; infinite for a sample of the prior.
+    /// Largest distance that was accepted, or the temperature at which it was; infinite for a sample of the prior.
     pub tolerance: f64,
     /// Parameters in natural units, (particle, inferred parameter).
     pub theta: Array2<f64>,
@@ -121,9 +121,9 @@ impl Generation {
         self.trial.is_empty()
     }
 
-    /// The particles within the tolerance: all, unless the sampler keeps those beyond it too.
+    /// The particles that were accepted: all, unless the sampler keeps the others too, with weight 0.
     pub fn accepted(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.len()).filter(|i| self.distance[*i] <= self.tolerance)
+        (0..self.len()).filter(|i| self.ln_weight[*i] > f64::NEG_INFINITY)
     }
 
     /// Accepted per simulated.
@@ -195,7 +195,7 @@ pub enum Stop {
     Simulations,
     /// The number of generations asked for was reached.
     Generations,
-    /// The tolerance no longer falls.
+    /// The tolerance, or the temperature, no longer falls.
     Stalled,
 }
 
@@ -406,7 +406,7 @@ mod tests {
             tolerance: 2.5,
             theta: Array2::zeros((kept, 1)),
             distance: (0..kept).map(|i| i as f64).collect(),
-            ln_weight: vec![0.0; kept],
+            ln_weight: (0..kept).map(|i| if i < 3 { 0.0 } else { f64::NEG_INFINITY }).collect(),
             trial: (0..kept as u64).collect(),
             summaries: Array2::zeros((kept, 1)),
             simulated,

@@ -49,6 +49,8 @@ pub enum Purpose {
     StemCells = 12,
     /// Exposure that changes from visit to visit; who takes part in what a rule does to a share of the patients.
     Exposure = 13,
+    /// Acceptance of a simulation with a probability.
+    Accept = 14,
 }
 
 /// An address in the tree of randomness.

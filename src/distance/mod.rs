@@ -3,10 +3,14 @@
 use crate::rng::Stream;
 
 pub mod euclidean;
+pub mod noise;
 pub mod trial;
 
 /// Names of the distances that a job can ask for.
 pub const CATALOGUE: &[&str] = &["trial", "euclidean"];
+
+/// Distance of observations that are impossible at the simulated summaries; half its square is still a number.
+pub const IMPOSSIBLE: f64 = 1e150;
 
 /// A distance between rows of summaries, which holds the observed one.
 pub trait Distance: Send + Sync {
@@ -39,6 +43,12 @@ pub trait Distance: Send + Sync {
     /// error, as a root mean square over the rows; half the squared distance is then minus their normal log-likelihood, up
     /// to a constant. `None` where they are not.
     fn scale(&self) -> Option<f64> {
+        None
+    }
+
+    /// Observations that have these summaries and the known errors; `None` where errors are not known, or there are no such
+    /// observations.
+    fn noisy(&self, _summaries: &[f64], _rng: &mut Stream) -> Option<Vec<f64>> {
         None
     }
 }

@@ -34,6 +34,9 @@ pub struct Definition {
     /// How far simulated summaries are from the data.
     #[serde(default)]
     pub distance: DistanceDef,
+    /// Noise of each observed value, where it decides on what is accepted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub noise: BTreeMap<Spanned<String>, Spanned<NoiseDef>>,
     /// The sampler.
     #[serde(default)]
     pub sampler: SamplerDef,
@@ -150,6 +153,23 @@ pub struct DistanceDef {
     pub weights: BTreeMap<Spanned<String>, Spanned<f64>>,
 }
 
+/// One line of `[noise]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseDef {
+    /// Name of the distribution.
+    pub distribution: Spanned<String>,
+    /// Standard deviation: of the value (normal), of its natural logarithm (lognormal).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sd: Option<Spanned<f64>>,
+    /// Denominator (binomial).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<Spanned<u64>>,
+    /// Limit of detection (normal, lognormal).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Spanned<f64>>,
+}
+
 /// `[sampler]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -161,11 +181,15 @@ pub struct SamplerDef {
     /// Which simulations a generation holds: those `accepted`, or `all`.
     #[serde(skip_serializing_if = "is_accepted")]
     pub keep: Spanned<String>,
+    /// What decides whether a simulation is accepted: a `tolerance`, or the `noise` of the data.
+    #[serde(skip_serializing_if = "is_tolerance")]
+    pub accept: Spanned<String>,
     /// How the tolerance falls: `quantile`, `ess` or `list`; it does not in rejection.
     pub schedule: Spanned<String>,
-    /// The next tolerance is this quantile of the last distances, or leaves this share of their effective sample size.
+    /// The next tolerance is this quantile of the last distances, or leaves this share of their effective sample size, as the next
+    /// temperature does.
     pub quantile: Spanned<f64>,
-    /// The tolerances of a fixed list.
+    /// The tolerances, or temperatures, of a fixed list.
     pub tolerances: Spanned<Vec<f64>>,
     /// Which particles shape the step of a proposal: `global`, `optimal` or `nearest`.
     #[serde(skip_serializing_if = "is_global")]
@@ -179,7 +203,7 @@ pub struct SamplerDef {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StopDef {
-    /// When a generation at this tolerance is finished; rejection needs it, above 0.
+    /// When a generation at this tolerance is finished; rejection needs it, above 0. Of temperatures 1, if it is not given.
     pub tolerance: Spanned<f64>,
     /// When the acceptance rate falls below this; not for rejection.
     pub acceptance_rate: Spanned<f64>,
@@ -231,6 +255,10 @@ fn is_none<T: Default + PartialEq>(amount: &Spanned<T>) -> bool {
     *amount.get_ref() == T::default()
 }
 
+fn is_tolerance(accept: &Spanned<String>) -> bool {
+    accept.get_ref() == "tolerance"
+}
+
 fn is_accepted(keep: &Spanned<String>) -> bool {
     keep.get_ref() == "accepted"
 }
@@ -256,6 +284,7 @@ impl Default for SamplerDef {
             name: unplaced("smc".into()),
             population: unplaced(1000),
             keep: unplaced("accepted".into()),
+            accept: unplaced("tolerance".into()),
             schedule: unplaced("quantile".into()),
             quantile: unplaced(0.5),
             tolerances: unplaced(Vec::new()),
@@ -307,7 +336,7 @@ pub enum Meant {
 /// Keys that only scenarios have, and only jobs.
 const SCENARIO_KEYS: &[&str] = &["arm", "endpoint"];
 const JOB_KEYS: &[&str] =
-    &["seed", "model", "variant", "priors", "observations", "distance", "sampler", "stop", "refine", "adjust", "output"];
+    &["seed", "model", "variant", "priors", "observations", "distance", "noise", "sampler", "stop", "refine", "adjust", "output"];
 
 /// A text with its name, able to turn a place in it into an error.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 
 pub mod definition;
 mod header;
+mod noise;
 mod priors;
 pub mod program;
 pub mod scenario;
@@ -24,6 +25,7 @@ use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::Problem;
+use crate::sampler::accept::Accept;
 use crate::sampler::proposal::Moves;
 use crate::sampler::smc::{Keep, Schedule, Smc};
 use crate::trial::table::{Row, Table};
@@ -293,11 +295,14 @@ impl Job {
     /// The distance from the observed values.
     ///
     /// # Errors
-    /// [`Error::Input`] for an unknown distance, row or weight.
+    /// [`Error::Input`] for an unknown distance, row or weight, and for noise that is not known.
     pub fn distance(&self, model: &dyn Model) -> Result<Box<dyn Distance>> {
         let def = &self.definition.distance;
         let weights: BTreeMap<String, f64> = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
         let trial = self.table.is_some();
+        if self.accept() == Accept::Noise && !trial {
+            return Ok(Box::new(self.noise(model)?));
+        }
         let usual = Spanned::new(0..0, String::from(if trial { "trial" } else { "euclidean" }));
         let name = def.name.as_ref().unwrap_or(&usual);
         let span = name.span();
@@ -399,14 +404,24 @@ impl Job {
         self.inferred.iter().map(|(_, marginal)| *marginal).collect()
     }
 
+    /// What decides whether a simulation is accepted.
+    pub fn accept(&self) -> Accept {
+        if self.definition.sampler.accept.get_ref() == "noise" { Accept::Noise } else { Accept::Tolerance }
+    }
+
     /// The sampler.
     pub fn sampler(&self) -> Smc {
         let (sampler, stop) = (&self.definition.sampler, &self.definition.stop);
         let rejection = sampler.name.get_ref() == "rejection";
+        let tolerance = match self.accept() {
+            Accept::Noise if stop.tolerance.span().is_empty() => 1.0,
+            _ => *stop.tolerance.get_ref(),
+        };
         Smc {
             early_rejection: true,
-            start: if rejection { *stop.tolerance.get_ref() } else { f64::INFINITY },
+            start: if rejection { tolerance } else { f64::INFINITY },
             population: *sampler.population.get_ref(),
+            accept: self.accept(),
             keep: if sampler.keep.get_ref() == "all" { Keep::All } else { Keep::Accepted },
             schedule: match sampler.schedule.get_ref().as_str() {
                 "list" => Schedule::List(sampler.tolerances.get_ref().clone()),
@@ -421,7 +436,7 @@ impl Job {
                 },
                 defensive: *sampler.defensive.get_ref(),
             },
-            tolerance: *stop.tolerance.get_ref(),
+            tolerance,
             acceptance_rate: if rejection { 0.0 } else { *stop.acceptance_rate.get_ref() },
             simulations: *stop.simulations.get_ref(),
             generations: if rejection { 1 } else { *stop.generations.get_ref() },

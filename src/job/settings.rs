@@ -4,10 +4,14 @@ use super::Job;
 use super::definition::Definition;
 use crate::error::Result;
 use crate::sampler;
+use crate::sampler::accept::Accept;
 
 /// Names of the ways to adjust a posterior, and of the simulations that a generation can hold.
 const METHODS: &[&str] = &["none", "surrogate"];
 const KEEP: &[&str] = &["accepted", "all"];
+
+/// What can decide whether a simulation is accepted.
+const ACCEPT: &[&str] = &["tolerance", "noise"];
 
 /// Names of the tolerance schedules.
 const SCHEDULES: &[&str] = &["quantile", "ess", "list"];
@@ -69,6 +73,7 @@ impl Job {
             return Err(self.source.error(stop.simulations.span(), "stop.simulations", &problem, fix));
         }
         within!(stop.generations, "stop.generations", |n| n > 0, "1 or more");
+        self.check_accept()?;
         if sampler.name.get_ref() == "rejection" {
             self.check_rejection()?;
         }
@@ -89,6 +94,57 @@ impl Job {
         if self.definition.priors.is_empty() {
             let fix = "give at least one parameter a prior";
             return Err(self.source.error(0..0, "priors", "nothing is to be inferred", fix));
+        }
+        Ok(())
+    }
+
+    /// Noise decides on what is accepted: then it must be all that does, and every tolerance is a temperature.
+    fn check_accept(&self) -> Result<()> {
+        let Definition { sampler, stop, distance, noise, .. } = &self.definition;
+        if !ACCEPT.contains(&sampler.accept.get_ref().as_str()) {
+            return Err(self.source.unknown(&sampler.accept, "sampler.accept", "choice", ACCEPT));
+        }
+        let unused = noise.first_key_value().map(|(name, _)| name);
+        if self.accept() == Accept::Tolerance {
+            let Some(name) = unused else { return Ok(()) };
+            let problem = "a tolerance decides on what is accepted, so that noise is not used";
+            return Err(self.source.error(
+                name.span(),
+                "noise",
+                problem,
+                "add accept = \"noise\" under [sampler], or leave it out",
+            ));
+        }
+        if let Some(name) = unused.filter(|_| self.table.is_some()) {
+            let problem = "the noise of a table is that of its standard errors";
+            return Err(self.source.error(name.span(), "noise", problem, "leave [noise] out"));
+        }
+        let foreign = distance.name.as_ref().filter(|name| self.table.is_none() || name.get_ref() != "trial");
+        if let Some(name) = foreign {
+            let problem = format!("the distance '{}' is not that of a noise model", name.get_ref());
+            return Err(self.source.error(
+                name.span(),
+                "distance.name",
+                &problem,
+                "leave the key out: it follows from the noise",
+            ));
+        }
+        if let Some((name, _)) = distance.weights.first_key_value() {
+            let problem = "with weights the acceptance is no longer the probability of the data";
+            return Err(self.source.error(name.span(), "distance.weights", problem, "leave them out; exclude rows instead"));
+        }
+        if sampler.keep.get_ref() == "all" {
+            let problem =
+                "all simulations can be kept where a tolerance decides, found when they are there, not where noise does";
+            return Err(self.source.error(sampler.keep.span(), "sampler.keep", problem, "leave the key out"));
+        }
+        let list = sampler.tolerances.get_ref().iter().map(|t| (*t, sampler.tolerances.span(), "sampler.tolerances"));
+        let last = [(*stop.tolerance.get_ref(), stop.tolerance.span(), "stop.tolerance")];
+        let cold = list.chain(last).find(|(t, span, _)| *t < 1.0 && !span.is_empty());
+        if let Some((t, span, key)) = cold {
+            let problem = format!("{t} is outside the legal range: where noise decides, it is a temperature, 1 or more");
+            let fix = "leave the key out, or end at 1, where the posterior is exact";
+            return Err(self.source.error(span, key, &problem, fix));
         }
         Ok(())
     }
@@ -119,7 +175,7 @@ impl Job {
     fn check_rejection(&self) -> Result<()> {
         let Definition { sampler, stop, .. } = &self.definition;
         let tolerance = &stop.tolerance;
-        if *tolerance.get_ref() <= 0.0 {
+        if *tolerance.get_ref() <= 0.0 && self.accept() == Accept::Tolerance {
             let span = if tolerance.span().is_empty() { sampler.name.span() } else { tolerance.span() };
             let problem = "the sampler 'rejection' needs a tolerance above 0";
             let fix = "add tolerance = … under [stop]: draws of the prior whose distance is at most that are kept";

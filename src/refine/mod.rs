@@ -266,6 +266,7 @@ mod tests {
     use crate::rng::Key;
     use crate::sampler::{
         self, Progress, Watch,
+        accept::Accept,
         smc::{Keep, Schedule, Smc},
     };
 
@@ -311,6 +312,7 @@ mod tests {
             early_rejection: true,
             keep: Keep::Accepted,
             moves: crate::sampler::proposal::Moves::default(),
+            accept: Accept::Tolerance,
             population: 400,
             start: f64::INFINITY,
             schedule: Schedule::List(vec![1.0, 0.3, 0.1]),

@@ -220,10 +220,14 @@ fn generations(s: &Summary) -> Vec<Figure> {
     let mut figures = Vec::new();
     if !finite.is_empty() {
         let caption = match floor {
+            _ if s.tempered => {
+                "The likelihood enters to the power of 1 over the temperature; at 1 the posterior is exact.".into()
+            }
             Some(floor) => format!("It should come down to the noise floor, {}, and not far below.", number(floor)),
             None => "Largest accepted distance; it should level off. The noise floor was not measured.".into(),
         };
-        figures.push(series("tolerance", "Tolerance (distance)", &finite, floor, &caption, s));
+        let title = if s.tempered { "Temperature" } else { "Tolerance (distance)" };
+        figures.push(series("tolerance", title, &finite, floor, &caption, s));
     }
     let each =
         |f: fn(&GenerationLine) -> f64| -> Vec<(f64, f64)> { s.generations.iter().map(|g| (g.number as f64, f(g))).collect() };

@@ -193,15 +193,21 @@ fn information(s: &Summary, figures: &Sections) -> String {
 fn generations(s: &Summary, figures: &Sections) -> String {
     let simulated = s.generations.iter().map(|g| g.simulated).sum();
     let mut body = format!(
-        "<p>{}, {} simulations. The tolerance is the largest accepted distance from the data.</p>\n",
+        "<p>{}, {} simulations. {}</p>\n",
         plural(s.generations.len(), "generation"),
-        count(simulated)
+        count(simulated),
+        if s.tempered {
+            "The likelihood entered to the power of 1 over the temperature."
+        } else {
+            "The tolerance is the largest accepted distance from the data."
+        }
     );
     if s.noise_floor.is_some() {
         body.push_str(&key(figures.generations.first().map_or(&[][..], |f| &f.key)));
     }
     body.push_str(&grid("grid small", &figures.generations));
-    section("generations", "Tolerance, acceptance and sample size by generation", &body)
+    let falls = if s.tempered { "Temperature" } else { "Tolerance" };
+    section("generations", &format!("{falls}, acceptance and sample size by generation"), &body)
 }
 
 /// A scenario: its arms, predicted.

@@ -91,6 +91,8 @@ pub struct Summary {
     pub noise_floor: Option<(f64, f64, f64)>,
     /// Why the run ended.
     pub stopped: Option<Stop>,
+    /// Whether the noise of the data decided on what was accepted: tolerances are temperatures.
+    pub tempered: bool,
     /// Whether to trust it.
     pub verdict: Verdict,
 }
@@ -140,6 +142,7 @@ impl Summary {
             modes,
             noise_floor: floor.map(|f| (f.q05, f.median, f.q95)),
             stopped: run.stopped,
+            tempered: header.tempered(),
             verdict: Verdict::default(),
         };
         summary.verdict = Verdict::of(&summary);

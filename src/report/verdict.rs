@@ -71,10 +71,12 @@ impl Verdict {
 fn ended(s: &Summary) -> Finding {
     let (level, why) = match s.stopped {
         None => (Level::Warning, "The run has not ended; this is its last finished generation"),
+        Some(Stop::Tolerance) if s.tempered => (Level::Good, "The run ended because it reached the temperature asked for"),
         Some(Stop::Tolerance) => (Level::Good, "The run ended because it reached the tolerance asked for"),
         Some(Stop::AcceptanceRate) => (Level::Note, "The run ended because the acceptance rate fell below its limit"),
         Some(Stop::Simulations) => (Level::Note, "The run ended because its budget of simulations was spent"),
         Some(Stop::Generations) => (Level::Note, "The run ended because it reached the number of generations asked for"),
+        Some(Stop::Stalled) if s.tempered => (Level::Note, "The run ended because the temperature no longer fell"),
         Some(Stop::Stalled) => (Level::Note, "The run ended because the tolerance no longer fell"),
     };
     let text = format!("{why}, after {} and {} simulations.", plural(s.generations.len(), "generation"), count(s.simulated));
@@ -146,6 +148,18 @@ fn tolerance(s: &Summary) -> Finding {
     if !last.is_finite() {
         let text = "The last generation is a sample of the prior: nothing has been fitted yet.".into();
         return Finding { level: Level::Warning, about, text };
+    }
+    if s.tempered {
+        let (level, meaning) = if last <= 1.0 {
+            (
+                Level::Good,
+                "simulations were accepted with the probability of the data under their noise, and no tolerance is left",
+            )
+        } else {
+            (Level::Warning, "the likelihood enters flattened, and the posterior is wider than the data would allow")
+        };
+        let text = format!("The final temperature is {}: {meaning}.", number(last));
+        return Finding { level, about: "Temperature", text };
     }
     let Some((low, floor, high)) = s.noise_floor else {
         let text = format!("The final tolerance is {}; the noise floor of the distance was not measured.", number(last));

@@ -22,6 +22,7 @@ use crate::model::{Model, Stages, Unsimulable};
 use crate::population::{Generation, Run, Stop};
 use crate::rng::Key;
 
+pub mod accept;
 pub mod proposal;
 pub mod smc;
 

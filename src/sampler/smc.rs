@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::Array2;
 
+use super::accept::{Accept, Gate, next_temperature};
 use super::proposal::{Moves, Proposal};
 use super::{Judge, Problem, Progress, Sampler, Step, Watch, describe_failures, trial_key};
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ use crate::rng::{Key, Purpose};
 /// How the tolerance falls.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Schedule {
-    /// To this weighted quantile of the last generation's distances.
+    /// To this weighted quantile of the last generation's distances; of temperatures, until particles are worth this share.
     Quantile(f64),
     /// To the tolerance at which the particles that meet it have this share of the effective sample size of all (Del Moral, Doucet
     /// and Jasra 2012, Stat Comput 22:1009).
@@ -55,6 +56,8 @@ pub struct Smc {
     pub population: usize,
     /// What becomes of simulations beyond the tolerance.
     pub keep: Keep,
+    /// How a simulation is accepted; where noise decides, each tolerance here is a temperature.
+    pub accept: Accept,
     /// Tolerance of generation 0: infinite for a sample of the prior, the final one for rejection.
     pub start: f64,
     /// The tolerance schedule.
@@ -106,6 +109,9 @@ impl Smc {
             return Ok(f64::INFINITY);
         }
         let wanted = match &self.schedule {
+            Schedule::Quantile(share) | Schedule::Ess(share) if self.accept == Accept::Noise => {
+                next_temperature(last, *share, self.tolerance)
+            }
             Schedule::Quantile(q) => fall(last, last.weights().quantile(last.distance.iter().copied(), *q)),
             Schedule::Ess(share) => fall(last, tolerance_of_ess(last, *share)),
             Schedule::List(values) => *values.get(run.generations.len() - 1).ok_or(Stop::Tolerance)?,
@@ -169,10 +175,11 @@ impl Sampler for Smc {
         };
         let generation = run.generations.len();
         let layout = Layout { d: problem.prior.dimension(), m: problem.model.summaries().len() };
-        let proposal = run.last().map(|last| Proposal::new(problem, self.moves, last, tolerance));
+        let gate = Gate::new(self.accept, problem.key, run, tolerance);
+        let proposal = run.last().map(|last| Proposal::new(problem, self.moves, last, gate.reach()));
         let early = self.early_rejection && tolerance < f64::INFINITY;
         let (begun, done) = Default::default();
-        let trials = Trials { problem, proposal: proposal.as_ref(), tolerance, early, generation, layout, begun, done };
+        let trials = Trials { problem, proposal: proposal.as_ref(), gate, early, generation, layout, begun, done };
         let mut sink = Collect::new(self, run, tolerance, layout, watch);
         exec.stream(0, layout.width(), &trials, &mut sink).map_err(|error| trials.place(error))?;
         let [begun, done] = [&trials.begun, &trials.done].map(|count| count.load(Ordering::Relaxed));
@@ -216,7 +223,7 @@ impl Sampler for Smc {
 struct Trials<'a> {
     problem: &'a Problem,
     proposal: Option<&'a Proposal>,
-    tolerance: f64,
+    gate: Gate,
     /// Whether trials are rejected early.
     early: bool,
     generation: usize,
@@ -269,7 +276,8 @@ impl Trials<'_> {
         if !self.propose(key, theta, u) {
             return Outcome::Failed;
         }
-        let limit = (self.early && id >= WHOLE).then_some((problem.distance.as_ref(), self.tolerance));
+        let tolerance = self.gate.limit(id);
+        let limit = (self.early && id >= WHOLE).then_some((problem.distance.as_ref(), tolerance));
         let mut judge = Judge { enough: Some(enough), limit, ..Judge::of(summaries) };
         let simulated = problem.simulate_before(full, theta, key, &mut judge);
         if !enough.is_said() {
@@ -284,12 +292,13 @@ impl Trials<'_> {
         judged[0] = problem.distance.distance(summaries);
         match judged[0] {
             distance if !distance.is_finite() => Outcome::Failed,
-            distance if distance <= self.tolerance => {
+            distance if distance <= tolerance => {
                 // Only an accepted proposal pays for its weight, O(N d).
                 judged[1] = self.proposal.map_or(0.0, |proposal| {
                     let prior = &problem.prior;
                     prior.ln_density_at(u) - proposal.ln_density(prior, u)
                 });
+                judged[1] += self.gate.ln_weight(distance);
                 Outcome::Kept
             }
             _ => Outcome::Rejected,
@@ -387,10 +396,11 @@ impl<'a> Collect<'a> {
         let row = |i: usize| &self.rows[i * self.layout.width()..(i + 1) * self.layout.width()];
         let distance: Vec<f64> = (0..n).map(|i| row(i)[d]).collect();
         let tolerance = self.settings.tolerance_of(&distance, self.progress.tolerance, d);
+        let beyond = |distance: f64| self.settings.keep == Keep::All && distance > tolerance;
         Generation {
             tolerance,
             theta: Array2::from_shape_fn((n, d), |(i, k)| row(i)[k]),
-            ln_weight: (0..n).map(|i| if distance[i] <= tolerance { row(i)[d + 1] } else { f64::NEG_INFINITY }).collect(),
+            ln_weight: (0..n).map(|i| if beyond(distance[i]) { f64::NEG_INFINITY } else { row(i)[d + 1] }).collect(),
             distance,
             summaries: Array2::from_shape_fn((n, m), |(i, k)| row(i)[d + 2 + k]),
             trial: std::mem::take(&mut self.trial),

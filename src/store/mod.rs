@@ -24,6 +24,9 @@
 //! ├─ job                                     the job file and the observations word for word, the job as parsed
 //! └─ provenance          (session)           a JSON record per session: when, where, with what; outside every digest
 //! ```
+//! Where the noise of the data decides on what is accepted, `acceptance = "noise"` is an attribute of whatever has a tolerance, which is
+//! a temperature then, and distances are roots of deviances; no noise floor is measured.
+//!
 //! Groups that a run does not have (yet) are absent. It is netCDF-4 as well, with dimension scales, units and long names:
 //! `arviz.from_netcdf`, `xarray.open_dataset(path, group=…)`, `xarray.open_datatree`, h5py and netCDF-C open it as it is.
 //!
@@ -122,6 +125,15 @@ pub struct Header {
     pub fixed: Vec<(Column, f64)>,
     /// Rows of predictive simulations, in the order of [`Predictive::values`].
     pub rows: Vec<PredictedRow>,
+}
+
+impl Header {
+    /// Whether the noise of the data decides on what is accepted, by the job as parsed: tolerances are temperatures then, and
+    /// distances roots of deviances.
+    pub fn tempered(&self) -> bool {
+        serde_json::from_str(&self.job_canonical)
+            .is_ok_and(|job: serde_json::Value| job["sampler"]["accept"].as_str() == Some("noise"))
+    }
 }
 
 /// What a file holds.

@@ -14,7 +14,7 @@ pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
         let Contents { header, run, prior, posterior, noise_floor, modes, profile, adjusted, scenarios, sessions } = contents;
         if let (Some(posterior), Some(last)) = (posterior, run.last()) {
             draws(root.group("posterior", POSTERIOR)?, header, &posterior.draws.theta)?;
-            sample_stats(root, posterior, last)?;
+            sample_stats(root, header, posterior, last)?;
             predictions(root, "posterior_predictive", header, posterior)?;
         }
         if let Some(prior) = prior {
@@ -96,14 +96,14 @@ fn describe(column: &Column) -> netcdf::About<'_> {
     about(&column.unit, &column.long_name)
 }
 
-fn sample_stats(root: &Scope, posterior: &Predictive, last: &Generation) -> hdf5::Result<()> {
+fn sample_stats(root: &Scope, header: &Header, posterior: &Predictive, last: &Generation) -> hdf5::Result<()> {
     let mut group = root.group("sample_stats", "where each draw of /posterior comes from")?;
     let particles = &posterior.draws.particle;
     chain_and_draw(&mut group, particles.len())?;
-    group.attribute("tolerance", last.tolerance)?;
+    tolerance(&group, header, last)?;
     let axes = ["chain", "draw"];
     let distance: Vec<f64> = particles.iter().map(|p| last.distance[*p]).collect();
-    group.variable("distance", &axes, row(&distance)?, about("", "distance of the particle from the observations"))?;
+    group.variable("distance", &axes, row(&distance)?, about("", distance_is(header)))?;
     let shape = (1, particles.len());
     let trial: Vec<u64> = particles.iter().map(|p| last.trial[*p]).collect();
     group.variable("trial", &axes, ArrayView2::from_shape(shape, &trial)?, about("", "id of the trial"))?;
@@ -171,11 +171,24 @@ fn constant_data(root: &Scope, header: &Header) -> hdf5::Result<()> {
     Ok(())
 }
 
+/// The tolerance, or temperature, of a generation, and which of the two it is.
+fn tolerance(group: &Scope, header: &Header, g: &Generation) -> hdf5::Result<()> {
+    group.attribute("tolerance", g.tolerance)?;
+    if header.tempered() { group.text_attribute("acceptance", "noise") } else { Ok(()) }
+}
+
+fn distance_is(header: &Header) -> &'static str {
+    if header.tempered() {
+        "root of the deviance of the observations at the simulated summaries"
+    } else {
+        "distance of the simulated summaries from the observed ones"
+    }
+}
+
 /// The variables that a generation and the population share.
-fn particles(group: &mut Scope, g: &Generation) -> hdf5::Result<()> {
+fn particles(group: &mut Scope, header: &Header, g: &Generation) -> hdf5::Result<()> {
     let axis = ["particle"];
-    let meaning = about("", "distance of the simulated summaries from the observed ones");
-    group.variable("distance", &axis, ArrayView1::from(&g.distance), meaning)?;
+    group.variable("distance", &axis, ArrayView1::from(&g.distance), about("", distance_is(header)))?;
     let meaning = about("", "natural logarithm of the importance weight, not normalised");
     group.variable("ln_weight", &axis, ArrayView1::from(&g.ln_weight), meaning)?;
     group.variable("trial", &axis, ArrayView1::from(&g.trial), about("", "id of the trial")).map(drop)
@@ -186,7 +199,7 @@ fn population(root: &Scope, header: &Header, last: &Generation, index: usize) ->
     let weights = last.weights();
     library(&group)?;
     group.attribute("generation", index as u64)?;
-    group.attribute("tolerance", last.tolerance)?;
+    tolerance(&group, header, last)?;
     group.attribute("ess", weights.ess())?;
     group.index("particle", last.len(), "particle, in order of trial id")?;
     for (column, values) in header.parameters.iter().zip(last.theta.columns()) {
@@ -194,7 +207,7 @@ fn population(root: &Scope, header: &Header, last: &Generation, index: usize) ->
     }
     let meaning = about("", "normalised importance weight; the weights sum to 1");
     group.variable("weight", &["particle"], ArrayView1::from(weights.as_slice()), meaning)?;
-    particles(&mut group, last)?;
+    particles(&mut group, header, last)?;
     group.finish()
 }
 
@@ -206,8 +219,9 @@ fn generations(root: &Scope, header: &Header, run: &Run) -> hdf5::Result<()> {
     group.variable("observed", &["summary"], ArrayView1::from(&header.observed), meaning)?;
     group.index("generation", run.generations.len(), "generation")?;
     let figure = |get: fn(&Generation) -> f64| run.generations.iter().map(get).collect::<Vec<f64>>();
+    let tolerance_is = if header.tempered() { "temperature of the likelihood" } else { "largest accepted distance" };
     for (name, values, meaning) in [
-        ("tolerance", figure(|g| g.tolerance), "largest accepted distance"),
+        ("tolerance", figure(|g| g.tolerance), tolerance_is),
         ("acceptance_rate", figure(Generation::acceptance_rate), "accepted per simulated"),
         ("ess", figure(|g| g.weights().ess()), "effective sample size (Kish)"),
     ] {
@@ -241,7 +255,7 @@ fn columns(group: &mut Scope, dimension: &str, what: &str, columns: &[Column]) -
 }
 
 fn one_generation(mut group: Scope, header: &Header, g: &Generation) -> hdf5::Result<()> {
-    group.attribute("tolerance", g.tolerance)?;
+    tolerance(&group, header, g)?;
     group.attribute("simulated", g.simulated)?;
     group.attribute("failed", g.failed)?;
     group.attribute("acceptance_rate", g.acceptance_rate())?;
@@ -255,7 +269,7 @@ fn one_generation(mut group: Scope, header: &Header, g: &Generation) -> hdf5::Re
     group.variable("theta", &["particle", "parameter"], theta.view(), meaning)?;
     let meaning = about("", "simulated summaries, each in its unit");
     group.variable("summaries", &["particle", "summary"], summaries.view(), meaning)?;
-    particles(&mut group, g)?;
+    particles(&mut group, header, g)?;
     group.finish()
 }
 

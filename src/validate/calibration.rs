@@ -10,6 +10,9 @@
 //! (Wilkinson 2013, Stat Appl Genet Mol Biol 12:129). With such data ABC is exact, and what the test then finds is an error of
 //! the engine: of kernel, weights, bounds, tolerance schedule or resampling.
 //!
+//! Where the noise of the data decides on what is accepted, there is no tolerance: data are drawn from the noise at the simulated
+//! summaries, and the posterior at temperature 1 is exact.
+//!
 //! Everything is a function of (job, seed, tolerance, replicates).
 
 use std::ops::ControlFlow;
@@ -18,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::population::Run;
 use crate::rng::{Branch, Purpose};
+use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, Progress, Watch, infer};
 
@@ -109,7 +113,7 @@ struct Replicate {
 }
 
 /// Draws a replicate of a job's problem. `problem` is used up: its model is that of the replicate.
-fn replicate(problem: Problem, number: u64, tolerance: f64) -> Result<Replicate> {
+fn replicate(problem: Problem, number: u64, sampler: &Smc) -> Result<Replicate> {
     let key = problem.key.branch(Branch::Calibrate).child(number);
     let mut truth = vec![0.0; problem.prior.dimension()];
     let mut summaries = vec![0.0; problem.model.summaries().len()];
@@ -117,7 +121,11 @@ fn replicate(problem: Problem, number: u64, tolerance: f64) -> Result<Replicate>
         let key = key.child(attempt);
         problem.prior.draw(&mut key.stream(Purpose::Propose), &mut truth);
         if problem.simulate(&truth, key, &mut summaries).is_ok() {
-            let data = problem.distance.near(&summaries, tolerance, &mut key.stream(Purpose::Pilot)).ok_or_else(no_ball)?;
+            let rng = &mut key.stream(Purpose::Pilot);
+            let data = match sampler.accept {
+                Accept::Tolerance => problem.distance.near(&summaries, sampler.tolerance, rng).ok_or_else(no_ball)?,
+                Accept::Noise => problem.distance.noisy(&summaries, rng).ok_or_else(|| no_data(&summaries))?,
+            };
             let distance = problem.distance.with_observed(data);
             return Ok(Replicate { truth, problem: Problem { key: key.child(REDRAWS), distance, ..problem } });
         }
@@ -130,6 +138,14 @@ fn no_ball() -> Error {
     Error::Usage {
         problem: "calibration needs a distance in whose ball a point can be drawn".into(),
         fix: "use the distance trial, or euclidean with p = 2".into(),
+    }
+}
+
+fn no_data(summaries: &[f64]) -> Error {
+    Error::Usage {
+        problem: format!("the noise gives no data at the simulated summaries {summaries:?}"),
+        fix: "give a noise under [noise] that fits what the model simulates: a probability for binomial, 0 or more for poisson"
+            .into(),
     }
 }
 
@@ -160,7 +176,7 @@ pub fn calibrate(
     let line = |index| Line { name: name(index), ranks: Vec::new(), inside: [0; 2] };
     let mut lines: Vec<Line> = problem.free.iter().map(line).collect();
     for number in 0..replicates {
-        let Replicate { truth, problem } = replicate(job()?, number as u64, sampler.tolerance)?;
+        let Replicate { truth, problem } = replicate(job()?, number as u64, sampler)?;
         let mut run = Run::default();
         let go_on = || done(number);
         if !infer(sampler, &problem, &mut run, exec, &mut Quiet(&go_on), &mut |_| Ok(()))? {

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::job::Job;
 use crate::report;
+use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::validate::calibration::{self, BINS, DRAWS, FALSE_ALARM, INTERVALS, Line, binomial_band};
 
@@ -58,6 +59,10 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
             fix: "give --tolerance: that at which a run of the job ended, or a larger one, which is quicker".into(),
         });
     }
+    if asked.accept == Accept::Noise && tolerance != 1.0 {
+        let problem = format!("at temperature {tolerance} the posterior is not that of the data");
+        return Err(Error::Usage { problem, fix: "leave --tolerance out, and stop.tolerance of the job".into() });
+    }
     // Data of the prior may be far from those of the job: neither rate nor generations end a run. Rejection starts where it ends.
     let population = flags.population.unwrap_or(asked.population);
     let start = if asked.start < f64::INFINITY { tolerance } else { asked.start };
@@ -72,7 +77,7 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     if flags.json {
         line!("{:#}", as_json(&lines, flags, tolerance));
     } else {
-        text!("{}", as_text(&lines, flags, tolerance));
+        text!("{}", as_text(&lines, flags, &sampler));
     }
     if let Some(folder) = &flags.output {
         exec.once(&mut || {
@@ -86,10 +91,16 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     if off.is_empty() { Ok(()) } else { Err(Error::Miscalibrated { parameters: off.join(", ") }) }
 }
 
-fn as_text(lines: &[Line], flags: &CalibrationFlags, tolerance: f64) -> String {
+fn as_text(lines: &[Line], flags: &CalibrationFlags, sampler: &Smc) -> String {
     let n = flags.replicates;
+    let made = match sampler.accept {
+        Accept::Tolerance => {
+            format!("each moved to a uniform point within the tolerance, {}, for which ABC is exact", sampler.tolerance)
+        }
+        Accept::Noise => "each with the noise of the job".into(),
+    };
     let mut out = format!(
-        "{n} data sets at draws of the prior, each moved to a uniform point within the tolerance, {tolerance}, for which ABC is exact.\n\
+        "{n} data sets at draws of the prior, {made}.\n\
          Ranks of the true value among {DRAWS} posterior draws: p if they are uniform ({BINS} bins). Intervals: data sets whose central\n\
          interval holds it. An engine without error is called miscalibrated in {} % of such tables.\n\n",
         100.0 * FALSE_ALARM

@@ -132,11 +132,12 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
     line!("  observations   {} rows fitted, {held} held out", rows.len() - held);
     if sampler.start.is_finite() {
         line!("  sampler        rejection from the prior, {} particles", sampler.population);
-        line!("  stops at       tolerance {}, {} simulations", sampler.tolerance, sampler.simulations);
+        line!("  stops at       {} {}, {} simulations", sampler.accept.word(), sampler.tolerance, sampler.simulations);
     } else {
         line!("  sampler        ABC-SMC, {} particles a generation", sampler.population);
         line!(
-            "  stops at       tolerance {}, acceptance rate {} %, {} simulations, {} generations",
+            "  stops at       {} {}, acceptance rate {} %, {} simulations, {} generations",
+            sampler.accept.word(),
             sampler.tolerance,
             100.0 * sampler.acceptance_rate,
             sampler.simulations,

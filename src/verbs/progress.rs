@@ -17,6 +17,7 @@ use super::session::{INTERRUPTED, Session};
 use crate::error::{Error, Result};
 use crate::exec::{self, Launch};
 use crate::population::Run;
+use crate::sampler::accept::Accept;
 use crate::sampler::{Progress, Watch};
 
 /// Form of the log lines.
@@ -140,6 +141,8 @@ pub struct Show<'a> {
 pub struct Budget {
     /// Particles in a generation.
     pub population: usize,
+    /// What decides on acceptance, hence what the tolerance is called.
+    pub accept: Accept,
     /// Least acceptance rate.
     pub acceptance_rate: f64,
     /// Most simulations.
@@ -151,7 +154,7 @@ pub struct Budget {
 impl Budget {
     /// That of work beside an inference of so many particles.
     pub fn of(population: usize) -> Self {
-        Budget { population, acceptance_rate: 0.0, simulations: 0, generations: 0 }
+        Budget { population, accept: Accept::Tolerance, acceptance_rate: 0.0, simulations: 0, generations: 0 }
     }
 }
 
@@ -220,8 +223,12 @@ impl<'a> Show<'a> {
         let ess = self.ess.map_or("-".into(), |ess| format!("{ess:.0}"));
         let eta = self.eta(progress).map_or("?".into(), clock);
         format!(
-            "generation {} tolerance {:.3} acceptance {rate:.1} % ESS {ess} failed {} {:.0} sim/s ETA ~{eta}",
-            progress.generation, progress.tolerance, progress.failed, self.speed
+            "generation {} {} {:.3} acceptance {rate:.1} % ESS {ess} failed {} {:.0} sim/s ETA ~{eta}",
+            progress.generation,
+            self.budget.accept.word(),
+            progress.tolerance,
+            progress.failed,
+            self.speed
         )
     }
 
@@ -304,9 +311,13 @@ impl Watch for Show<'_> {
         if run.generations.len() > 1 {
             self.rates.push(last.acceptance_rate());
         }
+        // The field that does not apply is left out of the record.
+        let tempered = (self.budget.accept == Accept::Noise).then(|| format!("{:.4}", last.tolerance));
+        let within = (self.budget.accept == Accept::Tolerance).then(|| format!("{:.4}", last.tolerance));
         info!(
             generation = run.generations.len() - 1,
-            tolerance = %format_args!("{:.4}", last.tolerance),
+            tolerance = within.map(tracing::field::display),
+            temperature = tempered.map(tracing::field::display),
             acceptance = %format_args!("{:.1} %", 100.0 * last.acceptance_rate()),
             ess = %format_args!("{:.0}", last.weights().ess()),
             simulated = run.simulated(),

@@ -16,6 +16,7 @@ use crate::job::Job;
 use crate::population::Run;
 use crate::predict::{Of, noise_floor, posterior_draws, predict, prior_draws};
 use crate::refine::refine;
+use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, infer};
 use crate::store::{Header, Store};
@@ -95,6 +96,7 @@ pub fn work(job: &Job, shared: &mut Shared<'_>, session: &Session, early_rejecti
     let sampler = Smc { early_rejection, ..job.sampler() };
     let budget = Budget {
         population: sampler.population,
+        accept: sampler.accept,
         acceptance_rate: sampler.acceptance_rate,
         simulations: sampler.simulations,
         generations: sampler.generations,
@@ -179,7 +181,8 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
         let Some(posterior) = predict(problem, model, of, Of::Posterior, exec, idle)? else { return Ok(false) };
         shared.change(|store| store.put_posterior(&posterior))?;
     }
-    if !have.noise_floor {
+    // Where noise decides there is no tolerance to compare with it.
+    if !have.noise_floor && job.accept() == Accept::Tolerance {
         let of = posterior_draws(problem, last, draws);
         let idle = &mut |done| show.work("noise floor of the distance", done, PAIRS as u64);
         let Some(floor) = noise_floor(problem, &of, PAIRS, exec, idle)? else { return Ok(false) };

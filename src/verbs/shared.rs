@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::exec::{self, Executor};
 use crate::job::Job;
 use crate::population::Run;
+use crate::sampler::accept::Accept;
 use crate::store::Store;
 use crate::store::journal::{Journaled, Promotion};
 
@@ -145,7 +146,8 @@ impl Have {
     /// Whether that is everything that a job asks for.
     pub fn all(self, job: &Job) -> bool {
         let refined = self.modes || job.refine().modes == 0;
-        self.prior && self.posterior && self.noise_floor && refined && (self.adjusted || job.adjust().is_none())
+        let floor = self.noise_floor || job.accept() == Accept::Noise;
+        self.prior && self.posterior && floor && refined && (self.adjusted || job.adjust().is_none())
     }
 }
 

@@ -520,3 +520,35 @@ fn stands_and_resumes(folder: &Path, file: &str) {
     succeed(folder, &["run", COIN, "-q", "-o", "whole.h5"]);
     assert_eq!(succeed(folder, &["digest", "roomy.h5"]), succeed(folder, &["digest", "whole.h5"]));
 }
+
+/// Noise that is not known, cannot give the data, or meets settings with which acceptance would not be exact.
+#[test]
+fn noise() {
+    let job = |name: &str, noise: &str, more: &str| {
+        let folder = folder();
+        edit(folder.path(), COIN, "[sampler]\n", &format!("{noise}\n[sampler]\naccept = \"noise\"\n{more}"));
+        // A temperature of 0 would be refused first.
+        edit(folder.path(), COIN, "tolerance = 0 #", "#");
+        let said = say(folder.path(), &["check", COIN]);
+        refused_as_input(name, COIN, &said);
+    };
+    let heads = |noise: &str| format!("[noise]\nheads = {{ {noise} }}");
+    let normal = heads(r#"distribution = "normal", sd = 1.5"#);
+    refuse_job("unknown_acceptance", COIN, "[sampler]\n", "[sampler]\naccept = \"noises\"\n");
+    refuse_job("noise_that_is_not_used", COIN, "[sampler]\n", &format!("{normal}\n[sampler]\n"));
+    job("noise_is_missing", "", "");
+    job("noise_of_no_summary", "[noise]\nhead = { distribution = \"poisson\" }", "");
+    job("noise_unknown_distribution", &heads(r#"distribution = "gauss""#), "");
+    job("noise_without_sd", &heads(r#"distribution = "normal""#), "");
+    job("noise_with_a_foreign_key", &heads(r#"distribution = "poisson", sd = 2"#), "");
+    job("noise_of_sd_0", &heads(r#"distribution = "normal", sd = 0"#), "");
+    job("noise_of_nobody", &heads(r#"distribution = "binomial", n = 0"#), "");
+    job("noise_limit_below_0", &heads(r#"distribution = "lognormal", sd = 1, limit = -1"#), "");
+    job("noise_cannot_give_the_data", &heads(r#"distribution = "binomial", n = 20"#), "");
+    job("noise_and_all_kept", &normal, "keep = \"all\"\n");
+    job("noise_and_a_distance", &format!("[distance]\nname = \"euclidean\"\n{normal}"), "");
+    job("noise_and_weights", &format!("[distance]\nweights = {{ heads = 2 }}\n{normal}"), "");
+    refuse_job("noise_at_temperature_0", COIN, "[sampler]\n", &format!("{normal}\n[sampler]\naccept = \"noise\"\n"));
+    job("noise_at_temperatures_below_1", &normal, "schedule = \"list\"\ntolerances = [8, 0.5]\n");
+    refuse_job("noise_beside_a_table", SMOKE, "[sampler]\n", &format!("{normal}\n[sampler]\naccept = \"noise\"\n"));
+}

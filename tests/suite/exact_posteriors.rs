@@ -24,6 +24,7 @@ use nicho::model::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
 use nicho::population::{Run, Stop};
 use nicho::rng::{Key, Purpose};
 use nicho::sampler::Problem;
+use nicho::sampler::accept::Accept;
 use nicho::sampler::proposal::Moves;
 use nicho::sampler::smc::{Keep, Schedule, Smc};
 
@@ -77,20 +78,25 @@ pub fn judge(runs: &[Run], expectations: &[Expectation]) {
 }
 
 /// A one-dimensional density on a grid: exact to about 1e-9 for the smooth ones below.
-struct Grid {
-    x: Vec<f64>,
-    cumulative: Vec<f64>,
-    mean: f64,
-    variance: f64,
+pub struct Grid {
+    pub x: Vec<f64>,
+    pub cumulative: Vec<f64>,
+    pub mean: f64,
+    pub variance: f64,
 }
 
 impl Grid {
     /// Normalises `density` on [low, high] (midpoint rule, 200 000 cells).
-    fn new(low: f64, high: f64, density: impl Fn(f64) -> f64) -> Grid {
+    pub fn new(low: f64, high: f64, density: impl Fn(f64) -> f64) -> Grid {
         let cells = 200_000;
         let step = (high - low) / f64::from(cells);
         let x: Vec<f64> = (0..cells).map(|i| low + step * (f64::from(i) + 0.5)).collect();
-        let p: Vec<f64> = x.iter().map(|x| density(*x)).collect();
+        let p = x.iter().map(|x| density(*x)).collect();
+        Grid::of(x, p)
+    }
+
+    /// From the middles of cells of equal width, and numbers in proportion to what is in them.
+    pub fn of(x: Vec<f64>, p: Vec<f64>) -> Grid {
         let total: f64 = p.iter().sum();
         let mean = x.iter().zip(&p).map(|(x, p)| x * p).sum::<f64>() / total;
         let variance = x.iter().zip(&p).map(|(x, p)| (x - mean).powi(2) * p).sum::<f64>() / total;
@@ -104,7 +110,7 @@ impl Grid {
     }
 
     /// Mean, variance and quantiles of `of` (parameters), which has this density.
-    fn expectations(&self, name: &str, of: fn(&[f64]) -> f64) -> Vec<Expectation> {
+    pub fn expectations(&self, name: &str, of: fn(&[f64]) -> f64) -> Vec<Expectation> {
         let mean = self.mean;
         let one = |what: String, f: Function, exact: f64| Expectation { name: format!("{name} {what}"), of: f, exact };
         let mut all = vec![
@@ -122,7 +128,7 @@ impl Grid {
 
 // ---------------------------------------------------------------------------------------------- models
 
-fn parameters(count: usize) -> Vec<Parameter> {
+pub fn parameters(count: usize) -> Vec<Parameter> {
     const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let one = |name| Parameter {
         name,
@@ -179,15 +185,15 @@ impl Model for Square {
     }
 }
 
-fn one_summary() -> Vec<Summary> {
+pub fn one_summary() -> Vec<Summary> {
     vec![Summary { name: "y".into(), unit: "-".into() }]
 }
 
-fn distance_from(observed: f64) -> Box<Euclidean> {
+pub fn distance_from(observed: f64) -> Box<Euclidean> {
     Box::new(Euclidean::new(vec![observed], vec![1.0], vec![1.0], 2.0).unwrap())
 }
 
-fn problem(model: Box<dyn Model>, prior: Vec<Marginal>, observed: f64, seed: u64) -> Problem {
+pub fn problem(model: Box<dyn Model>, prior: Vec<Marginal>, observed: f64, seed: u64) -> Problem {
     let d = prior.len();
     Problem {
         key: Key::root(seed),
@@ -206,6 +212,7 @@ pub fn smc(population: usize, tolerance: f64) -> Smc {
         early_rejection: true,
         keep: Keep::Accepted,
         moves: Moves::default(),
+        accept: Accept::Tolerance,
         population,
         start: f64::INFINITY,
         schedule: Schedule::Quantile(0.5),

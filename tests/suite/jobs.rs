@@ -69,6 +69,28 @@ priors.p_heads = { distribution = "uniform", lower = 0, upper = 1 }
 observations.values.heads = 3
 "#;
 
+/// What decides on acceptance is the noise: a value that was not detected, and a share.
+const NOISY: &str = r#"
+name = "noisy"
+seed = 1
+[model]
+name = "gaussian_mixture"
+[priors]
+theta_0 = { distribution = "normal", mean = 0, sd = 1 }
+theta_1 = { distribution = "uniform", lower = 0, upper = 1 }
+[observations]
+values = { x_0 = -1, x_1 = 0.7 }
+[noise]
+x_0 = { distribution = "normal", sd = 0.5, limit = -1 }
+x_1 = { distribution = "binomial", n = 20 }
+[sampler]
+accept = "noise"
+population = 60
+[refine]
+modes = 1
+simulations = 60
+"#;
+
 const MINIMAL: &str = r#"name = "minimal"
 seed = 1
 model.name = "coin"
@@ -101,13 +123,14 @@ fn every_shipped_job_is_sound() {
 
 /// Keys of the definition types, read from their source: `[sampler]` is `SamplerDef`, and so on.
 fn known_keys() -> BTreeSet<String> {
-    const TABLES: [(&str, &str); 11] = [
+    const TABLES: [(&str, &str); 12] = [
         ("Definition", ""),
         ("ModelDef", "model."),
         ("VariantDef", "variant.*."),
         ("PriorDef", "priors.*."),
         ("ObservationsDef", "observations."),
         ("DistanceDef", "distance."),
+        ("NoiseDef", "noise.*."),
         ("SamplerDef", "sampler."),
         ("StopDef", "stop."),
         ("RefineDef", "refine."),
@@ -137,8 +160,8 @@ fn used_keys(job: &str, keys: &mut BTreeSet<String>) {
         }
         for (inner, value) in value.as_table().into_iter().flatten() {
             keys.insert(format!("{key}.{inner}"));
-            if key == "priors" {
-                keys.extend(value.as_table().unwrap().keys().map(|k| format!("priors.*.{k}")));
+            if key == "priors" || key == "noise" {
+                keys.extend(value.as_table().unwrap().keys().map(|k| format!("{key}.*.{k}")));
             }
         }
     }
@@ -149,6 +172,7 @@ fn every_key_is_used_somewhere() {
     let mut used = BTreeSet::new();
     used_keys(MAXIMAL, &mut used);
     used_keys(COMPARED, &mut used);
+    used_keys(NOISY, &mut used);
     for job in shipped_jobs() {
         used_keys(&std::fs::read_to_string(job).unwrap(), &mut used);
     }
@@ -161,7 +185,12 @@ fn every_key_is_used_somewhere() {
 #[test]
 fn a_job_with_every_key_and_one_with_none_to_spare_run_to_their_end() {
     let folder = folder();
-    let jobs = [("maximal", MAXIMAL, "elsewhere.h5"), ("compared", COMPARED, "compared.h5"), ("minimal", MINIMAL, "minimal.h5")];
+    let jobs = [
+        ("maximal", MAXIMAL, "elsewhere.h5"),
+        ("compared", COMPARED, "compared.h5"),
+        ("minimal", MINIMAL, "minimal.h5"),
+        ("noisy", NOISY, "noisy.h5"),
+    ];
     for (name, job, output) in jobs {
         std::fs::write(folder.path().join(format!("jobs/{name}.toml")), job).unwrap();
         let said = succeed(folder.path(), &["run", &format!("jobs/{name}.toml")]);
