@@ -40,7 +40,7 @@ pub struct Definition {
     /// Polishing of the posterior modes.
     #[serde(default)]
     pub refine: RefineDef,
-    /// A posterior from all simulations.
+    /// A posterior beside that of ABC, from the same simulations.
     #[serde(default, skip_serializing_if = "AdjustDef::is_default")]
     pub adjust: AdjustDef,
     /// What is derived from the posterior, and where it goes.
@@ -181,7 +181,8 @@ pub struct RefineDef {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdjustDef {
-    /// `none`, or `surrogate`: prior times a likelihood that is learnt from all simulations.
+    /// `none`; `regression`: the accepted particles, moved to where their summaries would be those observed; or `surrogate`:
+    /// prior times a likelihood that is learnt from all simulations.
     pub method: Spanned<String>,
     /// Equal-weight draws.
     pub draws: Spanned<usize>,

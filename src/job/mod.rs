@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
+use crate::adjust::Method;
 use crate::density::{Marginal, Prior};
 use crate::distance::{self, Distance};
 use crate::error::{Error, Result};
@@ -400,10 +401,15 @@ impl Job {
         }
     }
 
-    /// Draws of the posterior that a surrogate gives; `None` if the job does not ask for them.
-    pub fn adjust(&self) -> Option<usize> {
+    /// How the posterior is adjusted, and how many draws of that are made; `None` if the job does not ask for it.
+    pub fn adjust(&self) -> Option<(Method, usize)> {
         let def = &self.definition.adjust;
-        (def.method.get_ref() == "surrogate").then(|| *def.draws.get_ref())
+        let method = match def.method.get_ref().as_str() {
+            "regression" => Method::Regression,
+            "surrogate" => Method::Surrogate,
+            _ => return None,
+        };
+        Some((method, *def.draws.get_ref()))
     }
 
     /// Settings of the refinement.

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::store::{Scenario, Store};
 use crate::trial::table::{Row, Table};
 
+mod adjusted;
 mod arm_figures;
 mod arms;
 mod chart;
@@ -39,6 +40,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use adjusted::Adjustment;
 pub use patient::{patient_events, write_patient};
 pub use ranks::write_ranks;
 pub use rows::{Band, RowLine, Skill, Totals, Use};
@@ -83,7 +85,7 @@ pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
-/// The tables of the terminal, at most 110 columns wide: verdict, posterior, rows, modes.
+/// The tables of the terminal, at most 110 columns wide: verdict, posterior, adjusted posterior, rows, modes.
 ///
 /// # Errors
 /// `Usage` as for [`write()`].

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::population::{Generation, Mode, Stop};
+use crate::report::adjusted::Adjustment;
 use crate::report::rows::{RowLine, Totals, Use, lines};
 use crate::report::verdict::Verdict;
 use crate::report::{Input, density};
@@ -56,6 +57,8 @@ pub struct Summary {
     pub name: String,
     /// Parameters, in the order of the run.
     pub parameters: Vec<ParameterLine>,
+    /// The adjusted posterior; `None` if the job asks for none.
+    pub adjusted: Option<Adjustment>,
     /// Simulations of the run, those of an unfinished last generation included.
     pub simulated: u64,
     /// Whether [`ParameterLine::mode`] is a refined mode.
@@ -113,6 +116,7 @@ impl Summary {
             simulated: input.store.run().simulated(),
             name: header.job_name.clone(),
             parameters: parameters(input, last, &modes),
+            adjusted: Adjustment::of(input),
             refined: !modes.is_empty(),
             predictive: rows.iter().any(|r| r.crps.is_some() || r.prior.is_some()),
             fitted: Totals::of(&rows, Use::Fitted),

@@ -10,9 +10,10 @@ const WIDTH: usize = 110;
 /// Widest name of a row or parameter; longer ones end in `~`.
 const NAME: usize = 24;
 
-/// Verdict, posterior, rows and modes, one under the other.
+/// Verdict, posterior, adjusted posterior, rows and modes, one under the other.
 pub fn all(s: &Summary) -> String {
-    let mut parts = vec![verdict(s), parameters(s), rows(s)];
+    let adjusted = s.adjusted.as_ref().map_or_else(String::new, |adjusted| adjusted.text(&s.parameters));
+    let mut parts = vec![verdict(s), parameters(s), adjusted, rows(s)];
     if s.predictive {
         parts.push(totals(s));
     }

@@ -7,7 +7,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Header, Scenario};
-use crate::population::{Adjusted, Generation, Mode, Predictive, Shape};
+use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Regressed, Shape, Surrogated};
 
 /// The one NaN.
 const NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
@@ -167,14 +167,23 @@ pub(super) fn modes(modes: &[Mode]) -> String {
     digest.hex()
 }
 
-/// Digest of the posterior from all simulations.
+/// Digest of the adjusted posterior.
 pub(super) fn adjusted(adjusted: &Adjusted) -> String {
-    let Adjusted { theta, shape, score, score_error, fitted } = adjusted;
-    let Shape { first, cells, quadratic, scaled, local, bandwidth } = shape;
+    let Adjusted { theta, learnt, fitted } = adjusted;
     let mut digest = Digest::new("adjusted");
     digest.numbers("theta", theta.shape(), theta);
-    let counts = [*first as u64, *cells as u64, u64::from(*quadratic), u64::from(*scaled), u64::from(*local), *fitted];
-    digest.integers("counts", counts.into_iter());
-    digest.numbers("figures", &[3], [bandwidth, score, score_error]);
+    match learnt {
+        Learnt::Surrogate(Surrogated { shape, score, score_error }) => {
+            let Shape { first, cells, quadratic, scaled, local, bandwidth } = shape;
+            let counts = [*first as u64, *cells as u64, u64::from(*quadratic), u64::from(*scaled), u64::from(*local), *fitted];
+            digest.integers("counts", counts.into_iter());
+            digest.numbers("figures", &[3], [bandwidth, score, score_error]);
+        }
+        Learnt::Regression(Regressed { ess, explained }) => {
+            digest.integers("fitted", [*fitted].into_iter());
+            digest.numbers("ess", &[], [ess]);
+            digest.numbers("explained", &[explained.len()], explained);
+        }
+    }
     digest.hex()
 }

@@ -14,8 +14,9 @@
 //! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
 //! ├─ noise_floor         (pair)              distances between replicate data sets at one posterior draw
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
-//! ├─ adjusted            (chain, draw)       a variable per parameter: equal-weight draws of the posterior from all simulations
-//! │                                          by a surrogate likelihood; its shape, bandwidth and score as attributes
+//! ├─ adjusted            (chain, draw)       a variable per parameter: equal-weight draws of an adjusted posterior; as attributes
+//! │                                          its method and, of a surrogate, shape, bandwidth and score, of a regression what
+//! │                                          it explained of each parameter
 //! ├─ scenarios                               other arms; one group for each scenario
 //! │  └─ <name>           (chain, draw, arm, row)  posterior_predictive, prior_predictive: each arm on the same random numbers;
 //! │                                          particle; label, endpoint, kind, given, month of each row; the file word for word;
@@ -263,7 +264,7 @@ impl Store {
         self.change(|contents| contents.modes = Some(modes.to_vec()))
     }
 
-    /// Stores the posterior from all simulations, in place of an earlier one.
+    /// Stores the adjusted posterior, in place of an earlier one.
     ///
     /// # Errors
     /// `Store` if the shape does not fit the header; `Io` as for [`Store::create`].
@@ -351,7 +352,7 @@ impl Store {
         self.contents.scenarios.iter().find(|scenario| scenario.key() == slug(name))
     }
 
-    /// The posterior from all simulations; `None` if it was never asked for.
+    /// The adjusted posterior; `None` if it was never asked for.
     pub fn adjusted(&self) -> Option<&Adjusted> {
         self.contents.adjusted.as_ref()
     }

@@ -5,7 +5,7 @@ use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
-use crate::population::{Adjusted, Draws, Generation, Mode, Predictive, Run, Shape, Stop};
+use crate::population::{Adjusted, Draws, Generation, Learnt, Mode, Predictive, Regressed, Run, Shape, Stop, Surrogated};
 
 /// The contents of a file, checked against its digests.
 pub(super) fn contents(bytes: &[u8]) -> hdf5::Result<Contents> {
@@ -166,20 +166,27 @@ fn draws(group: &Group, of: &str, header: &Header) -> hdf5::Result<Array2<f64>> 
 
 fn adjusted(group: &Group, header: &Header) -> hdf5::Result<Adjusted> {
     let (count, truth) = (|name| attribute::<u64>(group, name), |name| attribute::<u8>(group, name).map(|b| b != 0));
-    Ok(Adjusted {
-        theta: draws(group, "adjusted", header)?,
-        shape: Shape {
-            first: count("first_generation")? as usize,
-            cells: count("cells")? as usize,
-            quadratic: truth("quadratic")?,
-            scaled: truth("scaled")?,
-            local: truth("local")?,
-            bandwidth: attribute(group, "bandwidth")?,
-        },
-        score: attribute(group, "score")?,
-        score_error: attribute(group, "score_error")?,
-        fitted: count("fitted")?,
-    })
+    // Files from before there was a choice do not name it.
+    let method = if group.attr("method").is_ok() { read_text_attribute(group, "method")? } else { "surrogate".into() };
+    let learnt = match method.as_str() {
+        "surrogate" => Learnt::Surrogate(Surrogated {
+            shape: Shape {
+                first: count("first_generation")? as usize,
+                cells: count("cells")? as usize,
+                quadratic: truth("quadratic")?,
+                scaled: truth("scaled")?,
+                local: truth("local")?,
+                bandwidth: attribute(group, "bandwidth")?,
+            },
+            score: attribute(group, "score")?,
+            score_error: attribute(group, "score_error")?,
+        }),
+        "regression" => {
+            Learnt::Regression(Regressed { ess: attribute(group, "ess")?, explained: group.attr("explained")?.read_raw()? })
+        }
+        other => return Err(format!("adjusted: this version of nicho does not know the method {other:?}").into()),
+    };
+    Ok(Adjusted { theta: draws(group, "adjusted", header)?, learnt, fitted: count("fitted")? })
 }
 
 fn predictive(root: &Group, of: &str, header: &Header) -> hdf5::Result<Option<Predictive>> {

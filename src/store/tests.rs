@@ -10,7 +10,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::*;
-use crate::population::{Draws, Shape};
+use crate::population::{Draws, Learnt, Regressed, Shape, Surrogated};
 use crate::rng::{Key, Purpose, Stream};
 
 fn column(name: impl Into<String>, unit: &str) -> Column {
@@ -126,7 +126,22 @@ fn modes(header: &Header) -> Vec<Mode> {
 fn adjusted(header: &Header) -> Adjusted {
     let theta = random((6, header.parameters.len()), &mut Key::root(6).stream(Purpose::Resample));
     let shape = Shape { first: 1, cells: 4, quadratic: true, scaled: false, local: true, bandwidth: 0.35 };
-    Adjusted { theta, shape, score: -1.5, score_error: 0.25, fitted: 99 }
+    Adjusted { theta, learnt: Learnt::Surrogate(Surrogated { shape, score: -1.5, score_error: 0.25 }), fitted: 99 }
+}
+
+/// The other method, in a file; and a file from before there was one, which names none.
+#[test]
+fn a_regression_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    let mut store = full(&path, 20, 4);
+    let by = Regressed { ess: 12.5, explained: (0..store.header().parameters.len()).map(|k| 0.1 * k as f64).collect() };
+    let regressed = Adjusted { learnt: Learnt::Regression(by), ..adjusted(store.header()) };
+    let surrogate = store.digests();
+    store.put_adjusted(&regressed).unwrap();
+    assert_ne!(store.digests(), surrogate);
+    let again = Store::open(&path).unwrap();
+    assert_eq!((again.adjusted(), again.digests()), (Some(&regressed), store.digests()));
 }
 
 fn full(path: &Path, particles: usize, draws: usize) -> Store {

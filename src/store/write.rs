@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::netcdf::{self, Scope, about};
 use super::{Column, Contents, FORMAT, Header, digest, scenario};
-use crate::population::{Adjusted, Generation, Mode, Predictive, Run};
+use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Regressed, Run, Surrogated};
 use crate::rng::SCHEME;
 
 /// The file, byte for byte a function of `contents` (and of the HDF5 library).
@@ -296,19 +296,35 @@ fn posterior_modes(root: &Scope, header: &Header, modes: &[Mode]) -> hdf5::Resul
 }
 
 fn adjusted_posterior(root: &Scope, header: &Header, adjusted: &Adjusted) -> hdf5::Result<()> {
-    let text = "equal-weight draws of prior times a surrogate likelihood, which was learnt from all simulations";
+    let (method, text) = match adjusted.learnt {
+        Learnt::Surrogate(_) => {
+            ("surrogate", "equal-weight draws of prior times a surrogate likelihood, which was learnt from all simulations")
+        }
+        Learnt::Regression(_) => (
+            "regression",
+            "equal-weight draws of the accepted particles, moved by regression to where the summaries are the observed",
+        ),
+    };
     let group = root.group("adjusted", text)?;
-    let shape = &adjusted.shape;
     group.text_attribute("digest", &digest::adjusted(adjusted))?;
-    group.attribute("first_generation", shape.first as u64)?;
-    group.attribute("cells", shape.cells as u64)?;
-    group.attribute("quadratic", u8::from(shape.quadratic))?;
-    group.attribute("scaled", u8::from(shape.scaled))?;
-    group.attribute("local", u8::from(shape.local))?;
-    group.attribute("bandwidth", shape.bandwidth)?;
-    group.attribute("score", adjusted.score)?;
-    group.attribute("score_error", adjusted.score_error)?;
+    group.text_attribute("method", method)?;
     group.attribute("fitted", adjusted.fitted)?;
+    match &adjusted.learnt {
+        Learnt::Surrogate(Surrogated { shape, score, score_error }) => {
+            group.attribute("first_generation", shape.first as u64)?;
+            group.attribute("cells", shape.cells as u64)?;
+            group.attribute("quadratic", u8::from(shape.quadratic))?;
+            group.attribute("scaled", u8::from(shape.scaled))?;
+            group.attribute("local", u8::from(shape.local))?;
+            group.attribute("bandwidth", shape.bandwidth)?;
+            group.attribute("score", *score)?;
+            group.attribute("score_error", *score_error)?;
+        }
+        Learnt::Regression(Regressed { ess, explained }) => {
+            group.attribute("ess", *ess)?;
+            group.list_attribute("explained", explained)?;
+        }
+    }
     draws(group, header, &adjusted.theta)
 }
 

@@ -19,7 +19,6 @@ use crate::refine::refine;
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, infer};
 use crate::store::{Header, Store};
-use crate::surrogate::adjust;
 
 /// Flags of `nicho run`.
 #[derive(Clone, Debug, Default)]
@@ -185,9 +184,10 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
         let Some(floor) = noise_floor(problem, &of, PAIRS, exec, idle)? else { return Ok(false) };
         shared.change(|store| store.put_noise_floor(&floor))?;
     }
-    if let Some(draws) = job.adjust().filter(|_| !have.adjusted) {
+    if let Some((method, draws)) = job.adjust().filter(|_| !have.adjusted) {
         // One thread does it, on the rank that has every generation.
-        shared.change(|store| match adjust(problem, store.run(), draws, &mut |_| show.work("surrogate posterior", 0, 0))? {
+        let idle = &mut |_| show.work("adjusted posterior", 0, 0);
+        shared.change(|store| match method.adjust(problem, store.run(), draws, idle)? {
             Some(adjusted) => store.put_adjusted(&adjusted),
             None => Err(Error::Interrupted { path: store.path().into() }),
         })?;

@@ -126,7 +126,7 @@ pub struct Have {
     pub noise_floor: bool,
     /// Posterior modes.
     pub modes: bool,
-    /// The posterior from all simulations.
+    /// The adjusted posterior.
     pub adjusted: bool,
 }
 

@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::definition::Source;
 use crate::job::scenario::Scenario;
-use crate::population::Shape;
 use crate::report::{self, Input};
 use crate::store::Store;
 
@@ -159,19 +158,6 @@ fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Re
     use_it(&Input { store, priors: &priors, noise_floor, table: job.table.as_ref() })
 }
 
-/// A shape as a person says it.
-fn words(shape: &Shape) -> String {
-    let degree = if shape.quadratic { "quadratic" } else { "linear" };
-    let mut words = format!("{degree} in {} cell(s), generations from {}", shape.cells, shape.first);
-    if shape.scaled {
-        words += ", scales that follow the parameters";
-    }
-    if shape.local {
-        words += ", a covariance for each cell";
-    }
-    words + &format!(", residuals of bandwidth {}", shape.bandwidth)
-}
-
 /// Prints the tables of a finished run; with `write`, writes the report beside it and names the files.
 ///
 /// # Errors
@@ -182,11 +168,6 @@ pub fn print_result(store: &Store, job: &Job, write: bool) -> Result<()> {
         // Before anything is printed: a reader that has gone ends the process.
         let written = if write { report::write(input, &folder)? } else { Vec::new() };
         text!("{}", report::tables(input)?);
-        if let Some(adjusted) = store.adjusted() {
-            let (draws, fitted) = (adjusted.theta.nrows(), adjusted.fitted);
-            line!("\nAdjusted  {draws} draws in /adjusted of the posterior by a surrogate likelihood from {fitted} simulations:");
-            line!("          {}; log score {:.3} ± {:.3}", words(&adjusted.shape), adjusted.score, adjusted.score_error);
-        }
         if write {
             line!("\nResult  {}", store.path().display());
             line!("Report  {}", written.first().unwrap_or(&folder).display());

@@ -12,7 +12,7 @@ const LEVELS: [&[&str]; 9] = [
     &["density", "trial"],
     &["model", "distance"],
     &["sampler", "store"],
-    &["refine", "predict", "surrogate", "validate"],
+    &["refine", "adjust", "predict", "validate"],
     &["job", "report"],
     &["verbs"],
     &["main", "lib"],

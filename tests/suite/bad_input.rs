@@ -121,9 +121,11 @@ fn rejection() {
     refuse("rejection_with_a_rate", "", "tolerance = 0.5\nacceptance_rate = 0.01");
 }
 
-/// A surrogate needs all simulations, and those a tolerance that follows them.
+/// A regression needs particles; a surrogate needs all simulations, and those a tolerance that follows them.
 #[test]
-fn surrogates() {
+fn adjusted() {
+    let few = "population = 49\n\n[adjust]\nmethod = \"regression\"\n";
+    refuse_job("adjust_few_particles", SMOKE, "population = 60\n", few);
     const MOONS: &str = "jobs/moons.toml";
     refuse_job("adjust_without_all", MOONS, "keep = \"all\"", "keep = \"accepted\"");
     refuse_job("adjust_unknown_method", MOONS, "method = \"surrogate\"", "method = \"surogate\"");

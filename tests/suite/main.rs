@@ -3,6 +3,7 @@
 // Tests may panic; a failed assertion is how they speak.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod adjusted;
 mod architecture;
 mod bad_input;
 mod command_line;
@@ -16,5 +17,4 @@ mod ranks;
 mod reproducible;
 mod scenarios;
 mod support;
-mod surrogate;
 mod truths;
