@@ -79,6 +79,8 @@ pub enum Branch {
     Adjust = u64::MAX - 4,
     /// Data sets of a calibration.
     Calibrate = u64::MAX - 5,
+    /// Simulations at draws of the prior that scale a distance.
+    Pilot = u64::MAX - 6,
 }
 
 impl Key {

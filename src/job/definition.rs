@@ -128,6 +128,15 @@ pub struct DistanceDef {
     /// Weights of rows, groups or summaries; 1 where none is given.
     #[serde(default)]
     pub weights: BTreeMap<Spanned<String>, Spanned<f64>>,
+    /// Scales of the summaries, of `euclidean`: `none`, or `mad`, from a pilot of the prior.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Spanned<String>>,
+    /// Whether summaries that are observed far outside what the pilot gave count for less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robust: Option<Spanned<bool>>,
+    /// Exponent of `euclidean`, 1 or more; 2 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<Spanned<f64>>,
 }
 
 /// `[sampler]`

@@ -262,7 +262,7 @@ mod tests {
             base: vec![0.0],
             free: vec![0],
             prior: Prior(vec![Marginal::Uniform { lower: -3.0, upper: 3.0 }]),
-            distance: Box::new(Euclidean::new(vec![1.0], vec![1.0], vec![1.0], 2.0).unwrap()),
+            distance: Box::new(Euclidean::new(vec![1.0], vec![1.0], 2.0, None).unwrap()),
         };
         let smc = Smc {
             early_rejection: true,

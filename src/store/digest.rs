@@ -7,6 +7,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Header, Scenario};
+use crate::distance::Parts;
 use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Regressed, Shape, Surrogated};
 
 /// The one NaN.
@@ -109,6 +110,15 @@ pub(super) fn inference(header: &Header, generations: &[Generation]) -> String {
         digest.numbers("summaries", generation.summaries.shape(), &generation.summaries);
         digest.integers("simulated", [generation.simulated].into_iter());
     }
+    digest.hex()
+}
+
+/// Digest of what each summary counts for.
+pub(super) fn distance(parts: &Parts) -> String {
+    let mut digest = Digest::new("distance");
+    digest.numbers("scale", &[parts.scale.len()], &parts.scale);
+    digest.numbers("weight", &[parts.weight.len()], &parts.weight);
+    digest.integers("outlying", parts.outlying.iter().map(|out| u64::from(*out)));
     digest.hex()
 }
 

@@ -12,6 +12,7 @@
 //! ├─ population          (particle)          the last generation: a variable per parameter, weight, ln_weight, distance, trial
 //! ├─ generations         (generation)        tolerance, simulated, failed, acceptance_rate, ess; names, units, observed
 //! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
+//! ├─ distance            (summary)           scale, weight and outlying of each, where a pilot scaled the distance
 //! ├─ noise_floor         (pair)              distances between replicate data sets at one posterior draw
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
 //! ├─ adjusted            (chain, draw)       a variable per parameter: equal-weight draws of an adjusted posterior; as attributes
@@ -40,6 +41,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::distance::Parts;
 use crate::error::{Error, Result};
 use crate::population::{Adjusted, Generation, Mode, Predictive, Run, Stop};
 
@@ -129,6 +131,7 @@ pub struct Header {
 struct Contents {
     header: Header,
     run: Run,
+    distance: Option<Parts>,
     prior: Option<Predictive>,
     posterior: Option<Predictive>,
     noise_floor: Option<Vec<f64>>,
@@ -160,6 +163,7 @@ impl Store {
         let contents = Contents {
             header: header.clone(),
             run: Run::default(),
+            distance: None,
             prior: None,
             posterior: None,
             noise_floor: None,
@@ -217,6 +221,18 @@ impl Store {
             contents.run.stopped = Some(stop);
             contents.run.spent = spent;
         })
+    }
+
+    /// Stores what each summary counts for in a distance that was scaled by a pilot, in place of what was there.
+    ///
+    /// # Errors
+    /// `Store` if the shape does not fit the header; `Io` as for [`Store::create`].
+    pub fn put_distance(&mut self, parts: &Parts) -> Result<()> {
+        let m = self.contents.header.summaries.len();
+        if [parts.scale.len(), parts.weight.len(), parts.outlying.len()] != [m; 3] {
+            return Err(refuse(&self.path)(format!("a distance needs a scale and a weight for each of {m} summaries")));
+        }
+        self.change(|contents| contents.distance = Some(parts.clone()))
     }
 
     /// Stores draws of the prior and their simulations, in place of earlier ones.
@@ -327,6 +343,11 @@ impl Store {
         &self.contents.run
     }
 
+    /// What each summary counts for in the distance, if a pilot had to say.
+    pub fn distance(&self) -> Option<&Parts> {
+        self.contents.distance.as_ref()
+    }
+
     /// Draws of the prior.
     pub fn prior(&self) -> Option<&Predictive> {
         self.contents.prior.as_ref()
@@ -385,6 +406,7 @@ impl Store {
 impl Contents {
     fn digests(&self) -> Vec<(String, String)> {
         let mut all = vec![("inference".to_string(), digest::inference(&self.header, &self.run.generations))];
+        all.extend(self.distance.as_ref().map(|d| ("distance".to_string(), digest::distance(d))));
         for (name, predictive) in [("prior_predictive", &self.prior), ("posterior_predictive", &self.posterior)] {
             all.extend(predictive.as_ref().map(|p| (name.to_string(), digest::predictive(name, p))));
         }

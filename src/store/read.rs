@@ -5,6 +5,7 @@ use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
+use crate::distance::Parts;
 use crate::population::{Adjusted, Draws, Generation, Learnt, Mode, Predictive, Regressed, Run, Shape, Stop, Surrogated};
 
 /// The contents of a file, checked against its digests.
@@ -46,10 +47,11 @@ fn body(root: &Group) -> hdf5::Result<Contents> {
     let adjusted = if root.link_exists("adjusted") { Some(adjusted(&root.group("adjusted")?, &header)?) } else { None };
     let noise_floor =
         if root.link_exists("noise_floor") { Some(numbers(&root.group("noise_floor")?, "distance")?) } else { None };
+    let distance = if root.link_exists("distance") { Some(parts(&root.group("distance")?)?) } else { None };
     let scenarios = scenario::read(root)?;
     let provenance = root.group("provenance")?;
     let sessions = if provenance.link_exists("record") { read_texts(&provenance, "record")? } else { Vec::new() };
-    Ok(Contents { header, run, prior, posterior, noise_floor, modes, adjusted, scenarios, sessions })
+    Ok(Contents { header, run, distance, prior, posterior, noise_floor, modes, adjusted, scenarios, sessions })
 }
 
 fn numbers<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Vec<T>> {
@@ -162,6 +164,12 @@ fn draws(group: &Group, of: &str, header: &Header) -> hdf5::Result<Array2<f64>> 
         to.iter_mut().zip(from).for_each(|(to, from)| *to = from);
     }
     Ok(theta)
+}
+
+fn parts(group: &Group) -> hdf5::Result<Parts> {
+    let outlying: Vec<u8> = numbers(group, "outlying")?;
+    let outlying = outlying.into_iter().map(|out| out != 0).collect();
+    Ok(Parts { scale: numbers(group, "scale")?, weight: numbers(group, "weight")?, outlying })
 }
 
 fn adjusted(group: &Group, header: &Header) -> hdf5::Result<Adjusted> {

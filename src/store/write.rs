@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::netcdf::{self, Scope, about};
 use super::{Column, Contents, FORMAT, Header, digest, scenario};
+use crate::distance::Parts;
 use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Regressed, Run, Surrogated};
 use crate::rng::SCHEME;
 
@@ -11,7 +12,7 @@ use crate::rng::SCHEME;
 pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
     netcdf::encode(|root| {
         attributes(root, contents)?;
-        let Contents { header, run, prior, posterior, noise_floor, modes, adjusted, scenarios, sessions } = contents;
+        let Contents { header, run, distance, prior, posterior, noise_floor, modes, adjusted, scenarios, sessions } = contents;
         if let (Some(posterior), Some(last)) = (posterior, run.last()) {
             draws(root.group("posterior", POSTERIOR)?, header, &posterior.draws.theta)?;
             sample_stats(root, posterior, last)?;
@@ -27,6 +28,9 @@ pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
             population(root, header, last, run.generations.len() - 1)?;
         }
         generations(root, header, run)?;
+        if let Some(parts) = distance {
+            scaled_distance(root, header, parts)?;
+        }
         if let Some(distances) = noise_floor {
             replicate_distances(root, distances)?;
         }
@@ -253,6 +257,19 @@ fn one_generation(mut group: Scope, header: &Header, g: &Generation) -> hdf5::Re
     let meaning = about("", "simulated summaries, each in its unit");
     group.variable("summaries", &["particle", "summary"], summaries.view(), meaning)?;
     particles(&mut group, g)?;
+    group.finish()
+}
+
+fn scaled_distance(root: &Scope, header: &Header, parts: &Parts) -> hdf5::Result<()> {
+    let mut group = root.group("distance", "what each summary counts for, learnt from simulations at draws of the prior")?;
+    group.text_attribute("digest", &digest::distance(parts))?;
+    columns(&mut group, "summary", "fitted summary", &header.summaries)?;
+    let meaning = about("", "what a difference is divided by, in the unit of the summary");
+    group.variable("scale", &["summary"], ArrayView1::from(&parts.scale), meaning)?;
+    group.variable("weight", &["summary"], ArrayView1::from(&parts.weight), about("", "weight; 0 leaves it out"))?;
+    let outlying: Vec<u8> = parts.outlying.iter().map(|out| u8::from(*out)).collect();
+    let meaning = about("", "1 if it is observed far outside the simulations, and its scale wider for that, else 0");
+    group.variable("outlying", &["summary"], ArrayView1::from(&outlying), meaning)?;
     group.finish()
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::predict::{arms, patients};
 use super::progress::{Budget, Show};
-use super::run::work;
+use super::run::{scaled_problem, work};
 use super::session::Session;
 use super::shared::{Shared, agree, on_ranks};
 use crate::error::{Error, Result};
@@ -50,8 +50,8 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
             journaled.hold(file)?;
             Store::open(file)
         })?;
-        let problem = job.problem()?;
         let session = Session::new("refine", exec.place());
+        let problem = scaled_problem(&job, exec, &session)?;
         let sampler = job.sampler();
         let settings = job.refine();
         let budget = Budget::of(sampler.population);
@@ -102,7 +102,8 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
         let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
         let header = job.header()?;
         let mut shared = Shared::open(exec, |_| Store::create(&path, &header))?;
-        let worked = work(&job, &mut shared, &session, true)
+        let problem = scaled_problem(&job, exec, &session)?;
+        let worked = work(&job, &problem, &mut shared, &session, true)
             .and_then(|()| predict_again(file, &original, &job, &shared, &session))
             .and(shared.settle());
         let _ = std::fs::remove_file(&path);

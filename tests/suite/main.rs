@@ -7,6 +7,7 @@ mod adjusted;
 mod architecture;
 mod bad_input;
 mod command_line;
+mod distances;
 mod durable;
 mod exact_posteriors;
 mod jobs;
