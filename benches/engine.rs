@@ -57,8 +57,8 @@ fn problem(d: usize, seed: u64, calls: &Arc<AtomicU64>) -> Problem {
         base: vec![0.5; d],
         free: (0..d).collect(),
         prior: Prior(vec![Marginal::Uniform { lower: 0.0, upper: 1.0 }; d]),
-        distance: Box::new(Euclidean::new(vec![0.5; d], vec![1.0; d], vec![1.0; d], 2.0).expect("a distance")),
         models: Vec::new(),
+        distance: Box::new(Euclidean::new(vec![0.5; d], vec![1.0; d], 2.0, None).expect("a distance")),
     }
 }
 

@@ -36,6 +36,7 @@
 //! # Ok::<(), nicho::error::Error>(())
 //! ```
 
+pub mod adjust;
 pub mod cli;
 pub mod density;
 pub mod distance;
@@ -51,7 +52,6 @@ pub mod report;
 pub mod rng;
 pub mod sampler;
 pub mod store;
-pub mod surrogate;
 pub mod trial;
 pub mod validate;
 pub mod verbs;

@@ -336,18 +336,44 @@ pub struct Shape {
     pub bandwidth: f64,
 }
 
-/// A posterior from all simulations of a run, by a surrogate likelihood.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Adjusted {
-    /// Equal-weight draws in natural units, (draw, inferred parameter).
-    pub theta: Array2<f64>,
+/// What a surrogate likelihood came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Surrogated {
     /// The surrogate that was chosen.
     pub shape: Shape,
     /// Its mean log density at simulations of the last generation that it had not seen.
     pub score: f64,
     /// Standard error of the score.
     pub score_error: f64,
-    /// Simulations that it was fitted to.
+}
+
+/// What a regression of the parameters on the summaries came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regressed {
+    /// Effective number of the particles, weighed by their distance too.
+    pub ess: f64,
+    /// For each parameter, the share of its variance among the particles that their summaries foretell, left-out particles
+    /// by the others, in [0, 1]; 0 where they foretell nothing, and the parameter is left as it is.
+    pub explained: Vec<f64>,
+}
+
+/// How an adjusted posterior was learnt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Learnt {
+    /// By a surrogate likelihood from all simulations.
+    Surrogate(Surrogated),
+    /// By regression among the accepted particles.
+    Regression(Regressed),
+}
+
+/// A posterior beside that of ABC, from the same simulations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adjusted {
+    /// Equal-weight draws in natural units, (draw, inferred parameter).
+    pub theta: Array2<f64>,
+    /// How it was learnt.
+    pub learnt: Learnt,
+    /// Simulations that it was learnt from.
     pub fitted: u64,
 }
 

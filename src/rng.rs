@@ -77,10 +77,12 @@ pub enum Branch {
     Predict = u64::MAX - 2,
     /// Single simulations that a user asks for.
     Simulate = u64::MAX - 3,
-    /// The posterior from all simulations.
+    /// The adjusted posterior.
     Adjust = u64::MAX - 4,
     /// Data sets of a calibration.
     Calibrate = u64::MAX - 5,
+    /// Simulations at draws of the prior that scale a distance.
+    Pilot = u64::MAX - 6,
 }
 
 impl Key {

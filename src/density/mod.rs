@@ -111,6 +111,33 @@ impl Marginal {
         }
     }
 
+    /// Natural units to a scale without bounds: the coordinate, or, where that has bounds, the logit of its place between them.
+    pub fn unbounded(&self, x: f64) -> f64 {
+        let u = self.coordinate(x);
+        let Some((a, b)) = self.bounds() else { return u };
+        let share = ((u - a) / (b - a)).clamp(f64::EPSILON, 1.0 - f64::EPSILON);
+        libm::log(share / (1.0 - share))
+    }
+
+    /// The inverse of [`Marginal::unbounded`]; within the support whatever `t` is.
+    pub fn bounded(&self, t: f64) -> f64 {
+        let Some((a, b)) = self.bounds() else { return self.natural(t) };
+        let x = self.natural(a + (b - a) / (1.0 + libm::exp(-t)));
+        match *self {
+            Marginal::Uniform { lower, upper } | Marginal::LogUniform { lower, upper } => x.clamp(lower, upper),
+            _ => x,
+        }
+    }
+
+    /// Bounds of the coordinate.
+    fn bounds(&self) -> Option<(f64, f64)> {
+        match *self {
+            Marginal::Uniform { lower, upper } => Some((lower, upper)),
+            Marginal::LogUniform { lower, upper } => Some((libm::log(lower), libm::log(upper))),
+            _ => None,
+        }
+    }
+
     /// Whether the density at coordinate `u` is above 0, which costs less than the density.
     pub fn supports(&self, u: f64) -> bool {
         match *self {
@@ -284,6 +311,8 @@ mod tests {
             let sd = (u.iter().map(|x| (x - centre).powi(2)).sum::<f64>() / f64::from(n)).sqrt();
             assert!((sd / marginal.coordinate_sd() - 1.0).abs() < 0.02, "{marginal:?} {sd}");
             assert!(draws.iter().all(|x| (marginal.natural(marginal.coordinate(*x)) - x).abs() < 1e-12 * (1.0 + x.abs())));
+            assert!(draws.iter().all(|x| (marginal.bounded(marginal.unbounded(*x)) - x).abs() < 1e-12 * (1.0 + x.abs())));
+            assert!([-40.0, 40.0].iter().all(|t| marginal.supports(marginal.coordinate(marginal.bounded(*t)))), "{marginal:?}");
         }
     }
 

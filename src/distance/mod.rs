@@ -12,6 +12,17 @@ pub const CATALOGUE: &[&str] = &["trial", "euclidean"];
 /// Distance of observations that are impossible at the simulated summaries; half its square is still a number.
 pub const IMPOSSIBLE: f64 = 1e150;
 
+/// What each summary counts for in a distance that sums over summaries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
+    /// What a difference is divided by, in the unit of the summary; above 0.
+    pub scale: Vec<f64>,
+    /// Weight; 0 leaves a summary out.
+    pub weight: Vec<f64>,
+    /// Which are observed far outside what the pilot gave, and counted for less.
+    pub outlying: Vec<bool>,
+}
+
 /// A distance between rows of summaries, which holds the observed one.
 pub trait Distance: Send + Sync {
     /// Distance between two rows of summaries; finite and >= 0 for finite summaries.
@@ -36,6 +47,11 @@ pub trait Distance: Send + Sync {
 
     /// A point that is uniform in the ball of `radius` around `summaries`; `None` if no such point can be drawn.
     fn near(&self, _summaries: &[f64], _radius: f64, _rng: &mut Stream) -> Option<Vec<f64>> {
+        None
+    }
+
+    /// What each summary counts for, where that was learnt from simulations.
+    fn learnt(&self) -> Option<&Parts> {
         None
     }
 

@@ -46,7 +46,7 @@ pub struct Definition {
     /// Polishing of the posterior modes.
     #[serde(default)]
     pub refine: RefineDef,
-    /// A posterior from all simulations.
+    /// A posterior beside that of ABC, from the same simulations.
     #[serde(default, skip_serializing_if = "AdjustDef::is_default")]
     pub adjust: AdjustDef,
     /// What is derived from the posterior, and where it goes.
@@ -151,6 +151,15 @@ pub struct DistanceDef {
     /// Weights of rows, groups or summaries; 1 where none is given.
     #[serde(default)]
     pub weights: BTreeMap<Spanned<String>, Spanned<f64>>,
+    /// Scales of the summaries, of `euclidean`: `none`, or `mad`, from a pilot of the prior.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Spanned<String>>,
+    /// Whether summaries that are observed far outside what the pilot gave count for less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robust: Option<Spanned<bool>>,
+    /// Exponent of `euclidean`, 1 or more; 2 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<Spanned<f64>>,
 }
 
 /// One line of `[noise]`.
@@ -234,7 +243,8 @@ pub struct RefineDef {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdjustDef {
-    /// `none`, or `surrogate`: prior times a likelihood that is learnt from all simulations.
+    /// `none`; `regression`: the accepted particles, moved to where their summaries would be those observed; or `surrogate`:
+    /// prior times a likelihood that is learnt from all simulations.
     pub method: Spanned<String>,
     /// Equal-weight draws.
     pub draws: Spanned<usize>,

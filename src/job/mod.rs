@@ -2,6 +2,7 @@
 //! output path) is flags, and cannot change the answer.
 
 pub mod definition;
+mod distances;
 mod header;
 mod noise;
 mod priors;
@@ -10,14 +11,13 @@ pub mod scenario;
 mod settings;
 mod variants;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
+use crate::adjust::Method;
 use crate::density::{Marginal, Prior, Reach};
-use crate::distance::{self, Distance};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::cml::cohort::{Cml, Part, Trial};
 use crate::model::cml::course::FewCells;
 use crate::model::cml::parameters::{self, OF_OTHER_DRUGS};
@@ -51,7 +51,7 @@ impl Job {
     /// Reads a job file and the observation table that it names.
     ///
     /// # Errors
-    /// [`Error::Io`] for files that cannot be read, [`Error::Input`] for anything in them that cannot be meant.
+    /// [`Error::Io`](crate::error::Error::Io) for files that cannot be read, [`Error::Input`](crate::error::Error::Input) for anything in them that cannot be meant.
     pub fn load(file: &Path) -> Result<Self> {
         let source = Source::read(file)?;
         if let Some((Meant::Scenario, span)) = source.meant() {
@@ -92,7 +92,7 @@ impl Job {
         job.check_settings()?;
         let model = job.fit_model()?;
         (job.base, job.inferred) = job.parameters(model.parameters())?;
-        job.distance(model.as_ref())?;
+        job.distance(model.as_ref(), None)?;
         Ok(job)
     }
 
@@ -110,7 +110,7 @@ impl Job {
     /// The model with the fitted rows as its summaries, integrated no further than the last of them.
     ///
     /// # Errors
-    /// [`Error::Input`] if the model is unknown or cannot give a row.
+    /// [`Error::Input`](crate::error::Error::Input) if the model is unknown or cannot give a row.
     pub fn fit_model(&self) -> Result<Box<dyn Model>> {
         let known = self.table.as_ref().map(Table::fitted).unwrap_or_default();
         for name in &self.definition.observations.get_ref().exclude {
@@ -212,7 +212,7 @@ impl Job {
     /// too; its number is 0 if there are none.
     ///
     /// # Errors
-    /// [`Error::Input`] if a row asks for something that the visits of the trial cannot give.
+    /// [`Error::Input`](crate::error::Error::Input) if a row asks for something that the visits of the trial cannot give.
     pub fn arm(&self, trial: Trial, rows: &[&Row], variant: usize) -> Result<Cml> {
         let mut without = self.parts_left_out()?;
         without.extend(self.parts_of(variant)?);
@@ -292,52 +292,6 @@ impl Job {
         Ok((base, inferred))
     }
 
-    /// The distance from the observed values.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for an unknown distance, row or weight, and for noise that is not known.
-    pub fn distance(&self, model: &dyn Model) -> Result<Box<dyn Distance>> {
-        let def = &self.definition.distance;
-        let weights: BTreeMap<String, f64> = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
-        let trial = self.table.is_some();
-        if self.accept() == Accept::Noise && !trial {
-            return Ok(Box::new(self.noise(model)?));
-        }
-        let usual = Spanned::new(0..0, String::from(if trial { "trial" } else { "euclidean" }));
-        let name = def.name.as_ref().unwrap_or(&usual);
-        let span = name.span();
-        let placed = |error: Error| match error {
-            Error::Usage { problem, fix } => {
-                let span = def.weights.first_key_value().map_or(span.clone(), |(name, _)| name.span());
-                self.source.error(span, "distance.weights", &problem, &fix)
-            }
-            other => other,
-        };
-        match name.get_ref().as_str() {
-            "trial" if trial => {
-                let distance = distance::trial::Trial::new(&self.fitted_rows(), &weights);
-                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
-            }
-            "euclidean" => {
-                let names: Vec<&str> = model.summaries().iter().map(|s| s.name.as_str()).collect();
-                if let Some(name) = def.weights.keys().find(|name| !names.contains(&name.get_ref().as_str())) {
-                    let problem = format!("the model has no summary '{}'", name.get_ref());
-                    let fix = format!("the summaries are {}", names.join(", "));
-                    return Err(self.source.error(name.span(), "distance.weights", &problem, &fix));
-                }
-                let weight = |name: &&str| weights.get(*name).copied().unwrap_or(1.0);
-                let weights: Vec<f64> = names.iter().map(weight).collect();
-                let distance = distance::euclidean::Euclidean::new(self.observed(model)?, vec![1.0; names.len()], weights, 2.0);
-                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
-            }
-            "trial" => {
-                let fix = "name a table under [observations], or use euclidean";
-                Err(self.source.error(span, "distance.name", "the distance 'trial' needs an observation table", fix))
-            }
-            _ => Err(self.source.unknown(name, "distance.name", "distance", distance::CATALOGUE)),
-        }
-    }
-
     /// The rows of the table that are fitted, in the order of the model's summaries.
     pub fn fitted_rows(&self) -> Vec<&Row> {
         let excluded = &self.definition.observations.get_ref().exclude;
@@ -356,7 +310,7 @@ impl Job {
     /// Observed values in the order of the model's summaries.
     ///
     /// # Errors
-    /// [`Error::Input`] if a value is missing or belongs to no summary.
+    /// [`Error::Input`](crate::error::Error::Input) if a value is missing or belongs to no summary.
     pub fn observed(&self, model: &dyn Model) -> Result<Vec<f64>> {
         if self.table.is_some() {
             return Ok(self.fitted_rows().iter().map(|row| row.value).collect());
@@ -381,13 +335,13 @@ impl Job {
         names.iter().map(value).collect()
     }
 
-    /// The inference problem.
+    /// The inference problem. Where the distance has to learn its scales they are 1 still: [`Job::problem_on`] has them learnt.
     ///
     /// # Errors
     /// Those of [`Job::fit_model`] and [`Job::distance`].
     pub fn problem(&self) -> Result<Problem> {
         let model = self.fit_model()?;
-        let distance = self.distance(model.as_ref())?;
+        let distance = self.distance(model.as_ref(), None)?;
         Ok(Problem {
             key: Key::root(*self.definition.seed.get_ref()),
             distance,
@@ -444,10 +398,15 @@ impl Job {
         }
     }
 
-    /// Draws of the posterior that a surrogate gives; `None` if the job does not ask for them.
-    pub fn adjust(&self) -> Option<usize> {
+    /// How the posterior is adjusted, and how many draws of that are made; `None` if the job does not ask for it.
+    pub fn adjust(&self) -> Option<(Method, usize)> {
         let def = &self.definition.adjust;
-        (def.method.get_ref() == "surrogate").then(|| *def.draws.get_ref())
+        let method = match def.method.get_ref().as_str() {
+            "regression" => Method::Regression,
+            "surrogate" => Method::Surrogate,
+            _ => return None,
+        };
+        Some((method, *def.draws.get_ref()))
     }
 
     /// Settings of the refinement.

@@ -2,16 +2,19 @@
 
 use super::Job;
 use super::definition::Definition;
+use crate::adjust::{self, Method};
 use crate::error::Result;
 use crate::sampler;
 use crate::sampler::accept::Accept;
 
-/// Names of the ways to adjust a posterior, and of the simulations that a generation can hold.
-const METHODS: &[&str] = &["none", "surrogate"];
+/// Names of the simulations that a generation can hold.
 const KEEP: &[&str] = &["accepted", "all"];
 
 /// What can decide whether a simulation is accepted.
 const ACCEPT: &[&str] = &["tolerance", "noise"];
+
+/// Particles of a job that asks for a regression, at least: weights and distances leave it fewer.
+const LEAST_REGRESSED: usize = 50;
 
 /// Names of the tolerance schedules.
 const SCHEDULES: &[&str] = &["quantile", "ess", "list"];
@@ -149,11 +152,12 @@ impl Job {
         Ok(())
     }
 
-    /// A surrogate needs all simulations, and those a sampler that makes a generation of so many trials.
+    /// A regression needs some particles; a surrogate needs all simulations, and those a sampler that makes a generation of so many trials.
     fn check_adjust(&self) -> Result<()> {
         let Definition { sampler, adjust, .. } = &self.definition;
-        if !METHODS.contains(&adjust.method.get_ref().as_str()) {
-            return Err(self.source.unknown(&adjust.method, "adjust.method", "method", METHODS));
+        let methods = [&["none"], adjust::CATALOGUE].concat();
+        if !methods.contains(&adjust.method.get_ref().as_str()) {
+            return Err(self.source.unknown(&adjust.method, "adjust.method", "method", &methods));
         }
         if !KEEP.contains(&sampler.keep.get_ref().as_str()) {
             return Err(self.source.unknown(&sampler.keep, "sampler.keep", "choice", KEEP));
@@ -164,9 +168,17 @@ impl Job {
             let fix = "leave the key out, or use the sampler 'smc' with the schedule 'quantile'";
             return Err(self.source.error(sampler.keep.span(), "sampler.keep", problem, fix));
         }
-        if self.adjust().is_some() && !all {
+        let method = self.adjust().map(|(method, _)| method);
+        let population = *sampler.population.get_ref();
+        if method == Some(Method::Regression) && population < LEAST_REGRESSED {
+            let problem = format!("a regression needs {LEAST_REGRESSED} particles at least, and this job has {population}");
+            let fix = format!("raise sampler.population to {LEAST_REGRESSED} or more, or leave [adjust] out");
+            return Err(self.source.error(adjust.method.span(), "adjust.method", &problem, &fix));
+        }
+        if method == Some(Method::Surrogate) && !all {
             let problem = "a surrogate is learnt from all simulations, and this job keeps those accepted";
-            return Err(self.source.error(adjust.method.span(), "adjust.method", problem, "add keep = \"all\" under [sampler]"));
+            let fix = "add keep = \"all\" under [sampler], or use the method 'regression'";
+            return Err(self.source.error(adjust.method.span(), "adjust.method", problem, fix));
         }
         Ok(())
     }

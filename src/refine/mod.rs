@@ -305,8 +305,8 @@ mod tests {
             base: vec![0.0],
             free: vec![0],
             prior: Prior(vec![Marginal::Uniform { lower: -3.0, upper: 3.0 }]),
-            distance: Box::new(Euclidean::new(vec![1.0], vec![1.0], vec![1.0], 2.0).unwrap()),
             models: Vec::new(),
+            distance: Box::new(Euclidean::new(vec![1.0], vec![1.0], 2.0, None).unwrap()),
         };
         let smc = Smc {
             early_rejection: true,
@@ -361,7 +361,7 @@ mod tests {
             models: Vec::new(),
             free: vec![0, 1],
             prior: Prior(vec![Marginal::Normal { mean: 0.0, sd: 1.0 }; 2]),
-            distance: Box::new(Euclidean::new(vec![1.0, 0.3], vec![1.0; 2], vec![1.0; 2], 2.0).unwrap()),
+            distance: Box::new(Euclidean::new(vec![1.0, 0.3], vec![1.0; 2], 2.0, None).unwrap()),
         };
         // A generation with the spreads of the posterior, the roots of 5/29 and 9/29, and without its correlation: a profile must not
         // rest on the particles' own.

@@ -157,6 +157,7 @@ fn endpoints(figures: &Sections) -> String {
 
 fn posterior(s: &Summary, figures: &Sections) -> String {
     let mut body = sections::parameters(s);
+    body.extend(s.adjusted.as_ref().map(|adjusted| adjusted.html(&s.parameters)));
     body.push_str("<h3>Marginals against priors</h3>\n");
     body.push_str(&key(DENSITY_KEY));
     body.push_str(&grid("grid small", &figures.marginals));

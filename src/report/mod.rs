@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::store::{Scenario, Store};
 use crate::trial::table::{Row, Table};
 
+mod adjusted;
 mod arm_figures;
 mod arms;
 mod chart;
@@ -46,6 +47,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use adjusted::Adjustment;
 pub use checks::{Check, Checks, Reach, Tail};
 pub use informed::{Direction, Informed};
 pub use models::ModelLine;
@@ -106,7 +108,7 @@ pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
-/// The tables of the terminal, at most 110 columns wide: verdict, posterior, rows, modes.
+/// The tables of the terminal, at most 110 columns wide: verdict, posterior, adjusted posterior, rows, modes.
 ///
 /// # Errors
 /// `Usage` as for [`write()`].

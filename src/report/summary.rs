@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::population::{Generation, Mode, Stop};
+use crate::report::adjusted::Adjustment;
 use crate::report::checks::Checks;
 use crate::report::informed::Informed;
 use crate::report::models::{self, ModelLine};
@@ -69,6 +70,8 @@ pub struct Summary {
     pub informed: Informed,
     /// Profiles, in the order of the parameters; empty if they were not asked for.
     pub profiles: Vec<ProfileLine>,
+    /// The adjusted posterior; `None` if the job asks for none.
+    pub adjusted: Option<Adjustment>,
     /// Simulations of the run, those of an unfinished last generation included.
     pub simulated: u64,
     /// Whether [`ParameterLine::mode`] is a refined mode.
@@ -132,6 +135,7 @@ impl Summary {
             checks: Checks::of(input),
             informed: Informed::of(input),
             profiles: profiles::lines(input),
+            adjusted: Adjustment::of(input),
             refined: !modes.is_empty(),
             predictive: rows.iter().any(|r| r.crps.is_some() || r.prior.is_some()),
             fitted: Totals::of(&rows, Use::Fitted),

@@ -13,9 +13,10 @@ const WIDTH: usize = 110;
 /// Widest name of a row or parameter; longer ones end in `~`.
 const NAME: usize = 24;
 
-/// Verdict, models, posterior, rows and modes, one under the other.
+/// Verdict, models, posterior, adjusted posterior, directions, rows and modes, one under the other.
 pub fn all(s: &Summary) -> String {
-    let mut parts = vec![verdict(s), models(s), parameters(s), informed::text(s), rows(s)];
+    let adjusted = s.adjusted.as_ref().map_or_else(String::new, |adjusted| adjusted.text(&s.parameters));
+    let mut parts = vec![verdict(s), models(s), parameters(s), adjusted, informed::text(s), rows(s)];
     if s.predictive {
         parts.push(totals(s));
         parts.push(checks::text(s));

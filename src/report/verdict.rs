@@ -11,6 +11,8 @@ use crate::report::summary::Summary;
 const NOMINAL: f64 = 0.9;
 /// Effective sample size below which 5 % and 95 % quantiles rest on a handful of particles.
 const FEW: f64 = 200.0;
+/// The same where a regression has them.
+const FEW_REGRESSED: f64 = 100.0;
 /// A tolerance this many times the median noise floor is still far above it.
 const FAR: f64 = 1.5;
 /// Contraction below which a parameter counts as not informed by the data: its posterior is less than 10 % narrower.
@@ -57,6 +59,7 @@ impl Verdict {
             findings.extend([reach(s), misfit(s)].into_iter().flatten());
         }
         findings.extend([tolerance(s), sample(s), informed(s)]);
+        findings.extend(adjusted(s));
         findings.extend(modes(s));
         findings.extend([failures(s), ended(s)]);
         Verdict { findings }
@@ -66,6 +69,29 @@ impl Verdict {
     pub fn count(&self, level: Level) -> usize {
         self.findings.iter().filter(|f| f.level == level).count()
     }
+}
+
+/// What a regression could not do.
+fn adjusted(s: &Summary) -> Option<Finding> {
+    let adjusted = s.adjusted.as_ref()?;
+    let ess = adjusted.regression.as_ref()?.ess;
+    let left = adjusted.left(&s.parameters);
+    let (level, text) = if !adjusted.beyond.is_empty() {
+        let names = adjusted.beyond.join(", ");
+        (
+            Level::Warning,
+            format!("The regression extrapolates: no accepted particle comes as far as the observed value of {names}."),
+        )
+    } else if ess < FEW_REGRESSED {
+        let worth = format!("Weighed by their distance too, the particles are worth {ess:.0} independent ones");
+        (Level::Warning, format!("{worth}: slopes and limits of the regression rest on a handful of them."))
+    } else if left.is_empty() {
+        (Level::Good, "The regression explains every parameter in part.".into())
+    } else {
+        let names = left.join(", ");
+        (Level::Note, format!("Among the accepted particles the summaries say next to nothing of {names}: left as ABC found it."))
+    };
+    Some(Finding { level, about: "Adjustment", text })
 }
 
 fn ended(s: &Summary) -> Finding {

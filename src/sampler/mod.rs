@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use crate::density::Prior;
 use crate::distance::Distance;
 use crate::error::{Error, Result};
-use crate::exec::{self, Enough, Executor};
+use crate::exec::{self, Enough, Executor, Outcome};
 use crate::model::{Model, Stages, Unsimulable};
 use crate::population::{Generation, Run, Stop};
 use crate::rng::Key;
@@ -264,6 +264,30 @@ fn describe_failures(problem: &Problem, generation: usize, failed: &[(u64, Vec<f
         );
     }
     Error::Failures { generation, failed: failed.len() as u64, simulated, budget: 100.0 * budget, reason, place }
+}
+
+/// Summaries of `count` simulations at draws of the prior, in order of draw and without those that failed, on an address of
+/// their own: what scales a distance. Each runs to its end. `None` if `idle` broke it off. Collective.
+///
+/// # Errors
+/// Those of the executor.
+pub fn pilot(
+    problem: &Problem,
+    count: usize,
+    exec: &dyn Executor,
+    idle: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Option<Vec<Vec<f64>>>> {
+    let root = problem.key.branch(crate::rng::Branch::Pilot);
+    let task = |id: u64, row: &mut [f64]| {
+        let mut theta = vec![0.0; problem.prior.dimension()];
+        problem.prior.draw(&mut root.child(id).stream(crate::rng::Purpose::Propose), &mut theta);
+        match problem.simulate(&theta, root.child(id), row) {
+            Ok(()) => Outcome::Kept,
+            Err(_) => Outcome::Failed,
+        }
+    };
+    let rows = exec::gather(exec, count as u64, problem.model.summaries().len(), &task, idle)?;
+    Ok(rows.map(|rows| rows.into_iter().flatten().collect()))
 }
 
 /// The address of trial `id` of a generation.

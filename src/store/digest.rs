@@ -7,7 +7,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Header, Scenario};
-use crate::population::{Adjusted, Generation, Mode, Predictive, Profile, Shape};
+use crate::distance::Parts;
+use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Shape, Surrogated};
 
 /// The one NaN.
 const NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
@@ -112,6 +113,15 @@ pub(super) fn inference(header: &Header, generations: &[Generation]) -> String {
     digest.hex()
 }
 
+/// Digest of what each summary counts for.
+pub(super) fn distance(parts: &Parts) -> String {
+    let mut digest = Digest::new("distance");
+    digest.numbers("scale", &[parts.scale.len()], &parts.scale);
+    digest.numbers("weight", &[parts.weight.len()], &parts.weight);
+    digest.integers("outlying", parts.outlying.iter().map(|out| u64::from(*out)));
+    digest.hex()
+}
+
 /// Digest of draws and their simulations.
 pub(super) fn predictive(what: &str, predictive: &Predictive) -> String {
     let mut digest = Digest::new(what);
@@ -177,14 +187,23 @@ pub(super) fn profile(profile: &Profile) -> String {
     digest.hex()
 }
 
-/// Digest of the posterior from all simulations.
+/// Digest of the adjusted posterior.
 pub(super) fn adjusted(adjusted: &Adjusted) -> String {
-    let Adjusted { theta, shape, score, score_error, fitted } = adjusted;
-    let Shape { first, cells, quadratic, scaled, local, bandwidth } = shape;
+    let Adjusted { theta, learnt, fitted } = adjusted;
     let mut digest = Digest::new("adjusted");
     digest.numbers("theta", theta.shape(), theta);
-    let counts = [*first as u64, *cells as u64, u64::from(*quadratic), u64::from(*scaled), u64::from(*local), *fitted];
-    digest.integers("counts", counts.into_iter());
-    digest.numbers("figures", &[3], [bandwidth, score, score_error]);
+    match learnt {
+        Learnt::Surrogate(Surrogated { shape, score, score_error }) => {
+            let Shape { first, cells, quadratic, scaled, local, bandwidth } = shape;
+            let counts = [*first as u64, *cells as u64, u64::from(*quadratic), u64::from(*scaled), u64::from(*local), *fitted];
+            digest.integers("counts", counts.into_iter());
+            digest.numbers("figures", &[3], [bandwidth, score, score_error]);
+        }
+        Learnt::Regression(Regressed { ess, explained }) => {
+            digest.integers("fitted", [*fitted].into_iter());
+            digest.numbers("ess", &[], [ess]);
+            digest.numbers("explained", &[explained.len()], explained);
+        }
+    }
     digest.hex()
 }

@@ -12,11 +12,13 @@
 //! ├─ population          (particle)          the last generation: a variable per parameter, weight, ln_weight, distance, trial
 //! ├─ generations         (generation)        tolerance, simulated, failed, acceptance_rate, ess; names, units, observed
 //! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
+//! ├─ distance            (summary)           scale, weight and outlying of each, where a pilot scaled the distance
 //! ├─ noise_floor         (pair)              distances between replicate data sets at one posterior draw
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
 //! ├─ profile             (parameter, point)  value, objective, misfit: profiles of the objective about the first mode
-//! ├─ adjusted            (chain, draw)       a variable per parameter: equal-weight draws of the posterior from all simulations
-//! │                                          by a surrogate likelihood; its shape, bandwidth and score as attributes
+//! ├─ adjusted            (chain, draw)       a variable per parameter: equal-weight draws of an adjusted posterior; as attributes
+//! │                                          its method and, of a surrogate, shape, bandwidth and score, of a regression what
+//! │                                          it explained of each parameter
 //! ├─ scenarios                               other arms; one group for each scenario
 //! │  └─ <name>           (chain, draw, arm, row)  posterior_predictive, prior_predictive: each arm on the same random numbers;
 //! │                                          particle; label, endpoint, kind, given, month of each row; the file word for word;
@@ -43,6 +45,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::distance::Parts;
 use crate::error::{Error, Result};
 use crate::population::{Adjusted, Generation, Mode, Predictive, Profile, Run, Stop};
 
@@ -141,6 +144,7 @@ impl Header {
 struct Contents {
     header: Header,
     run: Run,
+    distance: Option<Parts>,
     prior: Option<Predictive>,
     posterior: Option<Predictive>,
     noise_floor: Option<Vec<f64>>,
@@ -173,6 +177,7 @@ impl Store {
         let contents = Contents {
             header: header.clone(),
             run: Run::default(),
+            distance: None,
             prior: None,
             posterior: None,
             noise_floor: None,
@@ -234,6 +239,18 @@ impl Store {
         })
     }
 
+    /// Stores what each summary counts for in a distance that was scaled by a pilot, in place of what was there.
+    ///
+    /// # Errors
+    /// `Store` if the shape does not fit the header; `Io` as for [`Store::create`].
+    pub fn put_distance(&mut self, parts: &Parts) -> Result<()> {
+        let m = self.contents.header.summaries.len();
+        if [parts.scale.len(), parts.weight.len(), parts.outlying.len()] != [m; 3] {
+            return Err(refuse(&self.path)(format!("a distance needs a scale and a weight for each of {m} summaries")));
+        }
+        self.change(|contents| contents.distance = Some(parts.clone()))
+    }
+
     /// Stores draws of the prior and their simulations, in place of earlier ones.
     ///
     /// # Errors
@@ -287,7 +304,7 @@ impl Store {
         })
     }
 
-    /// Stores the posterior from all simulations, in place of an earlier one.
+    /// Stores the adjusted posterior, in place of an earlier one.
     ///
     /// # Errors
     /// `Store` if the shape does not fit the header; `Io` as for [`Store::create`].
@@ -350,6 +367,11 @@ impl Store {
         &self.contents.run
     }
 
+    /// What each summary counts for in the distance, if a pilot had to say.
+    pub fn distance(&self) -> Option<&Parts> {
+        self.contents.distance.as_ref()
+    }
+
     /// Draws of the prior.
     pub fn prior(&self) -> Option<&Predictive> {
         self.contents.prior.as_ref()
@@ -380,7 +402,7 @@ impl Store {
         self.contents.scenarios.iter().find(|scenario| scenario.key() == slug(name))
     }
 
-    /// The posterior from all simulations; `None` if it was never asked for.
+    /// The adjusted posterior; `None` if it was never asked for.
     pub fn adjusted(&self) -> Option<&Adjusted> {
         self.contents.adjusted.as_ref()
     }
@@ -413,6 +435,7 @@ impl Store {
 impl Contents {
     fn digests(&self) -> Vec<(String, String)> {
         let mut all = vec![("inference".to_string(), digest::inference(&self.header, &self.run.generations))];
+        all.extend(self.distance.as_ref().map(|d| ("distance".to_string(), digest::distance(d))));
         for (name, predictive) in [("prior_predictive", &self.prior), ("posterior_predictive", &self.posterior)] {
             all.extend(predictive.as_ref().map(|p| (name.to_string(), digest::predictive(name, p))));
         }

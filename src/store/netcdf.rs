@@ -179,6 +179,11 @@ impl<'a> Scope<'a> {
         self.group.new_attr::<T>().create(name)?.write_scalar(&value)
     }
 
+    /// A list of numbers as an attribute.
+    pub fn list_attribute(&self, name: &str, values: &[f64]) -> hdf5::Result<()> {
+        self.group.new_attr::<f64>().shape(values.len()).create(name)?.write_raw(values)
+    }
+
     /// A dimension whose coordinate counts from 0.
     pub fn index(&mut self, name: &str, length: usize, long_name: &str) -> hdf5::Result<()> {
         let count: Vec<i64> = (0..length as i64).collect();

@@ -5,7 +5,10 @@ use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
-use crate::population::{Adjusted, Draws, Generation, Mode, Predictive, Profile, Run, Shape, Stop};
+use crate::distance::Parts;
+use crate::population::{
+    Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Run, Shape, Stop, Surrogated,
+};
 
 /// The contents of a file, checked against its digests.
 pub(super) fn contents(bytes: &[u8]) -> hdf5::Result<Contents> {
@@ -47,10 +50,11 @@ fn body(root: &Group) -> hdf5::Result<Contents> {
     let adjusted = if root.link_exists("adjusted") { Some(adjusted(&root.group("adjusted")?, &header)?) } else { None };
     let noise_floor =
         if root.link_exists("noise_floor") { Some(numbers(&root.group("noise_floor")?, "distance")?) } else { None };
+    let distance = if root.link_exists("distance") { Some(parts(&root.group("distance")?)?) } else { None };
     let scenarios = scenario::read(root)?;
     let provenance = root.group("provenance")?;
     let sessions = if provenance.link_exists("record") { read_texts(&provenance, "record")? } else { Vec::new() };
-    Ok(Contents { header, run, prior, posterior, noise_floor, modes, profile, adjusted, scenarios, sessions })
+    Ok(Contents { header, run, distance, prior, posterior, noise_floor, modes, profile, adjusted, scenarios, sessions })
 }
 
 fn numbers<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Vec<T>> {
@@ -165,22 +169,35 @@ fn draws(group: &Group, of: &str, header: &Header) -> hdf5::Result<Array2<f64>> 
     Ok(theta)
 }
 
+fn parts(group: &Group) -> hdf5::Result<Parts> {
+    let outlying: Vec<u8> = numbers(group, "outlying")?;
+    let outlying = outlying.into_iter().map(|out| out != 0).collect();
+    Ok(Parts { scale: numbers(group, "scale")?, weight: numbers(group, "weight")?, outlying })
+}
+
 fn adjusted(group: &Group, header: &Header) -> hdf5::Result<Adjusted> {
     let (count, truth) = (|name| attribute::<u64>(group, name), |name| attribute::<u8>(group, name).map(|b| b != 0));
-    Ok(Adjusted {
-        theta: draws(group, "adjusted", header)?,
-        shape: Shape {
-            first: count("first_generation")? as usize,
-            cells: count("cells")? as usize,
-            quadratic: truth("quadratic")?,
-            scaled: truth("scaled")?,
-            local: truth("local")?,
-            bandwidth: attribute(group, "bandwidth")?,
-        },
-        score: attribute(group, "score")?,
-        score_error: attribute(group, "score_error")?,
-        fitted: count("fitted")?,
-    })
+    // Files from before there was a choice do not name it.
+    let method = if group.attr("method").is_ok() { read_text_attribute(group, "method")? } else { "surrogate".into() };
+    let learnt = match method.as_str() {
+        "surrogate" => Learnt::Surrogate(Surrogated {
+            shape: Shape {
+                first: count("first_generation")? as usize,
+                cells: count("cells")? as usize,
+                quadratic: truth("quadratic")?,
+                scaled: truth("scaled")?,
+                local: truth("local")?,
+                bandwidth: attribute(group, "bandwidth")?,
+            },
+            score: attribute(group, "score")?,
+            score_error: attribute(group, "score_error")?,
+        }),
+        "regression" => {
+            Learnt::Regression(Regressed { ess: attribute(group, "ess")?, explained: group.attr("explained")?.read_raw()? })
+        }
+        other => return Err(format!("adjusted: this version of nicho does not know the method {other:?}").into()),
+    };
+    Ok(Adjusted { theta: draws(group, "adjusted", header)?, learnt, fitted: count("fitted")? })
 }
 
 fn predictive(root: &Group, of: &str, header: &Header) -> hdf5::Result<Option<Predictive>> {

@@ -10,7 +10,8 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::*;
-use crate::population::{Draws, Shape};
+use crate::distance::Parts;
+use crate::population::{Draws, Learnt, Regressed, Shape, Surrogated};
 use crate::rng::{Key, Purpose, Stream};
 
 fn column(name: impl Into<String>, unit: &str) -> Column {
@@ -133,7 +134,25 @@ fn profile(header: &Header) -> Profile {
 fn adjusted(header: &Header) -> Adjusted {
     let theta = random((6, header.parameters.len()), &mut Key::root(6).stream(Purpose::Resample));
     let shape = Shape { first: 1, cells: 4, quadratic: true, scaled: false, local: true, bandwidth: 0.35 };
-    Adjusted { theta, shape, score: -1.5, score_error: 0.25, fitted: 99 }
+    Adjusted { theta, learnt: Learnt::Surrogate(Surrogated { shape, score: -1.5, score_error: 0.25 }), fitted: 99 }
+}
+
+/// The other method of adjustment, and what a pilot learnt.
+#[test]
+fn a_regression_and_a_distance_are_read_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    let mut store = full(&path, 20, 4);
+    let m = store.header().summaries.len();
+    let parts = Parts { scale: vec![0.5; m], weight: vec![0.0; m], outlying: (0..m).map(|k| k % 2 == 0).collect() };
+    store.put_distance(&parts).unwrap();
+    let by = Regressed { ess: 12.5, explained: (0..store.header().parameters.len()).map(|k| 0.1 * k as f64).collect() };
+    let regressed = Adjusted { learnt: Learnt::Regression(by), ..adjusted(store.header()) };
+    let surrogate = store.digests();
+    store.put_adjusted(&regressed).unwrap();
+    assert_ne!(store.digests(), surrogate);
+    let again = Store::open(&path).unwrap();
+    assert_eq!((again.adjusted(), again.distance(), again.digests()), (Some(&regressed), Some(&parts), store.digests()));
 }
 
 fn full(path: &Path, particles: usize, draws: usize) -> Store {

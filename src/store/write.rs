@@ -4,14 +4,16 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::netcdf::{self, Scope, about};
 use super::{Column, Contents, FORMAT, Header, digest, scenario};
-use crate::population::{Adjusted, Generation, Mode, Predictive, Profile, Run};
+use crate::distance::Parts;
+use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Run, Surrogated};
 use crate::rng::SCHEME;
 
 /// The file, byte for byte a function of `contents` (and of the HDF5 library).
 pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
     netcdf::encode(|root| {
         attributes(root, contents)?;
-        let Contents { header, run, prior, posterior, noise_floor, modes, profile, adjusted, scenarios, sessions } = contents;
+        let Contents { header, run, distance, prior, posterior, noise_floor, modes, profile, adjusted, scenarios, sessions } =
+            contents;
         if let (Some(posterior), Some(last)) = (posterior, run.last()) {
             draws(root.group("posterior", POSTERIOR)?, header, &posterior.draws.theta)?;
             sample_stats(root, header, posterior, last)?;
@@ -27,6 +29,9 @@ pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
             population(root, header, last, run.generations.len() - 1)?;
         }
         generations(root, header, run)?;
+        if let Some(parts) = distance {
+            scaled_distance(root, header, parts)?;
+        }
         if let Some(distances) = noise_floor {
             replicate_distances(root, distances)?;
         }
@@ -273,6 +278,19 @@ fn one_generation(mut group: Scope, header: &Header, g: &Generation) -> hdf5::Re
     group.finish()
 }
 
+fn scaled_distance(root: &Scope, header: &Header, parts: &Parts) -> hdf5::Result<()> {
+    let mut group = root.group("distance", "what each summary counts for, learnt from simulations at draws of the prior")?;
+    group.text_attribute("digest", &digest::distance(parts))?;
+    columns(&mut group, "summary", "fitted summary", &header.summaries)?;
+    let meaning = about("", "what a difference is divided by, in the unit of the summary");
+    group.variable("scale", &["summary"], ArrayView1::from(&parts.scale), meaning)?;
+    group.variable("weight", &["summary"], ArrayView1::from(&parts.weight), about("", "weight; 0 leaves it out"))?;
+    let outlying: Vec<u8> = parts.outlying.iter().map(|out| u8::from(*out)).collect();
+    let meaning = about("", "1 if it is observed far outside the simulations, and its scale wider for that, else 0");
+    group.variable("outlying", &["summary"], ArrayView1::from(&outlying), meaning)?;
+    group.finish()
+}
+
 fn replicate_distances(root: &Scope, distances: &[f64]) -> hdf5::Result<()> {
     let mut group = root.group("noise_floor", "how far two replicate data sets at one posterior draw are from each other")?;
     group.text_attribute("digest", &digest::noise_floor(distances))?;
@@ -330,19 +348,35 @@ fn profiles(root: &Scope, header: &Header, profile: &Profile) -> hdf5::Result<()
 }
 
 fn adjusted_posterior(root: &Scope, header: &Header, adjusted: &Adjusted) -> hdf5::Result<()> {
-    let text = "equal-weight draws of prior times a surrogate likelihood, which was learnt from all simulations";
+    let (method, text) = match adjusted.learnt {
+        Learnt::Surrogate(_) => {
+            ("surrogate", "equal-weight draws of prior times a surrogate likelihood, which was learnt from all simulations")
+        }
+        Learnt::Regression(_) => (
+            "regression",
+            "equal-weight draws of the accepted particles, moved by regression to where the summaries are the observed",
+        ),
+    };
     let group = root.group("adjusted", text)?;
-    let shape = &adjusted.shape;
     group.text_attribute("digest", &digest::adjusted(adjusted))?;
-    group.attribute("first_generation", shape.first as u64)?;
-    group.attribute("cells", shape.cells as u64)?;
-    group.attribute("quadratic", u8::from(shape.quadratic))?;
-    group.attribute("scaled", u8::from(shape.scaled))?;
-    group.attribute("local", u8::from(shape.local))?;
-    group.attribute("bandwidth", shape.bandwidth)?;
-    group.attribute("score", adjusted.score)?;
-    group.attribute("score_error", adjusted.score_error)?;
+    group.text_attribute("method", method)?;
     group.attribute("fitted", adjusted.fitted)?;
+    match &adjusted.learnt {
+        Learnt::Surrogate(Surrogated { shape, score, score_error }) => {
+            group.attribute("first_generation", shape.first as u64)?;
+            group.attribute("cells", shape.cells as u64)?;
+            group.attribute("quadratic", u8::from(shape.quadratic))?;
+            group.attribute("scaled", u8::from(shape.scaled))?;
+            group.attribute("local", u8::from(shape.local))?;
+            group.attribute("bandwidth", shape.bandwidth)?;
+            group.attribute("score", *score)?;
+            group.attribute("score_error", *score_error)?;
+        }
+        Learnt::Regression(Regressed { ess, explained }) => {
+            group.attribute("ess", *ess)?;
+            group.list_attribute("explained", explained)?;
+        }
+    }
     draws(group, header, &adjusted.theta)
 }
 

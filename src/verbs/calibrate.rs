@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::progress::{Budget, Show};
+use super::run::scaled_problem;
 use super::session::Session;
 use super::shared::{agree, on_ranks};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::job::Job;
 use crate::report;
+use crate::sampler::Problem;
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::validate::calibration::{self, BINS, DRAWS, FALSE_ALARM, INTERVALS, Line, binomial_band};
@@ -71,7 +73,10 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     let budget = Budget::of(population);
     let show = RefCell::new(Show::new(&session, budget));
     let done = |number: usize| show.borrow_mut().work("data sets", number as u64, flags.replicates as u64);
-    let lines = calibration::calibrate(&|| job.problem(), &sampler, flags.replicates, exec, &done)?;
+    let scaled = scaled_problem(&job, exec, &session)?;
+    let distance = || scaled.distance.with_observed(scaled.distance.observed().to_vec());
+    let problem = || Ok(Problem { distance: distance(), ..job.problem()? });
+    let lines = calibration::calibrate(&problem, &sampler, flags.replicates, exec, &done)?;
     drop(show);
     let Some(lines) = lines else { return Err(Error::Stopped) };
     if flags.json {

@@ -17,6 +17,7 @@ use crate::model::cml::protocol::reading::block_words;
 use crate::predict::prior_draws;
 use crate::refine::Refine;
 use crate::rng::Key;
+use crate::sampler::Problem;
 use crate::sampler::smc::Smc;
 use crate::sampler::{simulate, trial_key};
 use crate::trial::table::Row;
@@ -116,7 +117,7 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
         return check_scenario(exec, file);
     }
     let job = agree(exec, Job::load(file))?;
-    let problem = job.problem()?;
+    let problem = job.problem_on(exec, &mut |_| std::ops::ControlFlow::Continue(()))?;
     let sampler = job.sampler();
     let lanes = exec.lanes();
     let table = problem.model.parameters();
@@ -130,6 +131,7 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
     let rows = job.header()?.rows;
     let held = rows.iter().filter(|row| row.role != "fit").count();
     line!("  observations   {} rows fitted, {held} held out", rows.len() - held);
+    print_distance(&job, &problem);
     if sampler.start.is_finite() {
         line!("  sampler        rejection from the prior, {} particles", sampler.population);
         line!("  stops at       {} {}, {} simulations", sampler.accept.word(), sampler.tolerance, sampler.simulations);
@@ -180,6 +182,25 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
         line!("                 modes and profiles take at most {most} simulations, {} of core time", clock(most as f64 * each));
     }
     Ok(())
+}
+
+/// Prints what the distance is made of, where the observations do not say that.
+fn print_distance(job: &Job, problem: &Problem) {
+    let def = &job.definition.distance;
+    let p = def.p.as_ref().map_or(2.0, |p| *p.get_ref());
+    if let Some(parts) = problem.distance.learnt() {
+        let draws = job.pilot().unwrap_or(0);
+        line!("  distance       euclidean, p = {p}; scales by median absolute deviation, from {draws} draws of the prior:");
+        for (k, summary) in problem.model.summaries().iter().enumerate() {
+            let out = if parts.outlying[k] { "  observed far outside the pilot: counted for less" } else { "" };
+            let unit = if summary.unit == "-" { String::new() } else { format!(" {}", summary.unit) };
+            line!("                 {:<24} {:>12.4e}{unit}, weight {}{out}", summary.name, parts.scale[k], parts.weight[k]);
+        }
+    } else if job.table.is_none() {
+        line!("  distance       euclidean, p = {p}; summaries as they are, without scales");
+    } else {
+        line!("  distance       trial: of the published figures, in their covariance");
+    }
 }
 
 /// Bytes that rank 0 and each other rank need at most: every generation, twice, and once more as the bytes of the file; the

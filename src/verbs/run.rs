@@ -20,7 +20,6 @@ use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, infer};
 use crate::store::{Header, Store};
-use crate::surrogate::adjust;
 
 /// Flags of `nicho run`.
 #[derive(Clone, Debug, Default)]
@@ -79,11 +78,23 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
         let reported = report_folder(&path).join("report.html").exists();
         return shared.at_file(|store| print_result(store, &job, !reported));
     }
-    work(&job, &mut shared, &session, !flags.no_early_rejection)?;
+    let problem = scaled_problem(&job, exec, &session)?;
+    work(&job, &problem, &mut shared, &session, !flags.no_early_rejection)?;
     shared.at_file(|store| {
         shared.exec.remove()?;
         print_result(store, &job, true)
     })
+}
+
+/// The inference problem of a job, after the pilot that its distance may need. That runs past the journal, whose streams count
+/// from a stored state, and is made again by whoever goes on: it is a function of job and seed.
+///
+/// # Errors
+/// Those of [`Job::problem_on`].
+pub fn scaled_problem(job: &Job, exec: &dyn Executor, session: &Session) -> Result<Problem> {
+    let Some(count) = job.pilot() else { return job.problem() };
+    let mut show = Show::new(session, Budget::of(count));
+    job.problem_on(exec, &mut |done| show.work("pilot of the distance", done, count as u64))
 }
 
 /// Brings a stored run to its end: the inference, with or without early rejection, then whatever of the derived groups is
@@ -91,8 +102,7 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
 ///
 /// # Errors
 /// Those of the sampler, the store and the executor; [`Error::Interrupted`] after a signal.
-pub fn work(job: &Job, shared: &mut Shared<'_>, session: &Session, early_rejection: bool) -> Result<()> {
-    let problem = job.problem()?;
+pub fn work(job: &Job, problem: &Problem, shared: &mut Shared<'_>, session: &Session, early_rejection: bool) -> Result<()> {
     let sampler = Smc { early_rejection, ..job.sampler() };
     let budget = Budget {
         population: sampler.population,
@@ -112,8 +122,18 @@ pub fn work(job: &Job, shared: &mut Shared<'_>, session: &Session, early_rejecti
         threads = shared.exec.lanes(),
         "{begin}"
     );
-    check_memory(&sampler, &problem, &place);
-    let done = infer_and_derive(job, &problem, &sampler, shared, session, &mut show)?;
+    if let Some(parts) = problem.distance.learnt() {
+        let names =
+            || problem.model.summaries().iter().zip(&parts.outlying).filter(|(_, out)| **out).map(|(s, _)| s.name.as_str());
+        if names().next().is_some() {
+            warn!("observed far outside what the model gives, and counted for less: {}", names().collect::<Vec<_>>().join(", "));
+        }
+        if !shared.have.distance {
+            shared.change(|store| store.put_distance(parts))?;
+        }
+    }
+    check_memory(&sampler, problem, &place);
+    let done = infer_and_derive(job, problem, &sampler, shared, session, &mut show)?;
     drop(show);
     if !done {
         return Err(Error::Interrupted { path: shared.path() });
@@ -188,9 +208,10 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
         let Some(floor) = noise_floor(problem, &of, PAIRS, exec, idle)? else { return Ok(false) };
         shared.change(|store| store.put_noise_floor(&floor))?;
     }
-    if let Some(draws) = job.adjust().filter(|_| !have.adjusted) {
+    if let Some((method, draws)) = job.adjust().filter(|_| !have.adjusted) {
         // One thread does it, on the rank that has every generation.
-        shared.change(|store| match adjust(problem, store.run(), draws, &mut |_| show.work("surrogate posterior", 0, 0))? {
+        let idle = &mut |_| show.work("adjusted posterior", 0, 0);
+        shared.change(|store| match method.adjust(problem, store.run(), draws, idle)? {
             Some(adjusted) => store.put_adjusted(&adjusted),
             None => Err(Error::Interrupted { path: store.path().into() }),
         })?;

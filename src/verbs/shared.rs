@@ -127,8 +127,10 @@ pub struct Have {
     pub noise_floor: bool,
     /// Posterior modes.
     pub modes: bool,
-    /// The posterior from all simulations.
+    /// The adjusted posterior.
     pub adjusted: bool,
+    /// What a pilot scaled the distance by.
+    pub distance: bool,
 }
 
 impl Have {
@@ -140,6 +142,7 @@ impl Have {
             noise_floor: store.noise_floor().is_some(),
             modes: store.modes().is_some(),
             adjusted: store.adjusted().is_some(),
+            distance: store.distance().is_some(),
         }
     }
 
@@ -162,15 +165,16 @@ impl<'a> Shared<'a> {
         let words = exec.once(&mut || {
             let Some(open) = open.take() else { return Ok(Vec::new()) };
             let opened = open(&exec)?;
-            let Have { prior, posterior, noise_floor, modes, adjusted } = Have::of(&opened);
-            let have = [prior, posterior, noise_floor, modes, adjusted];
+            let Have { prior, posterior, noise_floor, modes, adjusted, distance } = Have::of(&opened);
+            let have = [prior, posterior, noise_floor, modes, adjusted, distance];
             let words = have.into_iter().map(|have| f64::from(u8::from(have))).chain(opened.run().words()).collect();
             store = Some(opened);
             Ok(words)
         })?;
-        let (have, run) = words.split_at_checked(5).unwrap_or_default();
+        let (have, run) = words.split_at_checked(6).unwrap_or_default();
         let has = |k: usize| have.get(k) == Some(&1.0);
-        let have = Have { prior: has(0), posterior: has(1), noise_floor: has(2), modes: has(3), adjusted: has(4) };
+        let [prior, posterior, noise_floor, modes, adjusted, distance] = [0, 1, 2, 3, 4, 5].map(has);
+        let have = Have { prior, posterior, noise_floor, modes, adjusted, distance };
         let run = store.as_ref().map(|store| store.run().clone()).or_else(|| Run::from_words(run)).unwrap_or_default();
         let path = store.as_ref().map(|store| store.path().to_path_buf()).unwrap_or_default();
         Ok(Shared { exec, store: RefCell::new(store), saving: RefCell::default(), path, run, have })

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::predict::{arms, patients};
 use super::progress::{Budget, Show};
-use super::run::work;
+use super::run::{scaled_problem, work};
 use super::session::Session;
 use super::shared::{Shared, agree, on_ranks};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::definition::Source;
 use crate::job::scenario::Scenario;
-use crate::population::Shape;
 use crate::report::{self, Input};
 use crate::store::Store;
 
@@ -51,8 +50,8 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
             journaled.hold(file)?;
             Store::open(file)
         })?;
-        let problem = job.problem()?;
         let session = Session::new("refine", exec.place());
+        let problem = scaled_problem(&job, exec, &session)?;
         let sampler = job.sampler();
         let settings = job.refine();
         let budget = Budget::of(sampler.population);
@@ -103,7 +102,8 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
         let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
         let header = job.header()?;
         let mut shared = Shared::open(exec, |_| Store::create(&path, &header))?;
-        let worked = work(&job, &mut shared, &session, true)
+        let problem = scaled_problem(&job, exec, &session)?;
+        let worked = work(&job, &problem, &mut shared, &session, true)
             .and_then(|()| predict_again(file, &original, &job, &shared, &session))
             .and(shared.settle());
         let _ = std::fs::remove_file(&path);
@@ -159,19 +159,6 @@ fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Re
     use_it(&Input { store, priors: &priors, noise_floor, models: &job.models(), table: job.table.as_ref() })
 }
 
-/// A shape as a person says it.
-fn words(shape: &Shape) -> String {
-    let degree = if shape.quadratic { "quadratic" } else { "linear" };
-    let mut words = format!("{degree} in {} cell(s), generations from {}", shape.cells, shape.first);
-    if shape.scaled {
-        words += ", scales that follow the parameters";
-    }
-    if shape.local {
-        words += ", a covariance for each cell";
-    }
-    words + &format!(", residuals of bandwidth {}", shape.bandwidth)
-}
-
 /// Prints the tables of a finished run; with `write`, writes the report beside it and names the files.
 ///
 /// # Errors
@@ -182,11 +169,6 @@ pub fn print_result(store: &Store, job: &Job, write: bool) -> Result<()> {
         // Before anything is printed: a reader that has gone ends the process.
         let written = if write { report::write(input, &folder)? } else { Vec::new() };
         text!("{}", report::tables(input)?);
-        if let Some(adjusted) = store.adjusted() {
-            let (draws, fitted) = (adjusted.theta.nrows(), adjusted.fitted);
-            line!("\nAdjusted  {draws} draws in /adjusted of the posterior by a surrogate likelihood from {fitted} simulations:");
-            line!("          {}; log score {:.3} ± {:.3}", words(&adjusted.shape), adjusted.score, adjusted.score_error);
-        }
         if write {
             line!("\nResult  {}", store.path().display());
             line!("Report  {}", written.first().unwrap_or(&folder).display());

@@ -12,7 +12,7 @@ const LEVELS: [&[&str]; 10] = [
     &["density", "trial"],
     &["model", "distance"],
     &["sampler", "store"],
-    &["refine", "predict", "surrogate", "validate"],
+    &["refine", "adjust", "predict", "validate"],
     &["job", "report"],
     &["verbs"],
     &["cli"],

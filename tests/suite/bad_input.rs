@@ -136,6 +136,22 @@ fn keys_and_types() {
     refuse_job("weight_of_nothing", SMOKE, "[sampler]", "[distance]\nweights = { respnse = 2.0 }\n[sampler]");
 }
 
+/// What the distance of general models takes, and what it can learn no scale from.
+#[test]
+fn distances() {
+    let refuse =
+        |name: &str, job: &str, keys: &str| refuse_job(name, job, "[sampler]", &format!("[distance]\n{keys}\n[sampler]"));
+    refuse("distance_of_a_trial_with_an_exponent", SMOKE, "p = 1");
+    refuse("distance_exponent", COIN, "p = 0.5");
+    refuse("distance_unknown_scale", COIN, "scale = \"sd\"");
+    refuse("distance_robust_without_a_pilot", COIN, "robust = true");
+    // No toss is ever heads.
+    let folder = folder();
+    edit(folder.path(), COIN, "[sampler]", "[distance]\nscale = \"mad\"\n[sampler]");
+    edit(folder.path(), COIN, P_HEADS, r#"{ distribution = "uniform", lower = 0, upper = 1e-9 }"#);
+    snapshot("distance_constant_summary", &say(folder.path(), &["run", COIN, "-q"]));
+}
+
 /// Rejection makes one generation: it needs its tolerance, and no key that says how to come there.
 #[test]
 fn rejection() {
@@ -169,9 +185,11 @@ fn screens() {
     snapshot("screen_of_what_cannot_be_simulated", &said);
 }
 
-/// A surrogate needs all simulations, and those a tolerance that follows them.
+/// A regression needs particles; a surrogate needs all simulations, and those a tolerance that follows them.
 #[test]
-fn surrogates() {
+fn adjusted() {
+    let few = "population = 49\n\n[adjust]\nmethod = \"regression\"\n";
+    refuse_job("adjust_few_particles", SMOKE, "population = 60\n", few);
     const MOONS: &str = "jobs/moons.toml";
     refuse_job("adjust_without_all", MOONS, "keep = \"all\"", "keep = \"accepted\"");
     refuse_job("adjust_unknown_method", MOONS, "method = \"surrogate\"", "method = \"surogate\"");

@@ -190,7 +190,7 @@ pub fn one_summary() -> Vec<Summary> {
 }
 
 pub fn distance_from(observed: f64) -> Box<Euclidean> {
-    Box::new(Euclidean::new(vec![observed], vec![1.0], vec![1.0], 2.0).unwrap())
+    Box::new(Euclidean::new(vec![observed], vec![1.0], 2.0, None).unwrap())
 }
 
 pub fn problem(model: Box<dyn Model>, prior: Vec<Marginal>, observed: f64, seed: u64) -> Problem {

@@ -98,6 +98,42 @@ priors.p_heads = { distribution = "uniform", lower = 0, upper = 1 }
 observations.values.heads = 3
 "#;
 
+/// What the distance of a general model can do, with one measurement that lies far from what the model gives.
+const GENERAL: &str = r#"name = "general"
+seed = 1
+model.name = "gaussian_linear"
+priors.mean_0 = { distribution = "uniform", lower = -1, upper = 1 }
+observations.values = { x_0 = 0.3, x_1 = 9, x_2 = 0, x_3 = 0, x_4 = 0, x_5 = 0, x_6 = 0, x_7 = 0, x_8 = 0, x_9 = 0 }
+distance = { name = "euclidean", scale = "mad", robust = true, p = 1, weights = { x_9 = 0 } }
+sampler.population = 100
+stop.generations = 3
+refine.modes = 1
+refine.simulations = 50
+"#;
+
+/// Scales of a pilot are shown, stored and the same on one thread, on three, and when the job is run again from the file alone.
+#[test]
+fn a_pilot_scales_the_distance() {
+    let folder = folder();
+    std::fs::write(folder.path().join("general.toml"), GENERAL).unwrap();
+    let said = succeed(folder.path(), &["check", "general.toml"]);
+    assert!(said.contains("scales by median absolute deviation, from 100 draws of the prior"), "{said}");
+    let line = |name: &str| said.lines().find(|line| line.trim().starts_with(name)).unwrap().to_string();
+    assert!(line("x_1 ").ends_with("weight 1  observed far outside the pilot: counted for less"), "{said}");
+    assert!(line("x_2 ").ends_with("weight 1") && line("x_9 ").ends_with("weight 0"), "{said}");
+    let digests = |threads: &str| {
+        let said = say(folder.path(), &["run", "general.toml", "--threads", threads, "--overwrite"]);
+        assert!(said.code == 0 && said.err.contains("counted for less: x_1\n"), "{}", said.err);
+        succeed(folder.path(), &["digest", "general.h5"])
+    };
+    let one = digests("1");
+    assert!(one.lines().any(|line| line.starts_with("distance ")), "{one}");
+    assert_eq!(digests("3"), one);
+    assert!(succeed(folder.path(), &["reproduce", "general.h5"]).lines().all(|line| line.ends_with(" reproduced")));
+    succeed(folder.path(), &["refine", "general.h5"]);
+    assert_eq!(succeed(folder.path(), &["digest", "general.h5"]), one);
+}
+
 #[test]
 fn every_shipped_job_is_sound() {
     let folder = folder();
@@ -173,6 +209,7 @@ fn every_key_is_used_somewhere() {
     used_keys(MAXIMAL, &mut used);
     used_keys(COMPARED, &mut used);
     used_keys(NOISY, &mut used);
+    used_keys(GENERAL, &mut used);
     for job in shipped_jobs() {
         used_keys(&std::fs::read_to_string(job).unwrap(), &mut used);
     }

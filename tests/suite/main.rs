@@ -3,10 +3,12 @@
 // Tests may panic; a failed assertion is how they speak.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod adjusted;
 mod architecture;
 mod bad_input;
 mod command_line;
 mod comparison;
+mod distances;
 mod durable;
 mod exact_posteriors;
 mod jobs;
@@ -19,6 +21,5 @@ mod reproducible;
 mod scenarios;
 mod simulators_of_the_literature;
 mod support;
-mod surrogate;
 mod traps;
 mod truths;

@@ -35,7 +35,7 @@ impl Model for Plane {
 fn in_plane(simulate: fn(&[f64], Key) -> [f64; 2], prior: [Marginal; 2], observed: [f64; 2], seed: u64) -> Problem {
     let summaries = ["s", "t"].map(|name| Summary { name: name.into(), unit: "-".into() }).to_vec();
     let model = Plane { parameters: parameters(2), summaries, simulate };
-    let distance = Box::new(Euclidean::new(observed.to_vec(), vec![1.0; 2], vec![1.0; 2], 2.0).unwrap());
+    let distance = Box::new(Euclidean::new(observed.to_vec(), vec![1.0; 2], 2.0, None).unwrap());
     Problem { distance, ..problem(Box::new(model), prior.to_vec(), 0.0, seed) }
 }
 

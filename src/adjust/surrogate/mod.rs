@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use ndarray::Array2;
 
 use crate::error::{Error, Result};
-use crate::population::{Adjusted, Run, Weights};
+use crate::population::{Adjusted, Learnt, Run, Surrogated, Weights};
 use crate::rng::{Branch, Purpose, Stream};
 use crate::sampler::Problem;
 use choose::{ALL_RESIDUALS, choose};
@@ -24,7 +24,6 @@ use sample::{Path, sample};
 mod cells;
 mod choose;
 mod fit;
-mod least_squares;
 mod sample;
 
 /// `count` equal-weight draws of prior times surrogate likelihood. `idle` is called now and then; `None` if it broke off.
@@ -69,9 +68,7 @@ pub fn adjust(
     let theta = Array2::from_shape_vec((count, all.d), natural).map_err(|_| refuse("draws are missing"))?;
     Ok(Some(Adjusted {
         theta,
-        shape: choice.shape,
-        score: choice.score.0,
-        score_error: choice.score.1,
+        learnt: Learnt::Surrogate(Surrogated { shape: choice.shape, score: choice.score.0, score_error: choice.score.1 }),
         fitted: rows.len() as u64,
     }))
 }

@@ -1,0 +1,140 @@
+//! The `[distance]` table: the definition to a distance, whose scales may have to be learnt from simulations first.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use toml::Spanned;
+
+use super::Job;
+use crate::distance::euclidean::{Euclidean, Pilot};
+use crate::distance::{self, Distance, trial::Trial};
+use crate::error::{Error, Result};
+use crate::exec::Executor;
+use crate::model::Model;
+use crate::sampler::accept::Accept;
+use crate::sampler::{Problem, pilot};
+
+/// Names of the ways to scale summaries.
+const SCALES: &[&str] = &["none", "mad"];
+/// Draws of the prior in a pilot at most; a small population has a small pilot.
+const MOST_PILOT: usize = 1000;
+/// Simulations of a pilot that must succeed.
+const LEAST_PILOT: usize = 10;
+
+impl Job {
+    /// Simulations of the pilot that scales the distance; `None` if it needs none.
+    pub fn pilot(&self) -> Option<usize> {
+        let scale = self.definition.distance.scale.as_ref();
+        let population = *self.definition.sampler.population.get_ref();
+        scale.filter(|scale| scale.get_ref() == "mad").map(|_| population.min(MOST_PILOT))
+    }
+
+    /// The inference problem, with scales of the distance learnt from a pilot where the job asks for that: a function of job and
+    /// seed. `idle` is told how many simulations of the pilot are done. Collective.
+    ///
+    /// # Errors
+    /// Those of [`Job::problem`] and of the executor; [`Error::Input`] if a summary does not vary or hardly any simulation succeeds;
+    /// [`Error::Stopped`] if `idle` breaks it off.
+    pub fn problem_on(&self, exec: &dyn Executor, idle: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<Problem> {
+        let mut problem = self.problem()?;
+        if let Some(count) = self.pilot() {
+            let rows = pilot(&problem, count, exec, idle)?.ok_or(Error::Stopped)?;
+            problem.distance = self.distance(problem.model.as_ref(), Some(&rows))?;
+        }
+        Ok(problem)
+    }
+
+    /// The distance from the observed values; `pilot` is rows of summaries that scale it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an unknown distance, row, weight or scale, for a summary that does not vary in the pilot, and for noise that is not known.
+    pub fn distance(&self, model: &dyn Model, pilot: Option<&[Vec<f64>]>) -> Result<Box<dyn Distance>> {
+        let def = &self.definition.distance;
+        let trial = self.table.is_some();
+        if self.accept() == Accept::Noise && !trial {
+            return Ok(Box::new(self.noise(model)?));
+        }
+        let usual = Spanned::new(0..0, String::from(if trial { "trial" } else { "euclidean" }));
+        let name = def.name.as_ref().unwrap_or(&usual);
+        let placed = |error: Error| match error {
+            Error::Usage { problem, fix } => {
+                let span = def.weights.first_key_value().map_or(name.span(), |(name, _)| name.span());
+                self.source.error(span, "distance.weights", &problem, &fix)
+            }
+            other => other,
+        };
+        match name.get_ref().as_str() {
+            "trial" if trial => {
+                let keys = [
+                    ("scale", def.scale.as_ref().map(Spanned::span)),
+                    ("robust", def.robust.as_ref().map(Spanned::span)),
+                    ("p", def.p.as_ref().map(Spanned::span)),
+                ];
+                if let Some((key, Some(span))) = keys.into_iter().find(|(_, span)| span.is_some()) {
+                    let problem = format!("the distance 'trial' has no {key}: it knows the errors of the published figures");
+                    let fix = "leave the key out, or use the distance 'euclidean'";
+                    return Err(self.source.error(span, &format!("distance.{key}"), &problem, fix));
+                }
+                let weights = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
+                let distance = Trial::new(&self.fitted_rows(), &weights);
+                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
+            }
+            "euclidean" => self.euclidean(model, pilot, &placed),
+            "trial" => {
+                let fix = "name a table under [observations], or use euclidean";
+                Err(self.source.error(name.span(), "distance.name", "the distance 'trial' needs an observation table", fix))
+            }
+            _ => Err(self.source.unknown(name, "distance.name", "distance", distance::CATALOGUE)),
+        }
+    }
+
+    fn euclidean(
+        &self,
+        model: &dyn Model,
+        pilot: Option<&[Vec<f64>]>,
+        placed: &dyn Fn(Error) -> Error,
+    ) -> Result<Box<dyn Distance>> {
+        let def = &self.definition.distance;
+        let names: Vec<&str> = model.summaries().iter().map(|s| s.name.as_str()).collect();
+        if let Some(name) = def.weights.keys().find(|name| !names.contains(&name.get_ref().as_str())) {
+            let problem = format!("the model has no summary '{}'", name.get_ref());
+            let fix = format!("the summaries are {}", names.join(", "));
+            return Err(self.source.error(name.span(), "distance.weights", &problem, &fix));
+        }
+        let scale = def.scale.as_ref();
+        if let Some(scale) = scale.filter(|scale| !SCALES.contains(&scale.get_ref().as_str())) {
+            return Err(self.source.unknown(scale, "distance.scale", "scale", SCALES));
+        }
+        let p = def.p.as_ref().map_or(2.0, |p| *p.get_ref());
+        if let Some(given) = def.p.as_ref().filter(|_| !(p.is_finite() && p >= 1.0)) {
+            let problem = format!("{p} is outside the legal range: 1 or more, and finite");
+            return Err(self.source.error(given.span(), "distance.p", &problem, "give 1, 2 or another number from 1 on"));
+        }
+        let robust = def.robust.as_ref().filter(|robust| *robust.get_ref());
+        if let Some(robust) = robust.filter(|_| self.pilot().is_none()) {
+            let problem = "which observations are outliers is learnt from a pilot, and this job has none";
+            return Err(self.source.error(robust.span(), "distance.robust", problem, "add scale = \"mad\""));
+        }
+        let given: BTreeMap<&str, f64> = def.weights.iter().map(|(name, w)| (name.get_ref().as_str(), *w.get_ref())).collect();
+        let weights: Vec<f64> = names.iter().map(|name| given.get(name).copied().unwrap_or(1.0)).collect();
+        let learnt = match (pilot, scale) {
+            (Some(rows), Some(scale)) => {
+                let refuse = |problem: String, fix: &str| self.source.error(scale.span(), "distance.scale", &problem, fix);
+                if rows.len() < LEAST_PILOT {
+                    let problem = format!("only {} simulations of the pilot at draws of the prior succeeded", rows.len());
+                    return Err(refuse(problem, "narrow the priors to where the model can be simulated"));
+                }
+                let left_out: Vec<bool> = weights.iter().map(|w| *w == 0.0).collect();
+                let constant = |k: usize| {
+                    let problem =
+                        format!("the summary '{}' was the same in all {} simulations of the pilot", names[k], rows.len());
+                    refuse(problem, &format!("leave it out: weights = {{ {} = 0 }}", names[k]))
+                };
+                Some(Pilot::of(rows, names.len(), &left_out, robust.is_some()).map_err(constant)?)
+            }
+            _ => None,
+        };
+        let distance = Euclidean::new(self.observed(model)?, weights, p, learnt);
+        distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
+    }
+}
