@@ -1,9 +1,9 @@
-//! Ranks of a calibration as a table and as histograms.
+//! Ranks of a calibration as a table and as histograms; true values against what was found.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::report::chart::{Axis, Chart, Ink, Ticks};
+use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::figures::{Figure, Glyph};
 use crate::validate::calibration::{BINS, DRAWS, Line, binomial_band};
 
@@ -11,7 +11,7 @@ const SIZE: (f64, f64) = (360.0, 240.0);
 /// Share of counts that the band of a histogram holds, of one bin.
 const BAND: f64 = 0.99;
 
-/// Writes `ranks.csv` and a histogram of each parameter into `folder`; what was written.
+/// Writes `ranks.csv`, `recovery.csv`, a histogram and a plot of true against found values of each parameter into `folder`; what was written.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be written.
@@ -23,7 +23,14 @@ pub fn write_ranks(lines: &[Line], folder: &Path) -> Result<Vec<PathBuf>> {
         let ranks: Vec<String> = lines.iter().map(|line| line.ranks[i].to_string()).collect();
         table += &format!("{i},{}\n", ranks.join(","));
     }
-    let mut files = vec![("ranks.csv".to_string(), table)];
+    let mut recovery = String::from("replicate,parameter,true [coordinate of the prior],posterior_mean [same]\n");
+    for line in lines {
+        for (i, (truth, found)) in line.recovery.iter().enumerate() {
+            recovery += &format!("{i},{},{truth:?},{found:?}\n", line.name);
+        }
+    }
+    let mut files = vec![("ranks.csv".to_string(), table), ("recovery.csv".to_string(), recovery)];
+    files.extend(lines.iter().map(|line| (format!("recovery-{}.svg", line.name), recovered(line).standalone())));
     files.extend(lines.iter().map(|line| (format!("ranks-{}.svg", line.name), histogram(line).standalone())));
     files
         .into_iter()
@@ -60,4 +67,29 @@ fn histogram(line: &Line) -> Figure {
         (Glyph::Patch(Ink::Prior, 30), format!("{} % of counts, if uniform", 100.0 * BAND)),
     ];
     Figure { id, title: format!("Ranks of {}", line.name), caption: about, svg, size: SIZE, key }
+}
+
+/// Posterior means against true values.
+fn recovered(line: &Line) -> Figure {
+    let all = || line.recovery.iter().flat_map(|(truth, found)| [*truth, *found]);
+    let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+    let pad = 0.05 * (high - low).max(1e-9);
+    let range = (low - pad, high + pad);
+    let x = Axis { ticks: Ticks::Few, ..Axis::linear("True value", range) };
+    let mut chart = Chart::new(x, Axis { ticks: Ticks::Few, ..Axis::linear("Posterior mean", range) }, SIZE);
+    chart.line(&[(range.0, range.0), (range.1, range.1)], Ink::Prior, 1.5, true);
+    chart.points(&line.recovery, Mark::Dot, 2.5, Ink::Posterior);
+    let id = format!("recovery-{}", line.name);
+    let about = format!(
+        "{} data sets, on the coordinate of the prior (the logarithm of a positive parameter, the logit of a proportion); posterior \
+         means account for {:.0} % of the variance of true values.",
+        line.recovery.len(),
+        100.0 * line.recovered()
+    );
+    let svg = chart.draw(&id, line.name, &about);
+    let key = vec![
+        (Glyph::Point(Ink::Posterior, Mark::Dot), "data sets".to_string()),
+        (Glyph::Line(Ink::Prior, true), "found as it was".to_string()),
+    ];
+    Figure { id, title: format!("Recovery of {}", line.name), caption: about, svg, size: SIZE, key }
 }

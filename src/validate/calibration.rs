@@ -45,6 +45,9 @@ pub struct Line {
     pub ranks: Vec<usize>,
     /// In how many replicates each of [`INTERVALS`] holds the true value.
     pub inside: [usize; 2],
+    /// The true value of each replicate and the mean of its posterior, on the coordinate of the prior (the logarithm of a positive
+    /// parameter, the logit of a proportion).
+    pub recovery: Vec<(f64, f64)>,
 }
 
 impl Line {
@@ -53,6 +56,15 @@ impl Line {
         let mut counts = [0; BINS];
         self.ranks.iter().for_each(|rank| counts[rank * BINS / (DRAWS + 1)] += 1);
         counts
+    }
+
+    /// Share of the variance of the true values that posterior means account for: 1 if every value is recovered, 0 if the data
+    /// say nothing, below 0 if it were better to guess the prior's mean.
+    pub fn recovered(&self) -> f64 {
+        let n = self.recovery.len() as f64;
+        let mean = self.recovery.iter().map(|(truth, _)| truth).sum::<f64>() / n;
+        let left: f64 = self.recovery.iter().map(|(truth, found)| (truth - found).powi(2)).sum();
+        1.0 - left / self.recovery.iter().map(|(truth, _)| (truth - mean).powi(2)).sum::<f64>()
     }
 
     /// Probability of a histogram at least as uneven, if ranks are uniform: Pearson's chi-square, by Wilson and Hilferty's cube
@@ -173,7 +185,7 @@ pub fn calibrate(
 ) -> Result<Option<Vec<Line>>> {
     let problem = job()?;
     let name = |index: &usize| problem.model.parameters()[*index].name;
-    let line = |index| Line { name: name(index), ranks: Vec::new(), inside: [0; 2] };
+    let line = |index| Line { name: name(index), ranks: Vec::new(), inside: [0; 2], recovery: Vec::new() };
     let mut lines: Vec<Line> = problem.free.iter().map(line).collect();
     for number in 0..replicates {
         let Replicate { truth, problem } = replicate(job()?, number as u64, sampler)?;
@@ -193,6 +205,9 @@ pub fn calibrate(
         let mut ties = problem.key.stream(Purpose::Pilot);
         for (k, (line, truth)) in lines.iter_mut().zip(&truth).enumerate() {
             let column = last.theta.column(k);
+            let prior = &problem.prior.0[k];
+            let found = weights.mean(column.iter().map(|x| prior.coordinate(*x)));
+            line.recovery.push((prior.coordinate(*truth), found));
             line.ranks.push(rank(drawn.iter().map(|&i| column[i]), *truth, &mut ties));
             for (inside, share) in line.inside.iter_mut().zip(INTERVALS) {
                 let quantile = |q| weights.quantile(column.iter().copied(), q);
@@ -221,7 +236,7 @@ mod tests {
     use crate::rng::Key;
 
     fn line(ranks: Vec<usize>, inside: [usize; 2]) -> Line {
-        Line { name: "x", ranks, inside }
+        Line { name: "x", ranks, inside, recovery: Vec::new() }
     }
 
     #[test]
@@ -242,6 +257,14 @@ mod tests {
         let mut ranks = || (0..100).map(|_| (100.0 * rng.uniform()) as usize).collect::<Vec<_>>();
         let low = (0..400).filter(|_| line(ranks(), [0; 2]).p_uniform() < 0.05).count();
         assert!((low as f64 / 400.0 - 0.05).abs() < 0.044, "{low}");
+    }
+
+    #[test]
+    fn what_is_recovered_is_a_share_of_variance() {
+        let of = |recovery: &[(f64, f64)]| Line { recovery: recovery.to_vec(), ..line(vec![], [0; 2]) }.recovered();
+        assert_eq!(of(&[(1.0, 1.0), (3.0, 3.0)]), 1.0);
+        assert_eq!(of(&[(1.0, 2.0), (3.0, 2.0)]), 0.0);
+        assert!((of(&[(1.0, 1.5), (3.0, 2.5)]) - 0.75).abs() < 1e-15);
     }
 
     #[test]

@@ -107,18 +107,23 @@ fn as_text(lines: &[Line], flags: &CalibrationFlags, sampler: &Smc) -> String {
     let mut out = format!(
         "{n} data sets at draws of the prior, {made}.\n\
          Ranks of the true value among {DRAWS} posterior draws: p if they are uniform ({BINS} bins). Intervals: data sets whose central\n\
-         interval holds it. An engine without error is called miscalibrated in {} % of such tables.\n\n",
+         interval holds it. Recovered: share of the variance of true values that posterior means account for. An engine without error is called miscalibrated in {} % of such tables.\n\n",
         100.0 * FALSE_ALARM
     );
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max("parameter".len());
     let share = 1.0 - FALSE_ALARM / (lines.len() * (1 + INTERVALS.len())) as f64;
     let [half, most] = INTERVALS.map(|p| binomial_band(n, p, share));
-    out += &format!("{:width$}  p of ranks  in 50 %  in 90 %  calibrated\n", "parameter");
-    out += &format!("{}\n", "-".repeat(width + 42));
+    out += &format!("{:width$}  p of ranks  in 50 %  in 90 %  calibrated  recovered\n", "parameter");
+    out += &format!("{}\n", "-".repeat(width + 53));
     for line in lines {
         let verdict = if line.calibrated(lines.len()) { "yes" } else { "NO" };
         let [a, b] = line.inside;
-        out += &format!("{:width$}  {:>10.3}  {a:>7}  {b:>7}  {verdict:>10}\n", line.name, line.p_uniform());
+        out += &format!(
+            "{:width$}  {:>10.3}  {a:>7}  {b:>7}  {verdict:>10}  {:>9.2}\n",
+            line.name,
+            line.p_uniform(),
+            line.recovered()
+        );
     }
     let (low, high) = (format!("{} to {}", half.0, half.1), format!("{} to {}", most.0, most.1));
     out + &format!("\nexpected in 50 %: {low}; in 90 %: {high}; p of ranks at least {:.5}\n", 1.0 - share)
@@ -131,6 +136,7 @@ fn as_json(lines: &[Line], flags: &CalibrationFlags, tolerance: f64) -> serde_js
             "ranks": line.ranks,
             "p_uniform": line.p_uniform(),
             "inside": line.inside,
+            "recovered": line.recovered(),
             "p_coverage": [line.p_coverage(0), line.p_coverage(1)],
             "calibrated": line.calibrated(lines.len()),
         })
