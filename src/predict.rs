@@ -32,6 +32,11 @@ fn branch(problem: &Problem, of: Of) -> Key {
     problem.key.branch(Branch::Predict).child(of as u64)
 }
 
+/// Key of the noise of draw `i` of a prediction: the same as that of its simulation, which draws for other purposes.
+pub fn noise_key(problem: &Problem, of: Of, i: u64) -> Key {
+    branch(problem, of).child(i)
+}
+
 /// Draws from the prior.
 pub fn prior_draws(problem: &Problem, count: usize) -> Draws {
     let d = problem.prior.dimension();

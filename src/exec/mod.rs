@@ -244,7 +244,7 @@ fn affordable(threads: usize, ranks: usize) -> Result<usize> {
     }
     if threads > each && rank() == 0 {
         let rank = if ranks > 1 { " of this rank" } else { "" };
-        tracing::warn!("{threads} threads on {each} CPUs{rank}: no faster than {each}");
+        tracing::warn!("{threads} threads on {each} CPUs{rank}: no faster than {each} of them");
     }
     Ok(if threads > 0 { threads } else { each })
 }

@@ -18,6 +18,8 @@ use crate::sampler::{Problem, pilot};
 const SCALES: &[&str] = &["none", "mad"];
 /// Draws of the prior in a pilot at most; a small population has a small pilot.
 const MOST_PILOT: usize = 1000;
+/// Summaries of which one can be an outlier, at least: no more than a third are taken for such.
+const LEAST_ROBUST: usize = 3;
 /// Simulations of a pilot that must succeed.
 const LEAST_PILOT: usize = 10;
 
@@ -114,6 +116,13 @@ impl Job {
         if let Some(robust) = robust.filter(|_| self.pilot().is_none()) {
             let problem = "which observations are outliers is learnt from a pilot, and this job has none";
             return Err(self.source.error(robust.span(), "distance.robust", problem, "add scale = \"mad\""));
+        }
+        let weighed =
+            names.iter().filter(|name| def.weights.iter().all(|(n, w)| n.get_ref() != *name || *w.get_ref() > 0.0)).count();
+        if let Some(robust) = robust.filter(|_| weighed < LEAST_ROBUST) {
+            let problem = format!("of {weighed} summaries none can be told to be the outlier");
+            let fix = format!("leave the key out: it takes {LEAST_ROBUST} summaries or more");
+            return Err(self.source.error(robust.span(), "distance.robust", &problem, &fix));
         }
         let given: BTreeMap<&str, f64> = def.weights.iter().map(|(name, w)| (name.get_ref().as_str(), *w.get_ref())).collect();
         let weights: Vec<f64> = names.iter().map(|name| given.get(name).copied().unwrap_or(1.0)).collect();

@@ -92,7 +92,13 @@ impl Job {
         job.check_settings()?;
         let model = job.fit_model()?;
         (job.base, job.inferred) = job.parameters(model.parameters())?;
-        job.distance(model.as_ref(), None)?;
+        let known = job.distance(model.as_ref(), None)?.scale().is_some();
+        let profile = &job.definition.refine.profile;
+        if *profile.get_ref() > 0 && !known {
+            let problem = "an interval needs the errors of the observations, and this distance does not know them";
+            let fix = "leave the key out, or give the errors: an observation table, or accept = \"noise\" with [noise]";
+            return Err(job.source.error(profile.span(), "refine.profile", problem, fix));
+        }
         Ok(job)
     }
 

@@ -41,7 +41,7 @@ pub fn marginal(source: &Source, parameter: &Parameter, def: &Spanned<PriorDef>)
     let example = format!("{} = {{ distribution = \"{name}\", {} = …, {} = … }}", parameter.name, takes[0], takes[1]);
     for (other, value) in given {
         if let (Some(value), false) = (value, takes.contains(&other)) {
-            let problem = format!("a {name} prior does not take '{other}'");
+            let problem = format!("the prior '{name}' does not take '{other}'");
             return Err(source.error(value.span(), &key, &problem, &format!("write {example}")));
         }
     }
@@ -51,7 +51,7 @@ pub fn marginal(source: &Source, parameter: &Parameter, def: &Spanned<PriorDef>)
             Some(value) if value.get_ref().is_finite() => *slot = *value.get_ref(),
             Some(value) => return Err(source.error(value.span(), &key, &format!("'{wanted}' is not finite"), "give a number")),
             None => {
-                let problem = format!("a {name} prior needs '{wanted}'");
+                let problem = format!("the prior '{name}' needs '{wanted}'");
                 return Err(source.error(def.span(), &key, &problem, &format!("write {example}")));
             }
         }

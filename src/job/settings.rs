@@ -1,5 +1,7 @@
 //! Settings that a job may have, one by one and together.
 
+use toml::Spanned;
+
 use super::Job;
 use super::definition::Definition;
 use crate::adjust::{self, Method};
@@ -54,6 +56,14 @@ impl Job {
             let fix = "for example tolerances = [8, 4, 2]";
             return Err(self.source.error(sampler.tolerances.span(), "sampler.tolerances", problem, fix));
         }
+        let spare = match schedule.as_str() {
+            "list" => (sampler.quantile.span(), "quantile"),
+            _ => (sampler.tolerances.span(), "tolerances"),
+        };
+        if !spare.0.is_empty() {
+            let problem = format!("the schedule '{schedule}' takes no '{}'", spare.1);
+            return Err(self.source.error(spare.0, &format!("sampler.{}", spare.1), &problem, "leave the key out"));
+        }
         within!(sampler.population, "sampler.population", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
         let kernel = sampler.kernel.get_ref();
         if !KERNELS.contains(&kernel.as_str()) {
@@ -103,7 +113,7 @@ impl Job {
 
     /// Noise decides on what is accepted: then it must be all that does, and every tolerance is a temperature.
     fn check_accept(&self) -> Result<()> {
-        let Definition { sampler, stop, distance, noise, .. } = &self.definition;
+        let Definition { sampler, stop, distance, noise, adjust, .. } = &self.definition;
         if !ACCEPT.contains(&sampler.accept.get_ref().as_str()) {
             return Err(self.source.unknown(&sampler.accept, "sampler.accept", "choice", ACCEPT));
         }
@@ -131,6 +141,19 @@ impl Job {
                 &problem,
                 "leave the key out: it follows from the noise",
             ));
+        }
+        let unused = [
+            ("scale", distance.scale.as_ref().map(Spanned::span)),
+            ("robust", distance.robust.as_ref().map(Spanned::span)),
+            ("p", distance.p.as_ref().map(Spanned::span)),
+        ];
+        if let Some((key, Some(span))) = unused.into_iter().find(|(_, span)| span.is_some()) {
+            let problem = format!("the distance follows from the noise, and takes no {key}");
+            return Err(self.source.error(span, &format!("distance.{key}"), &problem, "leave the key out"));
+        }
+        if !matches!(adjust.method.get_ref().as_str(), "none") {
+            let problem = "the posterior is exact where noise decides, and a regression on summaries without noise would bend it";
+            return Err(self.source.error(adjust.method.span(), "adjust.method", problem, "leave [adjust] out"));
         }
         if let Some((name, _)) = distance.weights.first_key_value() {
             let problem = "with weights the acceptance is no longer the probability of the data";
@@ -164,7 +187,7 @@ impl Job {
         }
         let all = sampler.keep.get_ref() == "all";
         if all && (sampler.name.get_ref() != "smc" || sampler.schedule.get_ref() != "quantile") {
-            let problem = "all simulations can be kept where the tolerance follows a quantile, not where it is given";
+            let problem = "all simulations can be kept where the tolerance is a quantile of their distances, and only there";
             let fix = "leave the key out, or use the sampler 'smc' with the schedule 'quantile'";
             return Err(self.source.error(sampler.keep.span(), "sampler.keep", problem, fix));
         }

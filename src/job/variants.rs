@@ -1,9 +1,12 @@
 //! The `[[variant]]` tables: models that one job compares.
 
+use toml::Spanned;
+
 use super::Job;
 use crate::error::Result;
 use crate::model::Model;
 use crate::model::cml::cohort::Part;
+use crate::model::cml::parameters;
 use crate::model::variants::{Member, VARIANT, Variants};
 use crate::trial::vocabulary::nearest;
 
@@ -11,6 +14,17 @@ impl Job {
     /// Names of the models that are compared, in the order of their numbers; empty if there is one model.
     pub fn models(&self) -> Vec<String> {
         self.definition.variant.iter().map(|variant| variant.name.get_ref().clone()).collect()
+    }
+
+    /// The full parameter vector `theta` as a variant of the model `cml` takes it, what it fixes in place.
+    pub fn of_variant(&self, theta: &[f64], variant: usize) -> Vec<f64> {
+        let mut own = theta[..parameters::TABLE.len().min(theta.len())].to_vec();
+        for (name, value) in self.definition.variant.get(variant).into_iter().flat_map(|variant| &variant.fixed) {
+            if let Some(at) = parameters::index(name.get_ref()) {
+                own[at] = *value.get_ref();
+            }
+        }
+        own
     }
 
     /// All variants as one model, each made by `one` from its number; the model itself, number 0, if there are none.
@@ -51,10 +65,16 @@ impl Job {
             }
             members.push(Member { model, fixed });
         }
-        Variants::new(members).map(|model| Box::new(model) as Box<dyn Model>).ok_or_else(|| {
-            let problem = "the variants have different summaries, and so no data in common";
-            self.source.error(first.name.span(), "variant", problem, "compare models with the same summaries")
-        })
+        let names = |member: &Member| member.model.summaries().iter().map(|summary| summary.name.clone()).collect::<Vec<_>>();
+        if let Some(other) = members.iter().position(|member| member.model.summaries() != members[0].model.summaries()) {
+            let [here, there] = [&members[0], &members[other]].map(|member| names(member).join(", "));
+            let problem = format!("its summaries are {there}; those of '{}' are {here}", first.name.get_ref());
+            let fix = "compare models with the same summaries, and so with the same data";
+            return Err(self.source.error(variants[other].name.span(), "variant", &problem, fix));
+        }
+        Variants::new(members)
+            .map(|model| Box::new(model) as Box<dyn Model>)
+            .ok_or_else(|| self.source.error(first.name.span(), "variant", "there is none", "name one"))
     }
 
     /// Of each variant the coordinates of `theta` that act in it.
@@ -70,7 +90,16 @@ impl Job {
                     && !parts.iter().any(|part| part.silences().contains(&name))
             };
             let free = self.inferred.iter().enumerate();
-            all.push(free.filter(|(_, (index, _))| acts(model.parameters()[*index].name)).map(|(k, _)| k).collect());
+            all.push(free.filter(|(_, (index, _))| acts(model.parameters()[*index].name)).map(|(k, _)| k).collect::<Vec<_>>());
+        }
+        let name = |index: usize| model.parameters()[index].name;
+        let idle = |k: &usize| !variants.is_empty() && !all.iter().any(|acting| acting.contains(k));
+        // The last is the number of the variant.
+        if let Some(k) = (0..self.inferred.len() - usize::from(!variants.is_empty())).find(idle) {
+            let name = name(self.inferred[k].0);
+            let span = self.definition.priors.keys().find(|key| key.get_ref() == name).map_or(0..0, Spanned::span);
+            let fix = "take its prior away, or let it act in a variant";
+            return Err(self.source.error(span, &format!("priors.{name}"), "the parameter acts in no variant", fix));
         }
         Ok(all)
     }
@@ -84,18 +113,36 @@ impl Job {
     /// What cannot be asked of a comparison.
     pub(super) fn check_variants(&self) -> Result<()> {
         let super::definition::Definition { variant, model: def, refine, adjust, priors, .. } = &self.definition;
-        let Some(first) = variant.first() else { return Ok(()) };
         for variant in variant {
+            if variant.name.get_ref().is_empty() {
+                return Err(self.source.error(variant.name.span(), "variant.name", "a variant needs a name", "give it one"));
+            }
             let model = variant.model.as_ref().unwrap_or(&def.name);
             if let (Some(part), true) = (variant.without.first(), model.get_ref() != "cml") {
                 let problem = format!("the model '{}' has no parts to leave out", model.get_ref());
                 return Err(self.source.error(part.span(), "variant.without", &problem, "leave the key out"));
             }
         }
+        if variant.is_empty() {
+            return Ok(());
+        }
         let refuse = |span, key: &str, problem: &str, fix: &str| Err(self.source.error(span, key, problem, fix));
         if let Some(name) = priors.keys().find(|name| name.get_ref() == VARIANT) {
             let problem = "every variant is as likely as any other before the data";
             return refuse(name.span(), "priors.variant", problem, "take the line away; other odds multiply the Bayes factors");
+        }
+        if *refine.profile.get_ref() > 0 {
+            let fix = "leave [refine] out, and refine a job of the model that is found";
+            return refuse(
+                refine.profile.span(),
+                "refine.profile",
+                "a profile is one of a model, and this job compares several",
+                fix,
+            );
+        }
+        if let Some(name) = def.fixed.keys().find(|name| name.get_ref() == VARIANT) {
+            let fix = "leave the key out, and [[variant]] too if one model is meant";
+            return refuse(name.span(), "model.fixed.variant", "the models are compared, and none is fixed", fix);
         }
         if *refine.modes.get_ref() > 0 && !refine.modes.span().is_empty() {
             let fix = "leave [refine] out, and refine a job of the model that is found";
@@ -104,9 +151,6 @@ impl Job {
         if adjust.method.get_ref() != "none" {
             let fix = "leave [adjust] out, or adjust a job of the model that is found";
             return refuse(adjust.method.span(), "adjust.method", "several models have no regression in common", fix);
-        }
-        if first.name.get_ref().is_empty() {
-            return refuse(first.name.span(), "variant.name", "a variant needs a name", "give it one");
         }
         Ok(())
     }

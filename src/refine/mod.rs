@@ -74,6 +74,11 @@ const CLUSTERED: usize = 4000;
 /// A cluster with less of the posterior weight gives no start.
 const LEAST_WEIGHT: f64 = 0.02;
 
+/// What a distance is measured in whose observations have no known errors: the tolerance, or where that is 0 the unit of the summaries.
+fn scale_of(last: &Generation) -> f64 {
+    if last.tolerance > 0.0 { last.tolerance } else { 1.0 }
+}
+
 /// Polishes the modes of the last generation, and profiles the best. `idle` is told how many simulations are done; `None` if it broke it off.
 ///
 /// # Errors
@@ -100,7 +105,7 @@ pub fn refine(
         evaluations: &evaluations,
         key: problem.key.branch(Branch::Refine),
         replicates: settings.replicates,
-        scale: if problem.distance.scale().is_some() { 1.0 } else { last.tolerance.max(1e-12) },
+        scale: if problem.distance.scale().is_some() { 1.0 } else { scale_of(last) },
         factor: cholesky(d, &half).unwrap_or_else(diagonal),
         pinned: None,
     };

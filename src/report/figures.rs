@@ -110,7 +110,7 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     let (x, scale) = axis(input, k);
     let x = Axis { label: title.clone(), ..x };
     let Some(last) = input.store.run().last() else { return empty(&title) };
-    let weights = last.weights();
+    let weights = input.weights_of(last, k);
     let sample = Sample::of(last, &weights, k, prior);
     let (from, to) = (scale.to(x.range.0), scale.to(x.range.1));
     let grid: Vec<f64> = (0..=GRID).map(|i| from + (to - from) * i as f64 / GRID as f64).collect();
@@ -195,7 +195,7 @@ pub(super) fn axis(input: &Input<'_>, k: usize) -> (Axis, Scale) {
     let prior = &input.priors[k];
     let (mut low, mut high) = prior_range(prior);
     if let Some(last) = input.store.run().last() {
-        let weights = last.weights();
+        let weights = input.weights_of(last, k);
         let sample = Sample::of(last, &weights, k, prior);
         let (a, b) = (sample.quantile(&weights, 0.001), sample.quantile(&weights, 0.999));
         let pad = 0.15 * (b - a);

@@ -56,6 +56,10 @@ impl Informed {
         let scaled = |(k, prior): (usize, &crate::density::Marginal)| -> Vec<f64> {
             last.theta.column(k).iter().map(|x| prior.coordinate(*x) / prior.coordinate_sd()).collect()
         };
+        // Of several models a parameter acts in some and follows its prior in others: a mixture has no directions.
+        if input.models.iter().any(|(_, acts)| acts.len() + 1 < input.priors.len()) {
+            return Informed::default();
+        }
         // The number of a model is no direction.
         let count = input.priors.len() - usize::from(!input.models.is_empty());
         Informed::from(&input.priors.iter().take(count).enumerate().map(scaled).collect::<Vec<_>>(), &weights)

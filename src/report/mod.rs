@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::density::Marginal;
 use crate::error::{Error, Result};
+use crate::population::{Generation, Weights};
 use crate::store::{Scenario, Store};
 use crate::trial::table::{Row, Table};
 
@@ -68,10 +69,25 @@ pub struct Input<'a> {
     pub priors: &'a [Marginal],
     /// Distances between pairs of replicate cohorts at one parameter; empty if not measured.
     pub noise_floor: &'a [f64],
-    /// Names of the models that are compared, in the order of their numbers; empty if there is one model.
-    pub models: &'a [String],
+    /// Name of each model that is compared, in the order of their numbers, and the coordinates that act in it; empty if there is one
+    /// model.
+    pub models: &'a [(String, Vec<usize>)],
     /// The observations, if they are those of a trial: endpoints, kinds, and what the baselines are made from.
     pub table: Option<&'a Table>,
+}
+
+impl Input<'_> {
+    /// Weights of the particles of a generation as far as they tell of coordinate `k`: of models that are compared, those in which it
+    /// acts.
+    fn weights_of(&self, generation: &Generation, k: usize) -> Weights {
+        if self.models.iter().all(|(_, acts)| acts.contains(&k)) {
+            return generation.weights();
+        }
+        let number = generation.theta.ncols() - 1;
+        let tells = |i: usize| self.models[generation.theta[(i, number)] as usize].1.contains(&k);
+        let ln = |(i, w): (usize, &f64)| if tells(i) { *w } else { f64::NEG_INFINITY };
+        Weights::from_ln(&generation.ln_weight.iter().enumerate().map(ln).collect::<Vec<f64>>())
+    }
 }
 
 /// Writes `report.html`, `parameters.csv`, `rows.csv`, `directions.csv`, `checks.csv`, where models are compared `models.csv`, of a

@@ -261,19 +261,26 @@ pub(super) fn models(s: &Summary) -> String {
     let head = [("Model", ""), ("Probability", ""), ("±", ""), ("ln Bayes factor", ""), ("±", ""), ("Particles", "")];
     let mut body = String::new();
     for m in &s.models {
-        let (bayes, error) = match m.ln_bayes {
-            f64::NEG_INFINITY => ("−∞".to_string(), String::new()),
-            _ => (signed(Some(m.ln_bayes)), number(m.ln_bayes_error)),
-        };
-        let cells = [escape(&m.name), format!("{:.3}", m.probability), number(m.error), bayes, error, count(m.particles as u64)];
-        body.push_str(&line("", &cells, 1));
+        body.push_str(&line("", &m.cells().map(|cell| escape(&cell)), 1));
+    }
+    let names: Vec<&str> = s.models.iter().map(|m| m.name.as_str()).collect();
+    let fallen = if s.tempered { "Temperature" } else { "Tolerance" };
+    let course: Vec<(&str, &str)> =
+        [("Generation", ""), (fallen, "")].into_iter().chain(names.iter().map(|name| (*name, ""))).collect();
+    let mut by_generation = String::new();
+    for g in &s.generations {
+        let head = [g.number.to_string(), if g.tolerance.is_finite() { number(g.tolerance) } else { "∞".into() }];
+        let cells: Vec<String> = head.into_iter().chain(s.models.iter().map(|m| format!("{:.3}", m.course[g.number]))).collect();
+        by_generation.push_str(&line("", &cells, 0));
     }
     format!(
         "<p>Posterior probabilities, with even odds before the data; after ± the Monte-Carlo standard error. The Bayes factor is over the \
          likeliest model: e to the number given. They are those of the summaries within the tolerance, not of all data: models that \
          differ in what the summaries leave out are not told apart, and a finite tolerance favours none of them only as far as \
-         it is small (Robert et al. 2011, PNAS 108:15112). Parameters below are averaged over models.</p>\n{}",
-        table(&head, 1, &body)
+         it is small (Robert et al. 2011, PNAS 108:15112). A parameter below is that of the models in which it acts. By generation one sees how much the \
+         tolerance has to say.</p>\n{}{}",
+        table(&head, 1, &body),
+        table(&course, 0, &by_generation)
     )
 }
 

@@ -131,7 +131,7 @@ impl Summary {
             simulated: input.store.run().simulated(),
             name: header.job_name.clone(),
             parameters: parameters(input, last, &modes),
-            models: models::lines(last, input.models),
+            models: models::lines(run, input.models),
             checks: Checks::of(input),
             informed: Informed::of(input),
             profiles: profiles::lines(input),
@@ -172,9 +172,9 @@ fn generation((number, g): (usize, &Generation)) -> GenerationLine {
 }
 
 fn parameters(input: &Input<'_>, last: &Generation, modes: &[Mode]) -> Vec<ParameterLine> {
-    let weights = last.weights();
-    let densest = if modes.is_empty() { density::densest(last, &weights, input.priors) } else { None };
+    let densest = if modes.is_empty() { density::densest(last, &last.weights(), input.priors) } else { None };
     let line = |(k, column): (usize, &crate::store::Column)| {
+        let weights = input.weights_of(last, k);
         let values = || last.theta.column(k).to_vec().into_iter();
         let prior = &input.priors[k];
         let coordinates: Vec<f64> = values().map(|x| prior.coordinate(x)).collect();

@@ -322,7 +322,7 @@ fn the_verdict_names_a_row_that_the_model_cannot_make() {
     posterior.values.column_mut(row).mapv_inplace(|x| x - 0.3);
     store.put_posterior(&posterior).unwrap();
     let (prior, misfit) = found(&store);
-    assert_eq!((prior.level, misfit.level), (Level::Good, Level::Warning));
+    assert_eq!((prior.level, misfit.level), (Level::Good, Level::Note));
     assert!(misfit.text.contains("mmr_product_12") && !misfit.text.contains("ccyr_km"), "{}", misfit.text);
 }
 

@@ -3,13 +3,16 @@
 use crate::report::checks;
 use crate::report::format::{number, signed, value};
 use crate::report::informed;
+use crate::report::models::ModelLine;
 use crate::report::profiles;
 use crate::report::rows::{RowLine, Skill, Totals, Use};
-use crate::report::summary::Summary;
+use crate::report::summary::{GenerationLine, Summary};
 use crate::report::verdict::Level;
 
 /// Widest line.
 const WIDTH: usize = 110;
+/// Models whose probabilities by generation stand side by side, at most.
+const MODELS: usize = 6;
 /// Widest name of a row or parameter; longer ones end in `~`.
 const NAME: usize = 24;
 
@@ -49,16 +52,27 @@ pub fn models(s: &Summary) -> String {
         return String::new();
     }
     let head = ["model", "probability", "+/-", "ln Bayes factor", "+/-", "particles"];
-    let lines = s.models.iter().map(|m| {
-        let bayes = match m.ln_bayes {
-            f64::NEG_INFINITY => ["-inf".into(), "-".into()],
-            _ => [signed(Some(m.ln_bayes)), number(m.ln_bayes_error)],
+    let cells = |m: &ModelLine| {
+        let mut cells = m.cells().to_vec();
+        cells[0] = cut(&m.name, NAME);
+        cells.iter().map(|cell| ascii(cell)).collect()
+    };
+    let mut out = format!(
+        "Models (+/-: Monte-Carlo standard error; Bayes factor over the likeliest; even odds before the data)\n{}",
+        table(&head, s.models.iter().map(cells).collect(), 1)
+    );
+    // How much of it is the tolerance: as many models as a line holds.
+    if s.models.len() <= MODELS {
+        let names: Vec<String> = distinct(&s.models.iter().map(|m| m.name.clone()).collect::<Vec<_>>(), 14);
+        let fallen = if s.tempered { "temperature" } else { "tolerance" };
+        let head: Vec<&str> = ["generation", fallen].into_iter().chain(names.iter().map(String::as_str)).collect();
+        let line = |g: &GenerationLine| {
+            let head = [g.number.to_string(), if g.tolerance.is_finite() { number(g.tolerance) } else { "inf".into() }];
+            head.into_iter().chain(s.models.iter().map(|m| format!("{:.3}", m.course[g.number]))).collect()
         };
-        let [bayes, error] = bayes;
-        vec![cut(&m.name, NAME), format!("{:.3}", m.probability), number(m.error), bayes, error, m.particles.to_string()]
-    });
-    let lines = table(&head, lines.collect(), 1);
-    format!("Models (+/-: Monte-Carlo standard error; Bayes factor over the likeliest; even odds before the data)\n{lines}")
+        out += &format!("\n{}", table(&head, s.generations.iter().map(line).collect(), 0));
+    }
+    out
 }
 
 /// The posterior, a line per parameter.

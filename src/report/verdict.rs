@@ -121,23 +121,39 @@ fn sample(s: &Summary) -> Finding {
 const UNLIKELY: f64 = 0.01;
 
 /// What checks of predictions say: their level, and which rows and groups are misfits. `more` is the p-value of one more check.
-fn check(s: &Summary, tail: fn(&Check) -> Option<Tail>, more: Option<f64>) -> Option<(Level, Vec<&str>)> {
-    let family = |check: &Check| tail(check).map(|tail| tail.family);
-    let least = s.checks.checks.iter().filter_map(family).chain(more).min_by(f64::total_cmp)?;
+/// Rows, groups, all rows and the one more are kinds of check, and whichever is least has had so many chances (Bonferroni). `None`
+/// without a check, or if so few replicates could call nothing a misfit.
+fn check(s: &Summary, tail: fn(&Check) -> Option<Tail>, more: Option<f64>, replicates: usize) -> Option<(Level, Vec<&str>)> {
+    let kind = |check: &Check| if check.row { 0 } else { 1 + usize::from(check.name.starts_with("group ")) };
+    let kinds = (0..3).filter(|of| s.checks.checks.iter().any(|check| kind(check) == *of && tail(check).is_some())).count();
+    let chances = (kinds + usize::from(more.is_some())) as f64;
+    if chances / (replicates + 1) as f64 >= MARKED {
+        return None;
+    }
+    let all = |check: &Check| tail(check).map(|tail| chances * tail.family);
+    let least = s.checks.checks.iter().filter_map(all).chain(more.map(|p| chances * p)).min_by(f64::total_cmp)?;
     let level = match least {
         p if p < UNLIKELY => Level::Warning,
         p if p < MARKED => Level::Note,
         _ => Level::Good,
     };
-    let misfits = s.checks.checks.iter().filter(|check| family(check).is_some_and(|p| p < MARKED));
-    Some((level, misfits.map(|check| check.name.as_str()).collect()))
+    let mut misfits: Vec<&str> =
+        s.checks.checks.iter().filter(|check| all(check).is_some_and(|p| p < MARKED)).map(|check| check.name.as_str()).collect();
+    misfits.extend(more.filter(|p| chances * p < MARKED).map(|_| "the pattern of all rows together"));
+    Some((level, misfits))
+}
+
+/// Where there are checks, and too few replicates for them.
+fn too_few(s: &Summary, about: &'static str, replicates: usize) -> Option<Finding> {
+    let text = format!("{replicates} simulated trials are too few to call an observed row a misfit: raise output.draws.");
+    (!s.checks.checks.is_empty()).then_some(Finding { level: Level::Note, about, text })
 }
 
 /// Whether the prior can make such data at all.
 fn reach(s: &Summary) -> Option<Finding> {
     let p = s.checks.reach.map(|reach| reach.p);
-    let (level, mut far) = check(s, |check| check.prior, p)?;
-    far.extend(p.filter(|p| *p < MARKED).map(|_| "the pattern of all rows together"));
+    let replicates = s.checks.replicates[0];
+    let Some((level, far)) = check(s, |check| check.prior, p, replicates) else { return too_few(s, "Prior", replicates) };
     let text = if far.is_empty() {
         format!("The observed rows lie among those that the model simulates at {} draws of the prior.", s.checks.replicates[0])
     } else {
@@ -152,7 +168,8 @@ fn reach(s: &Summary) -> Option<Finding> {
 
 /// Whether the fitted model makes such data.
 fn misfit(s: &Summary) -> Option<Finding> {
-    let (level, far) = check(s, |check| check.posterior, None)?;
+    let replicates = s.checks.replicates[1];
+    let Some((level, far)) = check(s, |check| check.posterior, None, replicates) else { return too_few(s, "Misfit", replicates) };
     let text = if far.is_empty() {
         format!(
             "{} trials that the fitted model simulates are like the observed one in every fitted row and group.",
@@ -170,7 +187,7 @@ fn misfit(s: &Summary) -> Option<Finding> {
 
 fn tolerance(s: &Summary) -> Finding {
     let last = s.generations.last().map_or(f64::NAN, |g| g.tolerance);
-    let about = "Tolerance";
+    let about = if s.tempered { "Temperature" } else { "Tolerance" };
     if !last.is_finite() {
         let text = "The last generation is a sample of the prior: nothing has been fitted yet.".into();
         return Finding { level: Level::Warning, about, text };
@@ -185,7 +202,7 @@ fn tolerance(s: &Summary) -> Finding {
             (Level::Warning, "the likelihood enters flattened, and the posterior is wider than the data would allow")
         };
         let text = format!("The final temperature is {}: {meaning}.", number(last));
-        return Finding { level, about: "Temperature", text };
+        return Finding { level, about, text };
     }
     let Some((low, floor, high)) = s.noise_floor else {
         let text = format!("The final tolerance is {}; the noise floor of the distance was not measured.", number(last));
@@ -195,7 +212,7 @@ fn tolerance(s: &Summary) -> Finding {
     let (level, meaning) = if ratio > FAR {
         (Level::Warning, "The fit is coarser than chance alone: the posterior is wider than the data would allow")
     } else if ratio < 1.0 {
-        (Level::Note, "It asks for a better agreement than the model has with itself; going lower would fit noise")
+        (Level::Good, "Closer than chance alone brings two trials: that costs simulations, not accuracy")
     } else {
         (Level::Good, "The fit is about as close as chance allows")
     };

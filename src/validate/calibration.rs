@@ -17,6 +17,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::density::Marginal;
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::population::Run;
@@ -45,6 +46,8 @@ pub struct Line {
     pub ranks: Vec<usize>,
     /// In how many replicates each of [`INTERVALS`] holds the true value.
     pub inside: [usize; 2],
+    /// Whether it is a whole number: an interval of such holds more than it says, and only ranks, with ties tossed, are judged.
+    pub whole: bool,
     /// The true value of each replicate and the mean of its posterior, on the coordinate of the prior (the logarithm of a positive
     /// parameter, the logit of a proportion).
     pub recovery: Vec<(f64, f64)>,
@@ -90,7 +93,7 @@ impl Line {
     /// Whether no test of this parameter says otherwise, at [`FALSE_ALARM`] over all tests of `parameters` parameters (Bonferroni).
     pub fn calibrated(&self, parameters: usize) -> bool {
         let limit = FALSE_ALARM / (parameters * (1 + INTERVALS.len())) as f64;
-        self.p_uniform() >= limit && (0..INTERVALS.len()).all(|k| self.p_coverage(k) >= limit)
+        self.p_uniform() >= limit && (self.whole || (0..INTERVALS.len()).all(|k| self.p_coverage(k) >= limit))
     }
 }
 
@@ -185,8 +188,11 @@ pub fn calibrate(
 ) -> Result<Option<Vec<Line>>> {
     let problem = job()?;
     let name = |index: &usize| problem.model.parameters()[*index].name;
-    let line = |index| Line { name: name(index), ranks: Vec::new(), inside: [0; 2], recovery: Vec::new() };
-    let mut lines: Vec<Line> = problem.free.iter().map(line).collect();
+    let line = |(index, prior): (&usize, &Marginal)| {
+        let whole = prior.grain() > 0.0;
+        Line { name: name(index), ranks: Vec::new(), inside: [0; 2], whole, recovery: Vec::new() }
+    };
+    let mut lines: Vec<Line> = problem.free.iter().zip(&problem.prior.0).map(line).collect();
     for number in 0..replicates {
         let Replicate { truth, problem } = replicate(job()?, number as u64, sampler)?;
         let mut run = Run::default();
@@ -236,7 +242,7 @@ mod tests {
     use crate::rng::Key;
 
     fn line(ranks: Vec<usize>, inside: [usize; 2]) -> Line {
-        Line { name: "x", ranks, inside, recovery: Vec::new() }
+        Line { name: "x", ranks, inside, whole: false, recovery: Vec::new() }
     }
 
     #[test]

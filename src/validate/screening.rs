@@ -38,7 +38,9 @@ impl Screen {
 
     /// Share of a summary that no parameter explains by itself: interactions, and the chance that is left at given parameters.
     pub fn rest(&self, summary: usize) -> f64 {
-        1.0 - self.any_shape.column(summary).sum()
+        // The share of any shape is estimated in bins, and falls short of a steep monotone one.
+        let own = self.any_shape.column(summary).into_iter().zip(self.monotone.column(summary));
+        (1.0 - own.map(|(any, monotone)| any.max(*monotone)).sum::<f64>()).max(0.0)
     }
 
     /// Mean share of a parameter over the summaries, of a monotone effect.

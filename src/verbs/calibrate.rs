@@ -83,6 +83,9 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
         line!("{:#}", as_json(&lines, flags, tolerance));
     } else {
         text!("{}", as_text(&lines, flags, &sampler));
+        if job.adjust().is_some() {
+            line!("This is the posterior of the sampler: the adjusted one of the job was not tested.");
+        }
     }
     if let Some(folder) = &flags.output {
         exec.once(&mut || {
@@ -117,7 +120,7 @@ fn as_text(lines: &[Line], flags: &CalibrationFlags, sampler: &Smc) -> String {
     out += &format!("{}\n", "-".repeat(width + 53));
     for line in lines {
         let verdict = if line.calibrated(lines.len()) { "yes" } else { "NO" };
-        let [a, b] = line.inside;
+        let [a, b] = line.inside.map(|inside| if line.whole { "-".into() } else { inside.to_string() });
         out += &format!(
             "{:width$}  {:>10.3}  {a:>7}  {b:>7}  {verdict:>10}  {:>9.2}\n",
             line.name,

@@ -18,6 +18,7 @@ use crate::predict::prior_draws;
 use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::Problem;
+use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::sampler::{simulate, trial_key};
 use crate::trial::table::Row;
@@ -128,6 +129,12 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
         table.len(),
         problem.free.len()
     );
+    for (name, acts) in job.models().iter().zip(&problem.models) {
+        let names = acts.iter().map(|k| table[problem.free[*k]].name);
+        let names =
+            if acts.len() + 1 == problem.free.len() { "all parameters".into() } else { names.collect::<Vec<_>>().join(", ") };
+        line!("  compares       {name}: in it act {names}");
+    }
     let rows = job.header()?.rows;
     let held = rows.iter().filter(|row| row.role != "fit").count();
     line!("  observations   {} rows fitted, {held} held out", rows.len() - held);
@@ -196,6 +203,8 @@ fn print_distance(job: &Job, problem: &Problem) {
             let unit = if summary.unit == "-" { String::new() } else { format!(" {}", summary.unit) };
             line!("                 {:<24} {:>12.4e}{unit}, weight {}{out}", summary.name, parts.scale[k], parts.weight[k]);
         }
+    } else if job.accept() == Accept::Noise {
+        line!("  distance       none: a simulation is accepted with the probability of the data under their noise");
     } else if job.table.is_none() {
         line!("  distance       euclidean, p = {p}; summaries as they are, without scales");
     } else {

@@ -13,9 +13,10 @@ use super::stored::{print_result, report_folder};
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Place};
 use crate::job::Job;
-use crate::population::Run;
-use crate::predict::{Of, noise_floor, posterior_draws, predict, prior_draws};
+use crate::population::{Predictive, Run};
+use crate::predict::{Of, noise_floor, noise_key, posterior_draws, predict, prior_draws};
 use crate::refine::refine;
+use crate::rng::Purpose;
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, infer};
@@ -192,13 +193,15 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
     if !have.prior {
         let of = prior_draws(problem, draws);
         let idle = &mut |done| show.work("prior predictive", done, draws as u64);
-        let Some(prior) = predict(problem, model, of, Of::Prior, exec, idle)? else { return Ok(false) };
+        let Some(mut prior) = predict(problem, model, of, Of::Prior, exec, idle)? else { return Ok(false) };
+        add_noise(job, problem, Of::Prior, &mut prior);
         shared.change(|store| store.put_prior(&prior))?;
     }
     if !have.posterior {
         let of = posterior_draws(problem, last, draws);
         let idle = &mut |done| show.work("posterior predictive", done, draws as u64);
-        let Some(posterior) = predict(problem, model, of, Of::Posterior, exec, idle)? else { return Ok(false) };
+        let Some(mut posterior) = predict(problem, model, of, Of::Posterior, exec, idle)? else { return Ok(false) };
+        add_noise(job, problem, Of::Posterior, &mut posterior);
         shared.change(|store| store.put_posterior(&posterior))?;
     }
     // Where noise decides there is no tolerance to compare with it.
@@ -224,6 +227,25 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
         shared.change(|store| store.put_modes(&refined.modes, refined.profile.as_ref()))?;
     }
     Ok(true)
+}
+
+/// Where the noise of the data decides, a prediction is of data: what is simulated, with noise. That of rows that were not fitted is
+/// normal, by their own standard errors.
+fn add_noise(job: &Job, problem: &Problem, of: Of, predictive: &mut Predictive) {
+    if job.accept() == Accept::Tolerance {
+        return;
+    }
+    let fitted = problem.model.summaries().len();
+    let rows = job.predicted_rows();
+    for (i, mut values) in predictive.values.rows_mut().into_iter().enumerate() {
+        let mut rng = noise_key(problem, of, i as u64).stream(Purpose::Accept);
+        let simulated: Vec<f64> = values.iter().take(fitted).copied().collect();
+        let noisy = problem.distance.noisy(&simulated, &mut rng).unwrap_or(vec![f64::NAN; fitted]);
+        values.iter_mut().zip(noisy).for_each(|(value, noisy)| *value = noisy);
+        for (value, row) in values.iter_mut().zip(&rows).skip(fitted) {
+            *value += row.variance().map_or(0.0, f64::sqrt) * rng.normal();
+        }
+    }
 }
 
 fn complete(store: &Store, job: &Job) -> bool {

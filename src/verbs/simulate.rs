@@ -9,6 +9,7 @@ use crate::job::Job;
 use crate::job::scenario::Scenario;
 use crate::model::Parameter;
 use crate::model::cml::cohort::Trial;
+use crate::model::variants::VARIANT;
 use crate::predict::posterior_draws;
 use crate::report;
 use crate::rng::{Branch, Key};
@@ -130,7 +131,7 @@ pub fn simulate_patient(point: &Point, followed: &Followed) -> Result<()> {
     let variant = theta.last().filter(|_| !job.models().is_empty()).map_or(0, |number| *number as usize);
     let trajectory = job
         .arm(trial, &[], variant)?
-        .trajectory(&theta, key, patient)
+        .trajectory(&job.of_variant(&theta, variant), key, patient)
         .map_err(|reason| usage(format!("this point cannot be simulated: {}", reason.0), "choose other values with --set"))?;
     let written = report::write_patient(&trajectory, &format!("patient {patient}, {name}"), &followed.folder)?;
     line!("patient {patient}, {name}\n");
@@ -149,6 +150,11 @@ fn theta(job: &Job, problem: &Problem, point: &Point) -> Result<Vec<f64>> {
     let mut theta = problem.full(&free);
     for setting in &point.settings {
         let (index, value) = parse(setting, problem.model.parameters())?;
+        if problem.model.parameters()[index].name == VARIANT && value.fract() != 0.0 {
+            let names = job.models().join(", ");
+            let fix = format!("give a whole number from 0, in the order of {names}");
+            return Err(Error::Usage { problem: format!("--set {setting}: it is the number of a model"), fix });
+        }
         theta[index] = value;
     }
     Ok(theta)
@@ -169,6 +175,7 @@ fn fitted(problem: &Problem, file: &Path, draw: Draw) -> Result<Vec<f64>> {
         return Err(refuse(problem, "finish it first: nicho run JOB --resume"));
     };
     match draw {
+        Draw::Mean if !problem.models.is_empty() => Err(refuse("several models have no mean".into(), "name a draw: --draw 0")),
         Draw::Mean => {
             let weights = last.weights();
             Ok(last.theta.columns().into_iter().map(|values| weights.mean(values.iter().copied())).collect())

@@ -45,6 +45,10 @@ pub fn digest(file: &Path) -> Result<()> {
 pub fn refine(file: &Path, threads: usize) -> Result<()> {
     on_ranks(threads, |exec| {
         let job = agree(exec, Store::open(file).and_then(|store| embedded(&store)))?;
+        if !job.models().is_empty() {
+            let problem = format!("{}: a mode is one of a model, and this run compares several", file.display());
+            return Err(Error::Usage { problem, fix: "refine a run of the model that was found".into() });
+        }
         let shared = Shared::open(exec, |journaled| {
             // A run that is under way would write over it.
             journaled.hold(file)?;
@@ -156,7 +160,9 @@ pub fn report_folder(file: &Path) -> PathBuf {
 fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
     let priors = job.priors();
     let noise_floor = store.noise_floor().unwrap_or_default();
-    use_it(&Input { store, priors: &priors, noise_floor, models: &job.models(), table: job.table.as_ref() })
+    let problem = job.problem()?;
+    let models: Vec<(String, Vec<usize>)> = job.models().into_iter().zip(problem.models).collect();
+    use_it(&Input { store, priors: &priors, noise_floor, models: &models, table: job.table.as_ref() })
 }
 
 /// Prints the tables of a finished run; with `write`, writes the report beside it and names the files.

@@ -77,6 +77,10 @@ fn comparisons_and_proposals() {
         "[priors]",
         "[priors]\nvariant = { distribution = \"integer\", lower = 0, upper = 4 }",
     );
+    refuse_job("variant_with_a_profile", VARIANTS, "[output]", "[refine]\nprofile = 2\n\n[output]");
+    refuse_job("variant_without_a_name", VARIANTS, "name = \"no stroma\"", "name = \"\"");
+    refuse_job("schedule_with_a_spare_key", "jobs/coin.toml", "population = 2000", "population = 2000\ntolerances = [3, 2]");
+    refuse_job("profile_without_errors", "jobs/coin.toml", "replicates = 200", "replicates = 200\nprofile = 4");
     refuse_job(
         "integer_with_a_fraction",
         "jobs/coin.toml",

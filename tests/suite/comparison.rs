@@ -5,7 +5,7 @@ use nicho::rng::Key;
 use nicho::sampler::Problem;
 
 use crate::exact_posteriors::{Expectation, judge, phi, replicates, smc};
-use crate::support::{folder, succeed};
+use crate::support::{folder, say, succeed};
 
 fn job(text: &str) -> Job {
     Job::embedded("test.toml".as_ref(), text.into(), String::new()).unwrap()
@@ -125,4 +125,29 @@ fn a_comparison_is_run_reported_and_reproduced() {
     let biased = models.lines().find(|line| line.starts_with("biased,")).unwrap();
     let probability: f64 = biased.split(',').nth(1).unwrap().parse().unwrap();
     assert!((probability - 0.563).abs() < 0.1, "{models}");
+}
+
+/// A parameter is judged by the models in which it acts; what cannot be asked of a comparison is refused; a patient is one of a model.
+#[test]
+fn a_comparison_speaks_of_each_model_by_itself() {
+    let folder = folder();
+    std::fs::write(folder.path().join("fair.toml"), COIN).unwrap();
+    succeed(folder.path(), &["run", "fair.toml", "-o", "fair.h5"]);
+    // Beta(15, 7), not its mixture with the prior that a fair coin leaves: mean 0.682, of the mixture 0.602.
+    let parameters = std::fs::read_to_string(folder.path().join("fair.report/parameters.csv")).unwrap();
+    let mean: f64 = parameters.lines().nth(1).unwrap().split(',').nth(2).unwrap().parse().unwrap();
+    assert!(parameters.lines().count() == 2 && (mean - 15.0 / 22.0).abs() < 0.02, "{parameters}");
+    let refused = |arguments: &[&str], words: &str| {
+        let said = say(folder.path(), arguments);
+        assert!(said.code == 2 && said.err.contains(words), "{} {}", said.code, said.err);
+    };
+    refused(&["refine", "fair.h5"], "compares several");
+    refused(&["simulate", "fair.toml", "--set", "variant=0.7"], "the number of a model");
+    let said = say(folder.path(), &["simulate", "fair.toml", "--fit", "fair.h5"]);
+    assert!(said.err.contains("several models have no mean"), "{}", said.err);
+    let check = succeed(folder.path(), &["check", "fair.toml"]);
+    assert!(check.contains("compares       fair: in it act ") && check.contains("biased: in it act all parameters"), "{check}");
+    let job = "jobs/niche-variants.toml";
+    let patient = ["simulate", job, "--set", "variant=2", "--patient", "3", "-o", "patient"];
+    assert!(succeed(folder.path(), &patient).contains("patient 3"));
 }

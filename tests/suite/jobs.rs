@@ -38,7 +38,6 @@ name = "smc"
 population = 20
 schedule = "list"
 tolerances = [40.0, 30.0]
-quantile = 0.5
 kernel = "nearest"
 defensive = 0.05
 
