@@ -94,15 +94,27 @@ fn cases() -> Vec<Case> {
     let [one, three, ten, two] = [1.0, 3.0, 10.0, 2.0].map(uniform);
     let means: Vec<String> = (0..10).map(|k| format!("mean_{k}")).collect();
     let normal = "distribution = \"normal\", mean = 0, sd = 0.316";
-    let smoke = include_str!("../jobs/iris-smoke.toml").replace(
-        "generations = 4",
-        "tolerance = 10\nacceptance_rate = 0\nsimulations = 10_000_000\ngenerations = 100",
-    );
+    let smoke = include_str!("../jobs/iris-smoke.toml")
+        .replace("generations = 4", "tolerance = 10\nacceptance_rate = 0\nsimulations = 10_000_000\ngenerations = 100");
     let linear: Vec<f64> = (0..10).map(|k| 0.1 * f64::from(k) - 0.45).collect();
     vec![
-        plain("gaussian_linear", job("gaussian_linear", &means.iter().map(|m| (m.as_str(), normal)).collect::<Vec<_>>(), &values(&linear), 1.0)),
-        plain("gaussian_mixture", job("gaussian_mixture", &theta[..2].iter().map(|t| (*t, ten.as_str())).collect::<Vec<_>>(), &values(&[0.0, 0.0]), 0.3)),
-        plain("two_moons", job("two_moons", &theta[..2].iter().map(|t| (*t, one.as_str())).collect::<Vec<_>>(), &values(&[0.0, 0.0]), 0.03)),
+        plain(
+            "gaussian_linear",
+            job("gaussian_linear", &means.iter().map(|m| (m.as_str(), normal)).collect::<Vec<_>>(), &values(&linear), 1.0),
+        ),
+        plain(
+            "gaussian_mixture",
+            job(
+                "gaussian_mixture",
+                &theta[..2].iter().map(|t| (*t, ten.as_str())).collect::<Vec<_>>(),
+                &values(&[0.0, 0.0]),
+                0.3,
+            ),
+        ),
+        plain(
+            "two_moons",
+            job("two_moons", &theta[..2].iter().map(|t| (*t, one.as_str())).collect::<Vec<_>>(), &values(&[0.0, 0.0]), 0.03),
+        ),
         plain("ring", job("ring", &["x", "y"].map(|p| (p, two.as_str())), "radius = 1", 0.02)),
         plain("slcp", job("slcp", &theta.map(|t| (t, three.as_str())), &values(&SLCP), 2.5)),
         Case { name: "iris-smoke", seeds: 5, job: smoke },
@@ -116,16 +128,17 @@ const SLCP: [f64; 8] = [0.5, -3.6, 1.4, -1.3, -0.4, -4.1, 1.2, -2.4];
 fn settings() -> Vec<(&'static str, Moves, Schedule)> {
     let of = |reach, defensive| Moves { reach, defensive };
     let (global, median) = (of(Reach::Global, 0.0), Schedule::Quantile(0.5));
+    let near = of(Reach::Nearest, 0.0);
     vec![
         ("global, quantile 0.5", global, median.clone()),
-        ("optimal", of(Reach::Optimal, 0.0), median.clone()),
-        ("nearest", of(Reach::Nearest, 0.0), median.clone()),
-        ("defensive 0.1", of(Reach::Global, 0.1), median),
-        ("quantile 0.25", global, Schedule::Quantile(0.25)),
-        ("quantile 0.75", global, Schedule::Quantile(0.75)),
-        ("ess 0.5", global, Schedule::Ess(0.5)),
-        ("ess 0.25", global, Schedule::Ess(0.25)),
-        ("nearest, ess 0.5", of(Reach::Nearest, 0.0), Schedule::Ess(0.5)),
+        ("global, quantile 0.75", global, Schedule::Quantile(0.75)),
+        ("global, quantile 0.25", global, Schedule::Quantile(0.25)),
+        ("global, ess 0.25", global, Schedule::Ess(0.25)),
+        ("global, prior 0.1", of(Reach::Global, 0.1), Schedule::Quantile(0.25)),
+        ("nearest, quantile 0.5", near, median),
+        ("nearest, quantile 0.25", near, Schedule::Quantile(0.25)),
+        ("nearest, ess 0.25", near, Schedule::Ess(0.25)),
+        ("nearest, prior 0.1", of(Reach::Nearest, 0.1), Schedule::Ess(0.25)),
     ]
 }
 
@@ -173,14 +186,14 @@ fn row(name: &str, runs: &[Came]) {
         between * n / (n - 1.0) / (mean(&|run| run.variances[k]) + between)
     };
     let between = d as f64 / (0..d).map(inverse).sum::<f64>() / simulations;
-    println!("{name:<22}{simulations:>12.0}{ess:>7.0}{:>10.2} ±{:>5.2}{:>10.2}", 1000.0 * rate, 1000.0 * error, 1000.0 * between);
+    println!("{name:<26}{simulations:>12.0}{ess:>7.0}{:>10.2} ±{:>5.2}{:>10.2}", 1000.0 * rate, 1000.0 * error, 1000.0 * between);
 }
 
 fn main() {
     nicho::model::bring(vec![Own { name: "ring", make: ring }]);
     let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let exec = exec::open(2).expect("threads");
-    println!("{:<22}{:>12}{:>7}{:>17}{:>10}", "", "simulations", "ESS", "per 1000", "between");
+    println!("{:<26}{:>12}{:>7}{:>17}{:>10}", "", "simulations", "ESS", "per 1000", "between");
     for case in cases().iter().filter(|case| asked.is_empty() || asked.iter().any(|part| case.name.contains(part.as_str()))) {
         println!("{}", case.name);
         for (name, moves, schedule) in settings() {
