@@ -95,7 +95,7 @@ fn cases() -> Vec<Case> {
     let means: Vec<String> = (0..10).map(|k| format!("mean_{k}")).collect();
     let normal = "distribution = \"normal\", mean = 0, sd = 0.316";
     let smoke = include_str!("../jobs/iris-smoke.toml")
-        .replace("generations = 4", "tolerance = 10\nacceptance_rate = 0\nsimulations = 10_000_000\ngenerations = 100");
+        .replace("generations = 4", "tolerance = 15\nacceptance_rate = 0\nsimulations = 10_000_000\ngenerations = 100");
     let linear: Vec<f64> = (0..10).map(|k| 0.1 * f64::from(k) - 0.45).collect();
     vec![
         plain(

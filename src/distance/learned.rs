@@ -33,9 +33,10 @@ impl Learned {
         let (d, m, n) = (coordinates.first()?.len(), observed.len(), coordinates.len() as f64);
         let (_, y) = standardised(coordinates, d);
         let (scale, z) = standardised(summaries, m);
-        // Squared errors at left-out draws; of their mean alone, as long as no slopes are better.
+        // Squared errors at left-out draws, of their mean alone: reckoned as below, so that slopes of 0 are no gain by rounding.
+        let alone = |y: &f64| (y / (1.0 - 1.0 / n).max(1e-9)) * (y / (1.0 - 1.0 / n).max(1e-9));
         let flat: Vec<f64> =
-            (0..d).map(|k| y.iter().skip(k).step_by(d).map(|y| y * y * (n / (n - 1.0)) * (n / (n - 1.0))).sum()).collect();
+            (0..d).map(|k| y.iter().skip(k).step_by(d).map(alone).fold(0.0, |sum, square| sum + square)).collect();
         let mut least = flat.clone();
         let mut slope = Array2::zeros((d, m));
         for ridge in RIDGES {

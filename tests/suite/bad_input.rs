@@ -154,7 +154,7 @@ fn distances() {
     edit(folder.path(), COIN, P_HEADS, r#"{ distribution = "uniform", lower = 0, upper = 1e-9 }"#);
     snapshot("distance_constant_summary", &say(folder.path(), &["run", COIN, "-q"]));
     edit(folder.path(), COIN, "scale = \"mad\"", "name = \"learned\"");
-    snapshot("distance_learned_of_nothing", &say(folder.path(), &["run", COIN, "-q"]));
+    snapshot("distance_learned_of_nothing", &say(folder.path(), &["run", COIN, "-q", "--overwrite"]));
 }
 
 /// Rejection makes one generation: it needs its tolerance, and no key that says how to come there.
