@@ -94,8 +94,6 @@ mod tests {
     use crate::rng::{Key, Purpose};
 
     /// Against the three double means of its definition, on samples with ties within and between them; and it heeds no order.
-    ///
-    /// Planted: ties between the samples taken one after the other with the width after, not before, them: 0.46 for 0.51.
     #[test]
     fn it_is_the_double_mean_of_its_definition() {
         let mut rng = Key::root(5).stream(Purpose::Simulate);

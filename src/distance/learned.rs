@@ -134,7 +134,6 @@ mod tests {
         assert!(Learned::new(vec![1.0], &coordinates, &nothing).is_none());
     }
 
-    /// Planted: the lower ends of all terms in place of the least of each. 372 of 1000 bounds are above the distance.
     #[test]
     fn the_bound_is_never_above_the_distance() {
         let mut rng = Key::root(2).stream(Purpose::Simulate);
