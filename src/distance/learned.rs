@@ -134,6 +134,7 @@ mod tests {
         assert!(Learned::new(vec![1.0], &coordinates, &nothing).is_none());
     }
 
+    /// Planted: the lower end of every term in place of the least. Seen: 595 of 1000 bounds above the distance.
     #[test]
     fn the_bound_is_never_above_the_distance() {
         let mut rng = Key::root(2).stream(Purpose::Simulate);
