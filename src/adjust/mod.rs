@@ -14,7 +14,6 @@ use crate::error::Result;
 use crate::population::{Adjusted, Run};
 use crate::sampler::Problem;
 
-mod least_squares;
 pub mod regression;
 pub mod surrogate;
 

@@ -21,14 +21,12 @@
 
 use ndarray::Array2;
 
-use super::least_squares::Regression;
+use crate::density::least_squares::{RIDGES, Regression};
 use crate::error::{Error, Result};
 use crate::population::{Adjusted, Generation, Learnt, Regressed, Run, Weights};
 use crate::rng::{Branch, Purpose};
 use crate::sampler::Problem;
 
-/// Ridges that are tried, in units of the variance of a summary; without slopes (infinite) beside them.
-const RIDGES: [f64; 9] = [1e-6, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0];
 /// Particles, in effective number, with which there is nothing to regress on.
 const LEAST: f64 = 10.0;
 /// Largest leverage that the residual of a particle is corrected for.

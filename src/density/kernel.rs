@@ -30,9 +30,6 @@ pub enum Reach {
     /// All that meet the next tolerance, for every particle alike.
     #[default]
     Global,
-    /// All that meet it, as seen from each particle: steps from afar are long and point there (the optimal local covariance of
-    /// Filippi et al. 2013, section 3.2).
-    Optimal,
     /// The nearest of those that meet it: steps follow a bent or parted posterior (Filippi et al. 2013, section 3.3).
     Nearest,
 }
@@ -142,34 +139,24 @@ pub fn covariance_towards(dimension: usize, u: &[f64], weights: &Weights, target
     sigma
 }
 
-/// A covariance for the step of each particle, from those that meet the next tolerance (`target`) or from the nearest `count` of
-/// these: `Σ_j = Σ_k v_k (u_k − u_j)(u_k − u_j)ᵀ` with the weights `v` of those `k`. Row-major, one after the other. Nearness is
+/// A covariance for the step of each particle, from the nearest `count` of those that meet the next tolerance (`target`): `Σ_j = Σ_k v_k (u_k − u_j)(u_k − u_j)ᵀ` with the weights `v` of those `k`. Row-major, one after the other. Nearness is
 /// measured in units of `factor`, the Cholesky factor of some common covariance.
-pub fn covariances_of_each(
-    d: usize,
-    u: &[f64],
-    weights: &Weights,
-    target: &[bool],
-    nearest: Option<(usize, &[f64])>,
-) -> Vec<f64> {
+pub fn covariances_of_each(d: usize, u: &[f64], weights: &Weights, target: &[bool], count: usize, factor: &[f64]) -> Vec<f64> {
     let row = |i: usize| &u[i * d..(i + 1) * d];
     let aims: Vec<usize> = (0..target.len()).filter(|i| target[*i]).collect();
-    let white = nearest.map(|(_, factor)| u.chunks_exact(d).flat_map(|row| whiten(factor, row)).collect::<Vec<f64>>());
+    let white: Vec<f64> = u.chunks_exact(d).flat_map(|row| whiten(factor, row)).collect();
     let mut all = Vec::with_capacity(u.len() * d);
     let mut near: Vec<(f64, usize)> = Vec::new();
     for j in 0..target.len() {
+        let square = |k: usize| (0..d).map(|i| (white[k * d + i] - white[j * d + i]).powi(2)).sum::<f64>();
         near.clear();
-        near.extend(aims.iter().map(|&k| (0.0, k)));
-        if let (Some((count, _)), Some(white)) = (nearest, &white) {
-            let square = |k: usize| (0..d).map(|i| (white[k * d + i] - white[j * d + i]).powi(2)).sum::<f64>();
-            near.iter_mut().for_each(|(square_to, k)| *square_to = square(*k));
-            if count < near.len() {
-                // Ties by index, so that the choice is one; then in order of index, so that the sum is.
-                near.select_nth_unstable_by(count - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                near.truncate(count);
-            }
-            near.sort_unstable_by_key(|(_, k)| *k);
+        near.extend(aims.iter().map(|&k| (square(k), k)));
+        if count < near.len() {
+            // Ties by index, so that the choice is one; then in order of index, so that the sum is.
+            near.select_nth_unstable_by(count - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            near.truncate(count);
         }
+        near.sort_unstable_by_key(|(_, k)| *k);
         let reach: f64 = near.iter().map(|(_, k)| weights.as_slice()[*k]).sum();
         let mut sigma = vec![0.0; d * d];
         for &(_, k) in &near {
@@ -350,8 +337,8 @@ mod tests {
         // Two parted groups: the step of the nearest two stays within a group, that of all reaches across.
         let u = [0.0, 0.1, 0.2, 10.0, 10.1, 10.2];
         let (weights, all) = (Weights::from_ln(&[0.0; 6]), [true; 6]);
-        let near = covariances_of_each(1, &u, &weights, &all, Some((3, &[1.0])));
-        let far = covariances_of_each(1, &u, &weights, &all, None);
+        let near = covariances_of_each(1, &u, &weights, &all, 3, &[1.0]);
+        let far = covariances_of_each(1, &u, &weights, &all, 6, &[1.0]);
         assert!(near.iter().all(|c| *c < 0.03) && far.iter().all(|c| *c > 40.0), "{near:?} {far:?}");
         assert!((near[0] - (0.01 + 0.04) / 3.0).abs() < 1e-15, "{near:?}");
     }

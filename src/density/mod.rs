@@ -7,6 +7,7 @@
 
 mod eigen;
 mod kernel;
+pub mod least_squares;
 mod mixture;
 
 pub use eigen::eigen;

@@ -112,7 +112,7 @@ impl Euclidean {
         }
         let none = (vec![1.0; observed.len()], vec![false; observed.len()]);
         let (scale, outlying) = pilot.as_ref().map_or(none, |pilot| pilot.scales(&observed, &weights));
-        Ok(Euclidean { observed, parts: Parts { scale, weight: weights, outlying }, p, pilot })
+        Ok(Euclidean { observed, parts: Parts { scale, weight: weights, outlying, foretold: None }, p, pilot })
     }
 
     fn norm(&self, residual: impl Fn(usize) -> f64) -> f64 {

@@ -1,13 +1,17 @@
 //! Distances between the summaries of a simulation and those observed.
 
+use ndarray::Array2;
+
 use crate::rng::Stream;
 
+pub mod energy;
 pub mod euclidean;
+pub mod learned;
 pub mod noise;
 pub mod trial;
 
 /// Names of the distances that a job can ask for.
-pub const CATALOGUE: &[&str] = &["trial", "euclidean"];
+pub const CATALOGUE: &[&str] = &["trial", "euclidean", "energy", "learned"];
 
 /// Distance of observations that are impossible at the simulated summaries; half its square is still a number.
 pub const IMPOSSIBLE: f64 = 1e150;
@@ -21,6 +25,18 @@ pub struct Parts {
     pub weight: Vec<f64>,
     /// Which are observed far outside what the pilot gave, and counted for less.
     pub outlying: Vec<bool>,
+    /// What foretells the parameters, where their predictions are compared in place of the summaries.
+    pub foretold: Option<Foretold>,
+}
+
+/// A linear prediction of the parameters by the summaries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Foretold {
+    /// Change of each parameter's coordinate, in units of its prior standard deviation, with each summary, in its unit: (parameter,
+    /// summary).
+    pub slope: Array2<f64>,
+    /// For each parameter the share of its prior variance that is foretold, draws left out by the others, in [0, 1].
+    pub explained: Vec<f64>,
 }
 
 /// A distance between rows of summaries, which holds the observed one.
@@ -50,6 +66,11 @@ pub trait Distance: Send + Sync {
         None
     }
 
+    /// What stands for replicates in place of one of them: the means of their summaries, unless these are not summed one by one.
+    fn middle(&self, rows: &[&[f64]]) -> Vec<f64> {
+        mean(rows)
+    }
+
     /// What each summary counts for, where that was learnt from simulations.
     fn learnt(&self) -> Option<&Parts> {
         None
@@ -67,6 +88,12 @@ pub trait Distance: Send + Sync {
     fn noisy(&self, _summaries: &[f64], _rng: &mut Stream) -> Option<Vec<f64>> {
         None
     }
+}
+
+/// The mean of rows, number by number.
+fn mean(rows: &[&[f64]]) -> Vec<f64> {
+    let m = rows.first().map_or(0, |row| row.len());
+    (0..m).map(|k| rows.iter().map(|row| row[k]).sum::<f64>() / rows.len() as f64).collect()
 }
 
 /// A point that is uniform in the unit ball of dimension `d`.

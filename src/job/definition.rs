@@ -200,7 +200,7 @@ pub struct SamplerDef {
     pub quantile: Spanned<f64>,
     /// The tolerances, or temperatures, of a fixed list.
     pub tolerances: Spanned<Vec<f64>>,
-    /// Which particles shape the step of a proposal: `global`, `optimal` or `nearest`.
+    /// Which particles shape the step of a proposal: `global` or `nearest`.
     #[serde(skip_serializing_if = "is_global")]
     pub kernel: Spanned<String>,
     /// Share of proposals that are draws of the prior.

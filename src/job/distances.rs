@@ -6,13 +6,15 @@ use std::ops::ControlFlow;
 use toml::Spanned;
 
 use super::Job;
+use crate::distance::energy::Energy;
 use crate::distance::euclidean::{Euclidean, Pilot};
+use crate::distance::learned::Learned;
 use crate::distance::{self, Distance, trial::Trial};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::model::Model;
 use crate::sampler::accept::Accept;
-use crate::sampler::{Problem, pilot};
+use crate::sampler::{Piloted, Problem, pilot};
 
 /// Names of the ways to scale summaries.
 const SCALES: &[&str] = &["none", "mad"];
@@ -24,18 +26,19 @@ const LEAST_ROBUST: usize = 3;
 const LEAST_PILOT: usize = 10;
 
 impl Job {
-    /// Simulations of the pilot that scales the distance; `None` if it needs none.
+    /// Simulations of the pilot from which the distance learns; `None` if it needs none.
     pub fn pilot(&self) -> Option<usize> {
-        let scale = self.definition.distance.scale.as_ref();
-        let population = *self.definition.sampler.population.get_ref();
-        scale.filter(|scale| scale.get_ref() == "mad").map(|_| population.min(MOST_PILOT))
+        let is = |key: &Option<Spanned<String>>, word: &str| key.as_ref().is_some_and(|key| key.get_ref() == word);
+        let def = &self.definition.distance;
+        let learns = is(&def.scale, "mad") || is(&def.name, "learned");
+        learns.then(|| (*self.definition.sampler.population.get_ref()).min(MOST_PILOT))
     }
 
-    /// The inference problem, with scales of the distance learnt from a pilot where the job asks for that: a function of job and
+    /// The inference problem, with what the distance has to learn learnt from a pilot where the job asks for that: a function of job and
     /// seed. `idle` is told how many simulations of the pilot are done. Collective.
     ///
     /// # Errors
-    /// Those of [`Job::problem`] and of the executor; [`Error::Input`] if a summary does not vary or hardly any simulation succeeds;
+    /// Those of [`Job::problem`] and of the executor; [`Error::Input`] if there is nothing to learn or hardly any simulation succeeds;
     /// [`Error::Stopped`] if `idle` breaks it off.
     pub fn problem_on(&self, exec: &dyn Executor, idle: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<Problem> {
         let mut problem = self.problem()?;
@@ -46,11 +49,11 @@ impl Job {
         Ok(problem)
     }
 
-    /// The distance from the observed values; `pilot` is rows of summaries that scale it.
+    /// The distance from the observed values; `pilot` is what it learns from.
     ///
     /// # Errors
     /// [`Error::Input`] for an unknown distance, row, weight or scale, for a summary that does not vary in the pilot, and for noise that is not known.
-    pub fn distance(&self, model: &dyn Model, pilot: Option<&[Vec<f64>]>) -> Result<Box<dyn Distance>> {
+    pub fn distance(&self, model: &dyn Model, pilot: Option<&Piloted>) -> Result<Box<dyn Distance>> {
         let def = &self.definition.distance;
         let trial = self.table.is_some();
         if self.accept() == Accept::Noise && !trial {
@@ -65,22 +68,41 @@ impl Job {
             }
             other => other,
         };
+        let reason = match name.get_ref().as_str() {
+            "trial" if trial => Some("it knows the errors of the published figures"),
+            "energy" => Some("it compares samples, whose numbers all count alike"),
+            "learned" => Some("a regression says what each summary counts for"),
+            _ => None,
+        };
+        let keys = [
+            ("scale", def.scale.as_ref().map(Spanned::span)),
+            ("robust", def.robust.as_ref().map(Spanned::span)),
+            ("p", def.p.as_ref().map(Spanned::span)),
+            ("weights", def.weights.first_key_value().map(|(name, _)| name.span()).filter(|_| name.get_ref() != "trial")),
+        ];
+        if let (Some(reason), Some((key, Some(span)))) = (reason, keys.into_iter().find(|(_, span)| span.is_some())) {
+            let problem = format!("the distance '{}' has no {key}: {reason}", name.get_ref());
+            let fix = "leave the key out, or use the distance 'euclidean'";
+            return Err(self.source.error(span, &format!("distance.{key}"), &problem, fix));
+        }
         match name.get_ref().as_str() {
             "trial" if trial => {
-                let keys = [
-                    ("scale", def.scale.as_ref().map(Spanned::span)),
-                    ("robust", def.robust.as_ref().map(Spanned::span)),
-                    ("p", def.p.as_ref().map(Spanned::span)),
-                ];
-                if let Some((key, Some(span))) = keys.into_iter().find(|(_, span)| span.is_some()) {
-                    let problem = format!("the distance 'trial' has no {key}: it knows the errors of the published figures");
-                    let fix = "leave the key out, or use the distance 'euclidean'";
-                    return Err(self.source.error(span, &format!("distance.{key}"), &problem, fix));
-                }
                 let weights = def.weights.iter().map(|(name, w)| (name.get_ref().clone(), *w.get_ref())).collect();
                 let distance = Trial::new(&self.fitted_rows(), &weights);
                 distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(placed)
             }
+            "energy" => {
+                let distance = Energy::new(self.observed(model)?);
+                distance.map(|d| Box::new(d) as Box<dyn Distance>).map_err(|error| match error {
+                    Error::Usage { problem, fix } => self.source.error(name.span(), "distance.name", &problem, &fix),
+                    other => other,
+                })
+            }
+            "learned" => match pilot {
+                Some(pilot) => self.learned(model, pilot, name),
+                // In the place of one that has learnt nothing yet.
+                None => self.euclidean(model, None, &placed),
+            },
             "euclidean" => self.euclidean(model, pilot, &placed),
             "trial" => {
                 let fix = "name a table under [observations], or use euclidean";
@@ -90,10 +112,37 @@ impl Job {
         }
     }
 
+    fn learned(&self, model: &dyn Model, pilot: &Piloted, name: &Spanned<String>) -> Result<Box<dyn Distance>> {
+        self.enough(pilot, name, "distance.name")?;
+        let Piloted { coordinates, summaries } = pilot;
+        let nothing = || {
+            let problem = format!("no summary says anything of any parameter in {} simulations of the pilot", summaries.len());
+            self.source.error(
+                name.span(),
+                "distance.name",
+                &problem,
+                "raise sampler.population to 1000, or use the distance 'euclidean'",
+            )
+        };
+        let learned = Learned::new(self.observed(model)?, coordinates, summaries).ok_or_else(nothing)?;
+        Ok(Box::new(learned))
+    }
+
+    /// Refuses a pilot of which too few simulations succeeded, by the key that asked for it.
+    fn enough(&self, pilot: &Piloted, asked: &Spanned<String>, key: &str) -> Result<()> {
+        let count = pilot.summaries.len();
+        if count >= LEAST_PILOT {
+            return Ok(());
+        }
+        let problem = format!("only {count} simulations of the pilot at draws of the prior succeeded");
+        let fix = "narrow the priors to where the model can be simulated";
+        Err(self.source.error(asked.span(), key, &problem, fix))
+    }
+
     fn euclidean(
         &self,
         model: &dyn Model,
-        pilot: Option<&[Vec<f64>]>,
+        pilot: Option<&Piloted>,
         placed: &dyn Fn(Error) -> Error,
     ) -> Result<Box<dyn Distance>> {
         let def = &self.definition.distance;
@@ -127,12 +176,10 @@ impl Job {
         let given: BTreeMap<&str, f64> = def.weights.iter().map(|(name, w)| (name.get_ref().as_str(), *w.get_ref())).collect();
         let weights: Vec<f64> = names.iter().map(|name| given.get(name).copied().unwrap_or(1.0)).collect();
         let learnt = match (pilot, scale) {
-            (Some(rows), Some(scale)) => {
+            (Some(pilot), Some(scale)) => {
+                self.enough(pilot, scale, "distance.scale")?;
+                let rows = &pilot.summaries;
                 let refuse = |problem: String, fix: &str| self.source.error(scale.span(), "distance.scale", &problem, fix);
-                if rows.len() < LEAST_PILOT {
-                    let problem = format!("only {} simulations of the pilot at draws of the prior succeeded", rows.len());
-                    return Err(refuse(problem, "narrow the priors to where the model can be simulated"));
-                }
                 let left_out: Vec<bool> = weights.iter().map(|w| *w == 0.0).collect();
                 let constant = |k: usize| {
                     let problem =

@@ -390,7 +390,6 @@ impl Job {
             },
             moves: Moves {
                 reach: match sampler.kernel.get_ref().as_str() {
-                    "optimal" => Reach::Optimal,
                     "nearest" => Reach::Nearest,
                     _ => Reach::Global,
                 },

@@ -22,7 +22,7 @@ const LEAST_REGRESSED: usize = 50;
 const SCHEDULES: &[&str] = &["quantile", "ess", "list"];
 
 /// Names of what shapes a proposal's step.
-const KERNELS: &[&str] = &["global", "optimal", "nearest"];
+const KERNELS: &[&str] = &["global", "nearest"];
 
 /// Particles of a generation, at most, where each has a step of its own: to find its neighbours costs their square.
 const MOST_STEPS: usize = 20_000;

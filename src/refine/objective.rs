@@ -85,9 +85,8 @@ impl Objective<'_> {
         self.evaluations.set(before + count);
         let rows = gather(self.exec, count, m, &task, &mut |done| (self.idle)(before + done))?;
         let distance = |rows: &[Option<Vec<f64>>]| -> Option<f64> {
-            let rows: Vec<&Vec<f64>> = rows.iter().map(Option::as_ref).collect::<Option<_>>()?;
-            let mean: Vec<f64> = (0..m).map(|k| rows.iter().map(|row| row[k]).sum::<f64>() / replicates as f64).collect();
-            Some(problem.distance.distance(&mean))
+            let rows: Vec<&[f64]> = rows.iter().map(Option::as_deref).collect::<Option<_>>()?;
+            Some(problem.distance.distance(&problem.distance.middle(&rows)))
         };
         Ok(rows.map(|rows| rows.chunks(replicates).map(distance).collect()))
     }

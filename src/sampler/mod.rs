@@ -266,8 +266,16 @@ fn describe_failures(problem: &Problem, generation: usize, failed: &[(u64, Vec<f
     Error::Failures { generation, failed: failed.len() as u64, simulated, budget: 100.0 * budget, reason, place }
 }
 
-/// Summaries of `count` simulations at draws of the prior, in order of draw and without those that failed, on an address of
-/// their own: what scales a distance. Each runs to its end. `None` if `idle` broke it off. Collective.
+/// Simulations at draws of the prior from which a distance learns.
+pub struct Piloted {
+    /// Coordinates of the parameters, by draw.
+    pub coordinates: Vec<Vec<f64>>,
+    /// Summaries, by draw.
+    pub summaries: Vec<Vec<f64>>,
+}
+
+/// `count` simulations at draws of the prior, in order of draw and without those that failed, on an address of their own. Each runs
+/// to its end. `None` if `idle` broke it off. Collective.
 ///
 /// # Errors
 /// Those of the executor.
@@ -276,18 +284,24 @@ pub fn pilot(
     count: usize,
     exec: &dyn Executor,
     idle: &mut dyn FnMut(u64) -> ControlFlow<()>,
-) -> Result<Option<Vec<Vec<f64>>>> {
+) -> Result<Option<Piloted>> {
     let root = problem.key.branch(crate::rng::Branch::Pilot);
+    let d = problem.prior.dimension();
     let task = |id: u64, row: &mut [f64]| {
-        let mut theta = vec![0.0; problem.prior.dimension()];
-        problem.prior.draw(&mut root.child(id).stream(crate::rng::Purpose::Propose), &mut theta);
-        match problem.simulate(&theta, root.child(id), row) {
+        let (theta, summaries) = row.split_at_mut(d);
+        problem.prior.draw(&mut root.child(id).stream(crate::rng::Purpose::Propose), theta);
+        match problem.simulate(theta, root.child(id), summaries) {
             Ok(()) => Outcome::Kept,
             Err(_) => Outcome::Failed,
         }
     };
-    let rows = exec::gather(exec, count as u64, problem.model.summaries().len(), &task, idle)?;
-    Ok(rows.map(|rows| rows.into_iter().flatten().collect()))
+    let Some(rows) = exec::gather(exec, count as u64, d + problem.model.summaries().len(), &task, idle)? else { return Ok(None) };
+    let mut piloted = Piloted { coordinates: Vec::new(), summaries: Vec::new() };
+    for mut row in rows.into_iter().flatten() {
+        piloted.summaries.push(row.split_off(d));
+        piloted.coordinates.push(row.iter().zip(&problem.prior.0).map(|(x, marginal)| marginal.coordinate(*x)).collect());
+    }
+    Ok(Some(piloted))
 }
 
 /// The address of trial `id` of a generation.

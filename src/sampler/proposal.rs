@@ -49,9 +49,11 @@ const WALK: f64 = 2.38;
 /// Share of proposals that are spread evenly over models, however well each does: an unlikely model is accepted rarely, and it is
 /// the number of its particles that its probability stands on.
 const EVEN: f64 = 0.5;
-/// Neighbours that shape a local step: this share of those that meet the next tolerance, and for each coordinate at least so many.
-const NEIGHBOURS: f64 = 0.05;
-const PER_COORDINATE: usize = 3;
+/// Neighbours that shape a local step: this share of those that meet the next tolerance, and for each coordinate at least so many. On the
+/// problems of `benches/proposals.rs`, 3 for each coordinate left 500 particles in ten dimensions worth 3, and 20 made steps across a ring too
+/// long; nor are local steps shortened by [`WALK`], since the tails of weights are what neighbours get wrong.
+const NEIGHBOURS: f64 = 0.1;
+const PER_COORDINATE: usize = 10;
 
 impl Proposal {
     /// Made from a generation for the next tolerance.
@@ -164,21 +166,16 @@ fn kernel(
         // Too few to give a covariance: aim at all.
         target.fill(true);
     }
-    let scale = (WALK * WALK / d as f64).min(1.0);
-    let scaled = |covariance: &[f64]| -> Vec<f64> {
+    let scaled = |covariance: &[f64], scale: f64| -> Vec<f64> {
         let grain = |k: usize| if k % (d * d) / d == k % d { problem.prior.0[acts[k % d]].grain() } else { 0.0 };
         covariance.iter().enumerate().map(|(k, c)| scale * c + grain(k)).collect()
     };
-    let common = scaled(&covariance_towards(d, &u, &weights, &target));
-    let nearest = match reach {
-        Reach::Global => return Some(Kernel::new(d, u, &weights, &common)),
-        Reach::Optimal => None,
-        Reach::Nearest => {
-            let reached = target.iter().filter(|t| **t).count();
-            Some(((NEIGHBOURS * reached as f64).ceil() as usize).max(PER_COORDINATE * d).min(reached))
-        }
-    };
-    let factor = safe_cholesky(d, &common);
-    let own = covariances_of_each(d, &u, &weights, &target, nearest.map(|count| (count, &factor[..])));
-    Some(Kernel::with_own_steps(d, u, &weights, &scaled(&own)))
+    let common = scaled(&covariance_towards(d, &u, &weights, &target), (WALK * WALK / d as f64).min(1.0));
+    if reach == Reach::Global {
+        return Some(Kernel::new(d, u, &weights, &common));
+    }
+    let reached = target.iter().filter(|t| **t).count();
+    let count = ((NEIGHBOURS * reached as f64).ceil() as usize).max(PER_COORDINATE * d).min(reached);
+    let own = covariances_of_each(d, &u, &weights, &target, count, &safe_cholesky(d, &common));
+    Some(Kernel::with_own_steps(d, u, &weights, &scaled(&own, 1.0)))
 }

@@ -119,6 +119,10 @@ pub(super) fn distance(parts: &Parts) -> String {
     digest.numbers("scale", &[parts.scale.len()], &parts.scale);
     digest.numbers("weight", &[parts.weight.len()], &parts.weight);
     digest.integers("outlying", parts.outlying.iter().map(|out| u64::from(*out)));
+    if let Some(foretold) = &parts.foretold {
+        digest.numbers("slope", foretold.slope.shape(), &foretold.slope);
+        digest.numbers("explained", &[foretold.explained.len()], &foretold.explained);
+    }
     digest.hex()
 }
 

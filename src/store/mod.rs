@@ -12,7 +12,8 @@
 //! ├─ population          (particle)          the last generation: a variable per parameter, weight, ln_weight, distance, trial
 //! ├─ generations         (generation)        tolerance, simulated, failed, acceptance_rate, ess; names, units, observed
 //! │  └─ 0000, 0001, …    (particle, …)       theta, summaries, distance, ln_weight, trial
-//! ├─ distance            (summary)           scale, weight and outlying of each, where a pilot scaled the distance
+//! ├─ distance            (summary)           scale, weight and outlying of each, where a pilot scaled the distance; slope and explained where it
+//! │                                            learnt to foretell the parameters
 //! ├─ noise_floor         (pair)              distances between replicate data sets at one posterior draw
 //! ├─ modes               (mode, …)           theta, curvature_sd, objective, distance, start, weight, evaluations, converged
 //! ├─ profile             (parameter, point)  value, objective, misfit: profiles of the objective about the first mode
@@ -247,6 +248,10 @@ impl Store {
         let m = self.contents.header.summaries.len();
         if [parts.scale.len(), parts.weight.len(), parts.outlying.len()] != [m; 3] {
             return Err(refuse(&self.path)(format!("a distance needs a scale and a weight for each of {m} summaries")));
+        }
+        let d = self.contents.header.parameters.len();
+        if parts.foretold.as_ref().is_some_and(|f| f.slope.dim() != (d, m) || f.explained.len() != d) {
+            return Err(refuse(&self.path)(format!("a learned distance needs {m} slopes for each of {d} parameters")));
         }
         self.change(|contents| contents.distance = Some(parts.clone()))
     }

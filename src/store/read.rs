@@ -5,7 +5,7 @@ use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
-use crate::distance::Parts;
+use crate::distance::{Foretold, Parts};
 use crate::population::{
     Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Run, Shape, Stop, Surrogated,
 };
@@ -172,7 +172,11 @@ fn draws(group: &Group, of: &str, header: &Header) -> hdf5::Result<Array2<f64>> 
 fn parts(group: &Group) -> hdf5::Result<Parts> {
     let outlying: Vec<u8> = numbers(group, "outlying")?;
     let outlying = outlying.into_iter().map(|out| out != 0).collect();
-    Ok(Parts { scale: numbers(group, "scale")?, weight: numbers(group, "weight")?, outlying })
+    let foretold = match group.link_exists("slope") {
+        true => Some(Foretold { slope: matrix(group, "slope")?, explained: numbers(group, "explained")? }),
+        false => None,
+    };
+    Ok(Parts { scale: numbers(group, "scale")?, weight: numbers(group, "weight")?, outlying, foretold })
 }
 
 fn adjusted(group: &Group, header: &Header) -> hdf5::Result<Adjusted> {

@@ -10,7 +10,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::*;
-use crate::distance::Parts;
+use crate::distance::{Foretold, Parts};
 use crate::population::{Draws, Learnt, Regressed, Shape, Surrogated};
 use crate::rng::{Key, Purpose, Stream};
 
@@ -144,7 +144,13 @@ fn a_regression_and_a_distance_are_read_as_they_were_written() {
     let path = folder.path().join("run.h5");
     let mut store = full(&path, 20, 4);
     let m = store.header().summaries.len();
-    let parts = Parts { scale: vec![0.5; m], weight: vec![0.0; m], outlying: (0..m).map(|k| k % 2 == 0).collect() };
+    let parts =
+        Parts { scale: vec![0.5; m], weight: vec![0.0; m], outlying: (0..m).map(|k| k % 2 == 0).collect(), foretold: None };
+    store.put_distance(&parts).unwrap();
+    assert_eq!(Store::open(&path).unwrap().distance(), Some(&parts));
+    let d = store.header().parameters.len();
+    let slope = Array2::from_shape_fn((d, m), |(k, j)| k as f64 - 0.5 * j as f64);
+    let parts = Parts { foretold: Some(Foretold { slope, explained: vec![0.25; d] }), ..parts };
     store.put_distance(&parts).unwrap();
     let by = Regressed { ess: 12.5, explained: (0..store.header().parameters.len()).map(|k| 0.1 * k as f64).collect() };
     let regressed = Adjusted { learnt: Learnt::Regression(by), ..adjusted(store.header()) };

@@ -288,6 +288,14 @@ fn scaled_distance(root: &Scope, header: &Header, parts: &Parts) -> hdf5::Result
     let outlying: Vec<u8> = parts.outlying.iter().map(|out| u8::from(*out)).collect();
     let meaning = about("", "1 if it is observed far outside the simulations, and its scale wider for that, else 0");
     group.variable("outlying", &["summary"], ArrayView1::from(&outlying), meaning)?;
+    if let Some(foretold) = &parts.foretold {
+        columns(&mut group, "parameter", "inferred parameter", &header.parameters)?;
+        let meaning =
+            "change of the predicted coordinate of each parameter, in standard deviations of the prior, with each summary";
+        group.variable("slope", &["parameter", "summary"], foretold.slope.view(), about("", meaning))?;
+        let meaning = about("", "share of the prior variance of each parameter that is foretold, left-out draws by the others");
+        group.variable("explained", &["parameter"], ArrayView1::from(&foretold.explained), meaning)?;
+    }
     group.finish()
 }
 

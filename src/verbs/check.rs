@@ -195,8 +195,21 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
 fn print_distance(job: &Job, problem: &Problem) {
     let def = &job.definition.distance;
     let p = def.p.as_ref().map_or(2.0, |p| *p.get_ref());
-    if let Some(parts) = problem.distance.learnt() {
-        let draws = job.pilot().unwrap_or(0);
+    let draws = job.pilot().unwrap_or(0);
+    let named = |word: &str| def.name.as_ref().is_some_and(|name| name.get_ref() == word);
+    if let Some(foretold) = problem.distance.learnt().and_then(|parts| parts.foretold.as_ref()) {
+        line!("  distance       learned: parameters as the summaries foretell them, by regression on {draws} draws of the prior");
+        for (&index, share) in problem.free.iter().zip(&foretold.explained) {
+            let name = problem.model.parameters()[index].name;
+            let none = if *share == 0.0 { "  no part in the distance" } else { "" };
+            line!("                 {name:<24} {:>5.1} % of its variance is foretold{none}", 100.0 * share);
+        }
+    } else if named("energy") {
+        line!(
+            "  distance       energy: between samples, whatever the order of the {} summaries",
+            problem.model.summaries().len()
+        );
+    } else if let Some(parts) = problem.distance.learnt() {
         line!("  distance       euclidean, p = {p}; scales by median absolute deviation, from {draws} draws of the prior:");
         for (k, summary) in problem.model.summaries().iter().enumerate() {
             let out = if parts.outlying[k] { "  observed far outside the pilot: counted for less" } else { "" };

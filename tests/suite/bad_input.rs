@@ -149,11 +149,17 @@ fn distances() {
     refuse("distance_exponent", COIN, "p = 0.5");
     refuse("distance_unknown_scale", COIN, "scale = \"sd\"");
     refuse("distance_robust_without_a_pilot", COIN, "robust = true");
+    refuse("distance_energy_of_one_number", COIN, "name = \"energy\"");
+    refuse("distance_energy_with_weights", COIN, "name = \"energy\"\nweights = { heads = 2 }");
+    refuse("distance_learned_with_a_scale", COIN, "name = \"learned\"\nscale = \"mad\"");
     // No toss is ever heads.
     let folder = folder();
     edit(folder.path(), COIN, "[sampler]", "[distance]\nscale = \"mad\"\n[sampler]");
     edit(folder.path(), COIN, P_HEADS, r#"{ distribution = "uniform", lower = 0, upper = 1e-9 }"#);
     snapshot("distance_constant_summary", &say(folder.path(), &["run", COIN, "-q"]));
+    // Seen: a gain of slopes of 0 by rounding alone, which went for something foretold, and the job ran.
+    edit(folder.path(), COIN, "scale = \"mad\"", "name = \"learned\"");
+    snapshot("distance_learned_of_nothing", &say(folder.path(), &["run", COIN, "-q", "--overwrite"]));
 }
 
 /// Rejection makes one generation: it needs its tolerance, and no key that says how to come there.

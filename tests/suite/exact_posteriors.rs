@@ -343,9 +343,7 @@ fn two_modes_keep_their_shares() {
 #[test]
 fn two_modes_keep_their_shares_whatever_is_proposed() {
     let usual = smc(1000, 0.05);
-    for reach in [Reach::Optimal, Reach::Nearest] {
-        two_modes(&Smc { moves: Moves { reach, defensive: 0.0 }, ..usual.clone() });
-    }
+    two_modes(&Smc { moves: Moves { reach: Reach::Nearest, defensive: 0.0 }, ..usual.clone() });
     two_modes(&Smc { moves: Moves { reach: Reach::Global, defensive: 0.3 }, ..usual.clone() });
     two_modes(&Smc { schedule: Schedule::Ess(0.5), ..usual });
 }

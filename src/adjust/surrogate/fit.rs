@@ -10,7 +10,7 @@
 //! is normal and the whole a synthetic likelihood (Wood 2010, Nature 466:1102), with b near 0 it has any shape.
 
 use super::cells::Cells;
-use crate::adjust::least_squares::{Regression, count, features};
+use crate::density::least_squares::{Regression, count, features};
 use crate::density::{Mixture, cholesky, colour, forward};
 use crate::integrate::Width;
 use crate::population::Shape;

@@ -1,9 +1,12 @@
 //! Least squares on few features, and the features.
 
-use crate::density::{backward, cholesky, forward};
+use super::kernel::{backward, cholesky, forward};
 
 /// Share of the number of rows that is added to the diagonal of the normal matrix: keeps it positive definite.
 const RIDGE: f64 = 1e-9;
+
+/// Ridges to choose from, in units of the variance of a feature; no slopes at all (an infinite one) come beside them.
+pub const RIDGES: [f64; 9] = [1e-6, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0];
 
 /// Number of features of `d` coordinates: 1, each of them and, if `quadratic`, each product of two.
 pub fn count(d: usize, quadratic: bool) -> usize {
@@ -54,6 +57,11 @@ impl Regression {
             (0..p).for_each(|i| right[i * m + k] = column[i]);
         }
         Some(Regression { p, m, coefficients: right, factor })
+    }
+
+    /// Change of an output with a feature.
+    pub fn slope(&self, feature: usize, output: usize) -> f64 {
+        self.coefficients[feature * self.m + output]
     }
 
     /// Subtracts what it predicts at `features` from `y`.
