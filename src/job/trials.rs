@@ -143,38 +143,13 @@ impl Job {
 
     /// What cannot be asked of trials, and rows of none of them.
     pub(super) fn check_trials(&self) -> Result<()> {
-        let Definition { trial, model, observations, .. } = &self.definition;
+        let Definition { trial, model, .. } = &self.definition;
         let refuse = |span, key: &str, problem: &str, fix: &str| Err(self.source.error(span, key, problem, fix));
-        let counted = self.predicted_rows();
-        for row in &counted {
-            if trial.iter().any(|def| def.has(row)) || (trial.is_empty() && row.trial.is_empty()) {
-                continue;
-            }
-            let known: Vec<&str> = trial.iter().map(|def| def.name.get_ref().as_str()).collect();
-            let (problem, fix) = if row.trial.is_empty() {
-                (
-                    format!("the row {} is of no trial, and the job has several", row.id),
-                    format!("name one of {}", known.join(", ")),
-                )
-            } else if known.is_empty() {
-                (
-                    format!("the job names no trial, and this row is of \"{}\"", row.trial),
-                    format!("add [[trial]] with name = \"{}\" to it", row.trial),
-                )
-            } else {
-                let near = nearest(&row.trial, known.iter().copied());
-                let fix =
-                    format!("did you mean \"{near}\"? else add [[trial]] with that name to the job, or make the row context");
-                (format!("the job names no trial \"{}\"", row.trial), fix)
-            };
-            return Err(row.error(TRIAL, problem, fix));
-        }
-        let Some(first) = trial.first() else { return Ok(()) };
-        if model.name.get_ref() != "cml" || self.table.is_none() {
+        if let Some(first) = trial.first().filter(|_| model.name.get_ref() != "cml" || self.table.is_none()) {
             let problem = "trials are those of the model 'cml', with their rows in an observation table";
             return refuse(first.name.span(), "trial", problem, "leave [[trial]] out, or name that model and observations.file");
         }
-        if let Some(patients) = &model.patients {
+        if let Some(patients) = model.patients.as_ref().filter(|_| !trial.is_empty()) {
             let fix = "move the key under each [[trial]], or leave it out: the largest denominator of a trial is then its size";
             return refuse(patients.span(), "model.patients", "each trial has a number of patients of its own", fix);
         }
@@ -182,36 +157,56 @@ impl Job {
             let name = def.name.get_ref();
             let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             if name.is_empty() || !name.chars().all(legal) || name.len() > MOST_NAME {
+                let problem = format!("{name:?} cannot be the name of a trial");
                 let fix = format!("give one of letters, digits, hyphens and points, at most {MOST_NAME} of them");
-                return refuse(def.name.span(), "trial.name", &format!("{name:?} cannot be the name of a trial"), &fix);
+                return refuse(def.name.span(), "trial.name", &problem, &fix);
             }
             if trial[..number].iter().any(|other| other.name.get_ref() == name) {
                 let problem = format!("two trials are called '{name}'");
                 return refuse(def.name.span(), "trial.name", &problem, "give each a name of its own");
             }
-            if !counted.iter().any(|row| def.has(row)) {
-                let table =
-                    observations.get_ref().file.as_ref().map_or(String::new(), |file| file.get_ref().display().to_string());
-                let problem = format!("{table} has no row of the trial '{name}' that is fitted or held out");
-                return refuse(
-                    def.name.span(),
-                    "trial.name",
-                    &problem,
-                    "write it as in the column trial, or leave the trial out",
-                );
+        }
+        let counted = self.predicted_rows();
+        counted.iter().try_for_each(|row| self.check_row(row))?;
+        for def in trial {
+            let of: Vec<&&Row> = counted.iter().filter(|row| def.has(row)).collect();
+            if of.is_empty() {
+                let problem = format!("the table has no row of the trial '{}' that is fitted or held out", def.name.get_ref());
+                let fix = "write the name as in the column trial, or leave the trial out";
+                return refuse(def.name.span(), "trial.name", &problem, fix);
             }
-            let counts_from_a_stop = counted.iter().any(|row| def.has(row) && row.endpoint == Endpoint::Relapse);
-            if counts_from_a_stop && def.months.is_none() {
-                let problem = format!(
-                    "'{name}' has rows about relapse, whose months count from the stop: they do not say how long it lasts"
-                );
-                return refuse(def.name.span(), "trial.months", &problem, "add months = …, from the start of treatment");
+            if def.months.is_none() && of.iter().any(|row| row.endpoint == Endpoint::Relapse) {
+                let problem = "it has rows about relapse, which count from the stop and do not say how long it is followed";
+                return refuse(def.name.span(), "trial.months", problem, "add months = …, from the start of treatment");
             }
             for (at, own) in def.own.iter().enumerate() {
                 self.check_own(def, own, &def.own[..at])?;
             }
         }
         Ok(())
+    }
+
+    /// Refuses a row of a trial that the job does not name.
+    fn check_row(&self, row: &Row) -> Result<()> {
+        let trials = &self.definition.trial;
+        if trials.iter().any(|def| def.has(row)) || (trials.is_empty() && row.trial.is_empty()) {
+            return Ok(());
+        }
+        let known: Vec<&str> = trials.iter().map(|def| def.name.get_ref().as_str()).collect();
+        let (problem, fix) = match (row.trial.as_str(), known.is_empty()) {
+            ("", _) => {
+                (format!("the row {} is of none of the trials of the job", row.id), format!("write {}", known.join(" or ")))
+            }
+            (name, true) => (
+                format!("the row is of a trial, \"{name}\", and the job names none"),
+                format!("add [[trial]] with name = \"{name}\" to the job"),
+            ),
+            (name, false) => (
+                format!("the job names no trial \"{name}\""),
+                format!("did you mean \"{}\"? Else add it as [[trial]], or make the row context", nearest(name, known)),
+            ),
+        };
+        Err(row.error(TRIAL, problem, fix))
     }
 
     /// Refuses a parameter that a trial cannot have of its own.
