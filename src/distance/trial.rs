@@ -85,6 +85,7 @@ impl Trial {
             let matrix = covariance(&own);
             let factor = cholesky(own.len(), &matrix).ok_or_else(|| {
                 let problem = format!("the covariance of group {} is not positive definite", own[0].group);
+                let problem = own[0].of_trial(&problem);
                 let fix = "one fact stands in it twice: make one of the rows context, or give it its own group".into();
                 own[0].error("group", problem, fix)
             })?;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::program::ProgramDef;
+use super::trials::TrialDef;
 
 use crate::error::{Error, Result};
 use crate::trial::vocabulary::nearest;
@@ -27,6 +28,9 @@ pub struct Definition {
     /// Models that are compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variant: Vec<VariantDef>,
+    /// Trials that are fitted together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trial: Vec<TrialDef>,
     /// Prior of each inferred parameter.
     pub priors: BTreeMap<Spanned<String>, Spanned<PriorDef>>,
     /// The data.
@@ -345,8 +349,21 @@ pub enum Meant {
 
 /// Keys that only scenarios have, and only jobs.
 const SCENARIO_KEYS: &[&str] = &["arm", "endpoint"];
-const JOB_KEYS: &[&str] =
-    &["seed", "model", "variant", "priors", "observations", "distance", "noise", "sampler", "stop", "refine", "adjust", "output"];
+const JOB_KEYS: &[&str] = &[
+    "seed",
+    "model",
+    "variant",
+    "trial",
+    "priors",
+    "observations",
+    "distance",
+    "noise",
+    "sampler",
+    "stop",
+    "refine",
+    "adjust",
+    "output",
+];
 
 /// A text with its name, able to turn a place in it into an error.
 #[derive(Clone, Debug)]

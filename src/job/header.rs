@@ -38,7 +38,7 @@ impl Job {
 
     fn summary_columns(&self, model: &dyn crate::model::Model) -> Vec<Column> {
         let rows = self.fitted_rows();
-        let long = |k: usize| rows.get(k).map_or(String::new(), |row| row.definition.clone());
+        let long = |k: usize| rows.get(k).map_or(String::new(), |row| row.of_trial(&row.definition));
         let summaries = model.summaries().iter().enumerate();
         summaries.map(|(k, s)| Column { name: s.name.clone(), unit: s.unit.clone(), long_name: long(k) }).collect()
     }
@@ -51,6 +51,7 @@ impl Job {
                 .map(|(summary, value)| PredictedRow {
                     id: summary.name.clone(),
                     label: summary.name.clone(),
+                    trial: String::new(),
                     role: "fit".into(),
                     unit: summary.unit.clone(),
                     month: f64::NAN,
@@ -63,7 +64,8 @@ impl Job {
         let rows = self.predicted_rows().into_iter().enumerate();
         rows.map(|(k, row)| PredictedRow {
             id: row.id.clone(),
-            label: row.definition.clone(),
+            label: row.of_trial(&row.definition),
+            trial: row.trial.clone(),
             role: if k < fitted { "fit".into() } else { "held_out".into() },
             unit: "-".into(),
             month: row.month,

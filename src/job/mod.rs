@@ -9,6 +9,7 @@ mod priors;
 pub mod program;
 pub mod scenario;
 mod settings;
+pub mod trials;
 mod variants;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::error::Result;
 use crate::model::cml::cohort::{Cml, Part, Trial};
 use crate::model::cml::course::FewCells;
 use crate::model::cml::parameters::{self, OF_OTHER_DRUGS};
+use crate::model::cml::trials::shared;
 use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
 use crate::rng::Key;
@@ -31,6 +33,7 @@ use crate::sampler::smc::{Keep, Schedule, Smc};
 use crate::trial::table::{Row, Table};
 use crate::trial::vocabulary::{Role, Word, nearest, words};
 use definition::{Definition, Meant, Source};
+use trials::largest;
 
 /// A job file that has been read and found sound.
 pub struct Job {
@@ -178,7 +181,10 @@ impl Job {
                     let fix = "name a table: file = \"data/iris.csv\"";
                     return Err(self.source.error(span, "observations.file", "the model 'cml' needs trial data", fix));
                 };
-                let size = patients.map_or(arm_size(table), |p| *p.get_ref());
+                if !self.definition.trial.is_empty() {
+                    return Ok(Box::new(self.trials(rows, variant)?));
+                }
+                let size = patients.map_or(largest(table.fitted()), |p| *p.get_ref());
                 if !(10..=100_000).contains(&size) {
                     let span = patients.map_or(0..0, Spanned::span);
                     let problem = format!("{size} patients; the legal range is 10 to 100000");
@@ -208,10 +214,12 @@ impl Job {
         names.filter_map(|name| parameters::index(name)).filter(|&at| !inferred(at)).collect()
     }
 
-    /// Virtual patients in a cohort; `None` of a model without patients.
+    /// Virtual patients in a cohort, of several trials that of the first; `None` of a model without patients.
     pub fn patients(&self) -> Option<usize> {
         let asked = self.definition.model.patients.as_ref().map(|patients| *patients.get_ref());
-        asked.or(self.table.as_ref().map(arm_size)).filter(|_| self.definition.model.name.get_ref() == "cml")
+        let first = self.definition.trial.first().map(|trial| self.size(trial));
+        let table = || self.table.as_ref().map(|table| largest(table.fitted()));
+        asked.or(first).or_else(table).filter(|_| self.definition.model.name.get_ref() == "cml")
     }
 
     /// The model in another trial: few cells are followed as in the job, and the same parts are left out, those of a variant
@@ -237,7 +245,7 @@ impl Job {
         let mut parts = Vec::new();
         for asked in &self.definition.model.without {
             let part = self.part(asked, "model.without")?;
-            let silent = |name: &&Spanned<String>| part.silences().contains(&name.get_ref().as_str());
+            let silent = |name: &&Spanned<String>| part.silences().contains(&shared(name.get_ref()));
             if let Some(name) = self.definition.priors.keys().find(silent) {
                 let key = format!("priors.{}", name.get_ref());
                 let problem = format!("without {} this parameter has no effect", asked.get_ref());
@@ -289,6 +297,13 @@ impl Job {
                 ));
             }
             inferred.push((index, priors::marginal(&self.source, &table[index], def)?));
+        }
+        for (shared, own) in self.sharing_a_prior() {
+            let of = |name: &str| table.iter().position(|parameter| parameter.name == name);
+            let def = self.definition.priors.iter().find(|(name, _)| name.get_ref() == shared);
+            if let (Some(index), Some((_, def))) = (of(&own), def) {
+                inferred.push((index, priors::marginal(&self.source, &table[index], def)?));
+            }
         }
         inferred.sort_by_key(|(index, _)| *index);
         if !self.definition.variant.is_empty() {
@@ -445,9 +460,4 @@ fn load_table(source: &Source, name: &Spanned<PathBuf>) -> Result<Table> {
         return Err(source.error(name.span(), "observations.file", &problem, fix));
     }
     Table::load(&path)
-}
-
-/// Patients of the trial's arm: the largest denominator of its fitted rows.
-fn arm_size(table: &Table) -> usize {
-    table.fitted().iter().filter_map(|row| row.n).fold(0.0, f64::max) as usize
 }

@@ -6,6 +6,7 @@ use super::definition::{PriorDef, Source};
 use crate::density::Marginal;
 use crate::error::Result;
 use crate::model::Parameter;
+use crate::model::cml::trials::OF;
 
 /// What each distribution takes, in the order of its constructor.
 const TAKES: [(&str, [&str; 2]); 6] = [
@@ -38,7 +39,9 @@ pub fn marginal(source: &Source, parameter: &Parameter, def: &Spanned<PriorDef>)
         ("a", &inner.a),
         ("b", &inner.b),
     ];
-    let example = format!("{} = {{ distribution = \"{name}\", {} = …, {} = … }}", parameter.name, takes[0], takes[1]);
+    // TOML wants quotes about the name of a trial's own.
+    let key_in_file = if parameter.name.contains(OF) { format!("{:?}", parameter.name) } else { parameter.name.into() };
+    let example = format!("{key_in_file} = {{ distribution = \"{name}\", {} = …, {} = … }}", takes[0], takes[1]);
     for (other, value) in given {
         if let (Some(value), false) = (value, takes.contains(&other)) {
             let problem = format!("the prior '{name}' does not take '{other}'");

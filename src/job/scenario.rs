@@ -27,7 +27,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::definition::{Meant, Source};
@@ -40,12 +40,12 @@ use crate::trial::table::Row;
 use crate::trial::vocabulary::{Endpoint, Kind, Term, Word, words};
 use rules::{ArmDef, protocol};
 
-mod rules;
+pub(super) mod rules;
 
 /// Longest follow-up, months.
-const MOST_MONTHS: f64 = 360.0;
+pub(super) const MOST_MONTHS: f64 = 360.0;
 /// Patients that an arm may have.
-const PATIENTS: std::ops::RangeInclusive<usize> = 10..=100_000;
+pub(super) const PATIENTS: std::ops::RangeInclusive<usize> = 10..=100_000;
 /// Longest name of a scenario.
 const MOST_NAME: usize = 60;
 
@@ -70,22 +70,23 @@ fn untitled() -> Spanned<String> {
     Spanned::new(0..0, String::new())
 }
 
-#[derive(Deserialize)]
+/// Visits as they are written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct VisitsDef {
+pub struct VisitsDef {
     molecular: Spanned<TimesDef>,
     marrow: Spanned<TimesDef>,
 }
 
 /// Months, or segments.
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(untagged, expecting = "expected a list of months, or of segments like { every = 3, until = 24 }")]
 enum TimesDef {
     Months(Vec<f64>),
     Segments(Vec<SegmentDef>),
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct SegmentDef {
     every: f64,
@@ -161,7 +162,7 @@ impl Scenario {
             let end = source.text.trim_end().len();
             return Err(source.error(end..end, key, &format!("the scenario has no {key}"), fix));
         }
-        let plan = plan(&source, &def)?;
+        let plan = plan(&source, def.visits.as_ref(), months)?;
         let (mut arms, mut trials) = (Vec::new(), Vec::new());
         for arm in &def.arm {
             let name = label(&source, &arm.name, "arm.name")?;
@@ -225,9 +226,9 @@ fn label_of(source: &Source, text: &Spanned<String>, key: &str) -> Result<String
     }
 }
 
-fn plan(source: &Source, def: &Definition) -> Result<Plan> {
-    let months = *def.months.get_ref();
-    let Some(visits) = &def.visits else { return Ok(Plan::iris(months)) };
+/// The visits of so many months; without any those of IRIS.
+pub(super) fn plan(source: &Source, visits: Option<&VisitsDef>, months: f64) -> Result<Plan> {
+    let Some(visits) = visits else { return Ok(Plan::iris(months)) };
     let times = |def: &Spanned<TimesDef>| match def.get_ref() {
         TimesDef::Months(months) => Times::Months(months.clone()),
         TimesDef::Segments(list) => Times::Segments(list.iter().map(|s| Segment { every: s.every, until: s.until }).collect()),

@@ -103,6 +103,7 @@ impl Job {
         within!(adjust.draws, "adjust.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
         self.check_adjust()?;
         self.check_variants()?;
+        self.check_trials()?;
         within!(output.draws, "output.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
         if self.definition.priors.is_empty() {
             let fix = "give at least one parameter a prior";

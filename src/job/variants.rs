@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::model::cml::cohort::Part;
 use crate::model::cml::parameters;
+use crate::model::cml::trials::shared;
 use crate::model::variants::{Member, VARIANT, Variants};
 use crate::trial::vocabulary::nearest;
 
@@ -87,7 +88,7 @@ impl Job {
             let acts = |name: &str| {
                 own.parameters().iter().any(|parameter| parameter.name == name)
                     && !variant.fixed.keys().any(|fixed| fixed.get_ref() == name)
-                    && !parts.iter().any(|part| part.silences().contains(&name))
+                    && !parts.iter().any(|part| part.silences().contains(&shared(name)))
             };
             let free = self.inferred.iter().enumerate();
             all.push(free.filter(|(_, (index, _))| acts(model.parameters()[*index].name)).map(|(k, _)| k).collect::<Vec<_>>());

@@ -256,7 +256,7 @@ fn groups(input: &Input<'_>, names: &[&str]) -> Vec<Group> {
     }
     let group = |(name, at): (&str, Vec<usize>)| {
         let own: Vec<&Row> = at.iter().filter_map(|k| rows[*k]).collect();
-        Some(Group { name: format!("group {name}"), factor: cholesky(own.len(), &covariance(&own))?, at })
+        Some(Group { name: own.first()?.of_trial(&format!("group {name}")), factor: cholesky(own.len(), &covariance(&own))?, at })
     };
     groups.into_iter().map(group).collect::<Option<_>>().unwrap_or_default()
 }

@@ -116,7 +116,7 @@ pub(super) fn curve_name(row: &Row) -> String {
     let kind = if row.kind == Kind::Ever && !row.endpoint.is_response() { "ever" } else { kind };
     let given: Vec<String> = row.given.iter().map(|t| condition(t, row.month)).collect();
     let given = if given.is_empty() { String::new() } else { format!(", {}", given.join(" and ")) };
-    format!("{endpoint}: {kind}{given}")
+    row.of_trial(&format!("{endpoint}: {kind}{given}"))
 }
 
 fn short(endpoint: Endpoint) -> &'static str {
@@ -212,7 +212,7 @@ pub(super) fn row_words(source: &Row) -> String {
     let given: Vec<String> = source.given.iter().map(|t| condition(t, source.month).replace("month ", "")).collect();
     let given = if given.is_empty() { String::new() } else { format!(", {}", given.join(" and ")) };
     let since = if source.endpoint == Endpoint::Relapse { " after stopping" } else { "" };
-    format!("{name} {when}{since}{given}")
+    source.of_trial(&format!("{name} {when}{since}{given}"))
 }
 
 fn extent(rows: &[&RowLine]) -> (f64, f64) {

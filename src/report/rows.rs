@@ -100,6 +100,8 @@ pub struct RowLine {
     pub id: String,
     /// In words.
     pub label: String,
+    /// The trial that it is of; empty in a run of one.
+    pub trial: String,
     /// What it is for.
     pub role: Use,
     /// Whether the value is a share, printed in per cent.
@@ -269,6 +271,7 @@ fn line(input: &Input<'_>, row: &PredictedRow, k: usize, fitted: &[&Row], key: K
     RowLine {
         id: row.id.clone(),
         label: row.label.clone(),
+        trial: row.trial.clone(),
         role,
         share: row.unit == "-" && input.table.is_some(),
         unit: row.unit.clone(),
@@ -305,6 +308,7 @@ fn fitted_summaries(input: &Input<'_>) -> Vec<RowLine> {
         RowLine {
             id: column.name.clone(),
             label: if column.long_name.is_empty() { column.name.clone() } else { column.long_name.clone() },
+            trial: String::new(),
             role: Use::Fitted,
             share: false,
             unit: column.unit.clone(),

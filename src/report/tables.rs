@@ -34,10 +34,13 @@ pub(super) fn rows(s: &Summary) -> String {
         "id,label,role,month [months],observed [share or unit],se [same],n [patients],prior_q05 [same],prior_median \
          [same],prior_q95 [same],posterior_q05 [same],posterior_median [same],posterior_q95 [same],inside,crps \
          [same],crps_last [same],crps_hazard [same],crps_prior [same],skill_last [1],skill_hazard [1],skill_prior \
-         [1],width_ratio [1]\n",
+         [1],width_ratio [1]",
     );
+    let several = s.rows.iter().any(|row| !row.trial.is_empty());
+    out.push_str(if several { ",trial\n" } else { "\n" });
     for r in &s.rows {
         out.push_str(&row(r));
+        out.push_str(&if several { format!(",{}\n", quoted(&r.trial)) } else { "\n".into() });
     }
     out
 }
@@ -57,7 +60,7 @@ fn row(r: &RowLine) -> String {
     });
     fields.extend([r.crps, r.crps_last, r.crps_hazard, r.crps_prior].map(optional));
     fields.extend([r.skill_last(), r.skill_hazard(), r.skill_prior(), r.width_ratio].map(optional));
-    format!("{}\n", fields.join(","))
+    fields.join(",")
 }
 
 /// A number, or an empty field.

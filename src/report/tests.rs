@@ -36,6 +36,7 @@ fn header(table: &Table) -> Header {
     let rows = table.rows().iter().map(|r| PredictedRow {
         id: r.id.clone(),
         label: r.definition.split(';').next().unwrap_or("").chars().take(60).collect(),
+        trial: String::new(),
         // As a run writes it: what is not fitted is held out, context included.
         role: if r.role == Role::Fit { "fit" } else { "held_out" }.into(),
         unit: "-".into(),
@@ -155,6 +156,7 @@ fn coin_store(folder: &Path, predicted: bool) -> Store {
         rows: Vec::from_iter(predicted.then(|| PredictedRow {
             id: "count".into(),
             label: "count".into(),
+            trial: String::new(),
             role: "fit".into(),
             unit: "-".into(),
             month: f64::NAN,

@@ -106,15 +106,20 @@ pub fn rows(s: &Summary) -> String {
         let lines = s.rows.iter().map(line).collect();
         return format!("Summaries of the accepted particles\n{}", table(&head, lines, 1));
     }
-    let head = ["row", "use", "month", "obs", "se", "median", "90 % band", "in", "v.last", "v.haz", "v.pri", "width"];
+    let mut head = vec!["row", "use", "month", "obs", "se", "median", "90 % band", "in", "v.last", "v.haz", "v.pri", "width"];
     let shares = s.rows.iter().any(|r| r.share);
-    let lines = s.rows.iter().map(row).collect();
+    let mut lines: Vec<Vec<String>> = s.rows.iter().map(row).collect();
+    let several = s.rows.iter().any(|row| !row.trial.is_empty());
+    if several {
+        head.insert(1, "trial");
+        lines.iter_mut().zip(&s.rows).for_each(|(line, row)| line.insert(1, cut(&row.trial, NAME)));
+    }
     let unit = if shares { " (obs, se, median and band in %)" } else { "" };
     format!(
         "Observed against posterior predictive{unit}\n\
          v.last, v.haz, v.pri: skill, 1 - CRPS / CRPS of the last value carried forward, a constant hazard, the prior\n\
          width: of the band, over the width that the sampling error of the row alone would give it\n{}",
-        table(&head, lines, 2)
+        table(&head, lines, if several { 3 } else { 2 })
     )
 }
 

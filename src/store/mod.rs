@@ -7,7 +7,7 @@
 //! ├─ posterior_predictive(chain, draw, row)  value: simulations at the posterior draws
 //! ├─ prior               (chain, draw)       a variable per parameter
 //! ├─ prior_predictive    (chain, draw, row)  value: simulations at the prior draws
-//! ├─ observed_data       (row)               value, se, n, month, role, label, unit
+//! ├─ observed_data       (row)               value, se, n, month, role, label, unit; of several trials trial
 //! ├─ constant_data                           fixed parameters
 //! ├─ population          (particle)          the last generation: a variable per parameter, weight, ln_weight, distance, trial
 //! ├─ generations         (generation)        tolerance, simulated, failed, acceptance_rate, ess; names, units, observed
@@ -90,6 +90,8 @@ pub struct PredictedRow {
     pub id: String,
     /// Text for figures.
     pub label: String,
+    /// The trial that it is of; empty in a run of one.
+    pub trial: String,
     /// What the row is used for: fitted, validation, ...
     pub role: String,
     /// Unit of `value` and `se`; `-` for a proportion.

@@ -111,12 +111,14 @@ fn rows(root: &Group) -> hdf5::Result<Vec<PredictedRow>> {
     let group = root.group("observed_data")?;
     let (mut labels, mut roles) = (read_texts(&group, "label")?.into_iter(), read_texts(&group, "role")?.into_iter());
     let mut units = read_texts(&group, "unit")?.into_iter();
+    let trials = if group.link_exists("trial") { read_texts(&group, "trial")? } else { Vec::new() };
     let (month, value): (Vec<f64>, Vec<f64>) = (numbers(&group, "month")?, numbers(&group, "value")?);
     let (se, n): (Vec<f64>, Vec<u64>) = (numbers(&group, "se")?, numbers(&group, "n")?);
     let one = |(i, id)| -> Option<PredictedRow> {
         Some(PredictedRow {
             id,
             label: labels.next()?,
+            trial: trials.get(i).cloned().unwrap_or_default(),
             role: roles.next()?,
             unit: units.next()?,
             month: *month.get(i)?,

@@ -23,6 +23,7 @@ fn header(parameters: usize, summaries: usize) -> Header {
     let row = |i: usize| PredictedRow {
         id: format!("trial/row-{i:02}"),
         label: format!("MMR by month {}", 6 * i),
+        trial: String::new(),
         role: if i < summaries { "fitted" } else { "validation" }.into(),
         unit: "-".into(),
         month: 6.0 * i as f64,

@@ -164,6 +164,9 @@ fn observed_data(root: &Scope, header: &Header) -> hdf5::Result<()> {
     group.texts("role", "row", &texts(|r| &r.role), about("", "what the row is used for"))?;
     group.texts("label", "row", &texts(|r| &r.label), about("", "text for figures"))?;
     group.texts("unit", "row", &texts(|r| &r.unit), about("", "unit of value and standard error"))?;
+    if rows.iter().any(|row| !row.trial.is_empty()) {
+        group.texts("trial", "row", &texts(|r| &r.trial), about("", "trial that the row is of"))?;
+    }
     group.finish()
 }
 

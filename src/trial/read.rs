@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::trial::table::{COLUMNS, LAST_MONTH, Row};
+use crate::trial::table::{COLUMNS, LAST_MONTH, Row, TRIAL};
 use crate::trial::vocabulary::{Endpoint, Kind, Role, Term, Word, nearest};
 
 /// The text of a table and its name.
@@ -52,26 +52,25 @@ impl Source<'_> {
     }
 }
 
-/// Where each of [`COLUMNS`] stands in the file.
+/// Where each of [`COLUMNS`] stands in the file, then [`TRIAL`], if it is there.
 pub(super) fn columns(header: &csv::StringRecord, line: usize, source: &Source<'_>) -> Result<Vec<usize>> {
     for (field, name) in header.iter().enumerate() {
-        if !COLUMNS.contains(&name.trim()) {
-            let fix = format!("did you mean \"{}\"? known: {}", nearest(name, COLUMNS), COLUMNS.join(", "));
+        if !COLUMNS.contains(&name.trim()) && name.trim() != TRIAL {
+            let fix = format!("did you mean \"{}\"? known: {}, {TRIAL}", nearest(name, COLUMNS), COLUMNS.join(", "));
             return Err(source.error(line, field, name, "unknown column".into(), fix));
         }
         if header.iter().take(field).any(|earlier| earlier.trim() == name.trim()) {
             return Err(source.error(line, field, name, "the column stands twice".into(), "remove one".into()));
         }
     }
-    COLUMNS
-        .iter()
-        .map(|column| {
-            header.iter().position(|name| name.trim() == *column).ok_or_else(|| {
-                let fix = format!("add the column; a table has {}", COLUMNS.join(", "));
-                source.error(line, 0, column, "the column is missing".into(), fix)
-            })
+    let place = |column: &str| header.iter().position(|name| name.trim() == column);
+    let required = COLUMNS.iter().map(|column| {
+        place(column).ok_or_else(|| {
+            let fix = format!("add the column; a table has {}", COLUMNS.join(", "));
+            source.error(line, 0, column, "the column is missing".into(), fix)
         })
-        .collect()
+    });
+    required.chain(place(TRIAL).map(Ok)).collect()
 }
 
 /// The fields of one line.
@@ -85,6 +84,10 @@ pub(super) struct Fields<'a> {
 impl Fields<'_> {
     fn field(&self, column: &str) -> usize {
         COLUMNS.iter().position(|name| *name == column).map_or(0, |at| self.order[at])
+    }
+
+    fn trial(&self) -> &str {
+        self.order.get(COLUMNS.len()).and_then(|field| self.record.get(*field)).unwrap_or("").trim()
     }
 
     fn text(&self, column: &str) -> &str {
@@ -172,6 +175,7 @@ impl Fields<'_> {
         let group = if group.is_empty() { id } else { group };
         Ok(Row {
             id: id.into(),
+            trial: self.trial().into(),
             role,
             group: group.into(),
             endpoint,

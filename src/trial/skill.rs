@@ -5,7 +5,7 @@
 //! ```text
 //! CRPS = 1/M Σ |xᵢ − y| − 1/(2 M (M − 1)) Σᵢ Σⱼ |xᵢ − xⱼ|
 //! ```
-//! Both baselines know only fitted rows of the same curve, and are ensembles like a prediction: a draw takes the fitted
+//! Both baselines know only fitted rows of the same curve of the same trial, and are ensembles like a prediction: a draw takes the fitted
 //! figures with their sampling error (normal, cut to [0, 1]), moves the last one on to the month of the held-out row, and
 //! adds the sampling error of that row, binomial of its n.
 //! * carried forward: the last fitted value stays;
@@ -62,7 +62,8 @@ fn baseline(
     let n = row.n.filter(|n| *n >= 1.0)?.round() as u32;
     let alike = |other: &&&Row| {
         let annual = row.kind == Kind::KmSurvival && other.kind == Kind::Annual;
-        other.endpoint == row.endpoint
+        other.trial == row.trial
+            && other.endpoint == row.endpoint
             && (other.kind == row.kind || annual)
             && other.given == row.given
             && other.month < row.month

@@ -4,7 +4,8 @@
 //! correlated share one), `endpoint`, `kind`, `given` (see [`vocabulary`](crate::trial::vocabulary)), `month`, `value`
 //! (as printed: its last digit tells how far it was rounded), `n` (denominator), `se` (standard error, empty = binomial
 //! of `n`), `level` and `level_se` (of a product only: its Kaplan-Meier factor; `n` is then the denominator of the other
-//! factor), `se_basis`, `definition`, `reason`, `source` (free text). A line that starts with `#` is a comment.
+//! factor), `se_basis`, `definition`, `reason`, `source` (free text). A line that starts with `#` is a comment. A table of several trials
+//! has a further column, [`TRIAL`], and the rows of a group are of one trial.
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,9 @@ pub const COLUMNS: [&str; 16] = [
     "source",
 ];
 
+/// The column that says which trial a row is of, in a table of several.
+pub const TRIAL: &str = "trial";
+
 /// The last month that a row can be about.
 pub(super) const LAST_MONTH: f64 = 1200.0;
 
@@ -42,6 +46,8 @@ pub(super) const LAST_MONTH: f64 = 1200.0;
 pub struct Row {
     /// Unique name.
     pub id: String,
+    /// The trial that it is of; empty where a table has but one.
+    pub trial: String,
     /// What it is for.
     pub role: Role,
     /// Rows of one group may have correlated errors; groups are independent.
@@ -92,6 +98,11 @@ impl Row {
         self.given.iter().map(Term::text).collect::<Vec<_>>().join(" & ")
     }
 
+    /// A text about the row, with the name of its trial before it if it has one.
+    pub fn of_trial(&self, text: &str) -> String {
+        if self.trial.is_empty() { text.into() } else { format!("{}: {text}", self.trial) }
+    }
+
     /// An error about this row, at its place if it has one.
     pub fn error(&self, key: &str, problem: String, fix: String) -> Error {
         match &self.place {
@@ -119,6 +130,7 @@ impl Row {
         Ok(Row {
             group: id.clone(),
             id,
+            trial: String::new(),
             role: Role::Context,
             endpoint,
             kind,
@@ -186,6 +198,13 @@ impl Table {
                 let problem = format!("\"{}\" already names the row in line {earlier}", row.id);
                 return Err(fields.error("id", problem, "give every row its own id".into()));
             }
+            if let Some(other) = rows.iter().find(|other| other.group == row.group && other.trial != row.trial) {
+                let problem = format!(
+                    "\"{}\" is a group of the trial \"{}\" as well, and trials share no patients",
+                    row.group, other.trial
+                );
+                return Err(fields.error("group", problem, "give the rows of each trial groups of their own".into()));
+            }
             rows.push(row);
         }
         if rows.is_empty() {
@@ -234,6 +253,10 @@ impl Table {
                 option(row.level.map(|l| l.0)),
                 option(row.level.map(|l| l.1)),
             ]
+            .into_iter()
+            // Behind the rest, so that a table of one trial keeps its hash.
+            .chain((!row.trial.is_empty()).then(|| row.trial.clone()))
+            .collect::<Vec<_>>()
             .join("\u{1f}")
         })
     }

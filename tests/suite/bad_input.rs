@@ -92,6 +92,45 @@ fn comparisons_and_proposals() {
     refuse_job("defensive_share", "jobs/coin.toml", "population = 2000", "population = 2000\ndefensive = 1.0");
 }
 
+/// Trials that cannot be fitted together, and rows that are of none of them.
+#[test]
+fn trials() {
+    const TRIALS: &str = "two-trials.toml";
+    const ROWS: &str = "two-trials.csv";
+    const OWN: &str = "own = [\"hazard_other_leaving\"]";
+    let row = |name: &str, from: &str, to: &str| {
+        let folder = folder();
+        edit(folder.path(), ROWS, from, to);
+        refused_as_input(name, ROWS, &say(folder.path(), &["check", TRIALS]));
+    };
+    refuse_job("trial_twice", TRIALS, "name = \"late\"", "name = \"early\"");
+    refuse_job("trial_name", TRIALS, "name = \"early\"", "name = \"early@home\"");
+    refuse_job("trial_without_rows", TRIALS, "[priors]", "[[trial]]\nname = \"third\"\n\n[priors]");
+    refuse_job("trial_of_another_model", TRIALS, "name = \"cml\"", "name = \"coin\"");
+    refuse_job("trial_and_patients_of_the_model", TRIALS, "name = \"cml\"", "name = \"cml\"\npatients = 100");
+    refuse_job("trial_of_five_patients", TRIALS, "patients = 150\nmonths = 24", "patients = 5\nmonths = 24");
+    refuse_job("trial_of_no_month", TRIALS, "months = 24", "months = 0");
+    refuse_job("trial_visits", TRIALS, "molecular = [{ every = 6, until = 36 }]", "molecular = [{ every = 0, until = 36 }]");
+    refuse_job("trial_dose", TRIALS, "give = { imatinib = 600 }", "give = { imatinib = 6000 }");
+    refuse_job("trial_own_unknown", TRIALS, OWN, "own = [\"hazard_other_leavin\"]");
+    refuse_job("trial_own_twice", TRIALS, OWN, "own = [\"hazard_other_leaving\", \"hazard_other_leaving\"]");
+    refuse_job("trial_own_in_each", TRIALS, "months = 24", "months = 24\nown = [\"hazard_other_leaving\"]");
+    refuse_job("trial_own_without_a_prior", TRIALS, OWN, "own = [\"hazard_other_leaving\", \"marrow_odds\"]");
+    refuse_job("trial_prior_of_no_own", TRIALS, "[priors]", &format!("[priors]\n\"ic50@late\" = {IC50}"));
+    row("row_of_an_unknown_trial", "early_is10_6,early,", "early_is10_6,erly,");
+    row("row_of_no_trial", "early_is10_6,early,", "early_is10_6,,");
+    row("group_of_two_trials", "late_is10_6,late,fit,late_is10,", "late_is10_6,late,fit,early_is10,");
+    let relapse = "late_mmr_36,late,held_out,late_held,relapse,km_survival,";
+    let folder = folder();
+    edit(folder.path(), ROWS, "late_mmr_36,late,held_out,late_held,mmr,ever,", relapse);
+    refused_as_input("trial_months_with_a_relapse", TRIALS, &say(folder.path(), &["check", TRIALS]));
+    let job = std::fs::read_to_string(folder.path().join(TRIALS)).unwrap();
+    let (head, rest) = job.split_once("[[trial]]").unwrap();
+    let (_, tail) = rest.split_once("[priors]").unwrap();
+    std::fs::write(folder.path().join(TRIALS), format!("{head}[priors]{tail}")).unwrap();
+    refused_as_input("rows_of_trials_that_no_job_names", ROWS, &say(folder.path(), &["check", TRIALS]));
+}
+
 /// An external program that is not there, hangs, crashes or answers what is no answer; and a job that does not say what it needs.
 #[test]
 fn programs() {

@@ -180,10 +180,11 @@ fn every_shipped_job_is_sound() {
 
 /// Keys of the definition types, read from their source: `[sampler]` is `SamplerDef`, and so on.
 fn known_keys() -> BTreeSet<String> {
-    const TABLES: [(&str, &str); 12] = [
+    const TABLES: [(&str, &str); 13] = [
         ("Definition", ""),
         ("ModelDef", "model."),
         ("VariantDef", "variant.*."),
+        ("TrialDef", "trial.*."),
         ("PriorDef", "priors.*."),
         ("ObservationsDef", "observations."),
         ("DistanceDef", "distance."),
@@ -194,7 +195,7 @@ fn known_keys() -> BTreeSet<String> {
         ("AdjustDef", "adjust."),
         ("OutputDef", "output."),
     ];
-    let source = text("src/job/definition.rs");
+    let source = text("src/job/definition.rs") + &text("src/job/trials.rs");
     let structs = source.split("pub struct ").skip(1).filter(|part| !part.starts_with("Source"));
     let mut keys = BTreeSet::new();
     for part in structs {
@@ -230,6 +231,7 @@ fn every_key_is_used_somewhere() {
     used_keys(MAXIMAL, &mut used);
     used_keys(COMPARED, &mut used);
     used_keys(NOISY, &mut used);
+    used_keys(&text("tests/suite/two-trials.toml"), &mut used);
     used_keys(GENERAL, &mut used);
     for job in shipped_jobs() {
         used_keys(&std::fs::read_to_string(job).unwrap(), &mut used);

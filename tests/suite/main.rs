@@ -22,4 +22,5 @@ mod scenarios;
 mod simulators_of_the_literature;
 mod support;
 mod traps;
+mod trials;
 mod truths;

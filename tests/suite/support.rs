@@ -42,7 +42,9 @@ pub fn folder() -> tempfile::TempDir {
     for scenario in shipped_scenarios() {
         std::fs::copy(&scenario, folder.path().join("jobs/scenarios").join(scenario.file_name().unwrap())).unwrap();
     }
-    std::fs::copy(repository("tests/suite/stop.toml"), folder.path().join("stop.toml")).unwrap();
+    for file in ["stop.toml", "two-trials.toml", "two-trials.csv"] {
+        std::fs::copy(repository("tests/suite").join(file), folder.path().join(file)).unwrap();
+    }
     for job in shipped_jobs() {
         std::fs::copy(&job, folder.path().join("jobs").join(job.file_name().unwrap())).unwrap();
     }

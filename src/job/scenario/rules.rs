@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::super::definition::Source;
@@ -24,17 +24,18 @@ const MOST_DRIVE: f64 = -2.0;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ArmDef {
-    pub(super) name: Spanned<String>,
+pub(in crate::job) struct ArmDef {
+    pub(in crate::job) name: Spanned<String>,
     #[serde(default)]
-    leave: Option<Vec<Spanned<String>>>,
+    pub(in crate::job) leave: Option<Vec<Spanned<String>>>,
     #[serde(default)]
-    pub(super) rule: Vec<Spanned<RuleDef>>,
+    pub(in crate::job) rule: Vec<Spanned<RuleDef>>,
 }
 
-#[derive(Deserialize)]
+/// A rule as it is written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RuleDef {
+pub struct RuleDef {
     #[serde(default)]
     name: Option<Spanned<String>>,
     #[serde(default)]
@@ -62,7 +63,7 @@ pub(super) struct RuleDef {
 }
 
 /// A share of the patients, or from which to which of their numbers in a lot.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(untagged, expecting = "expected a share like 0.3, or a part of a lot like [0.5, 1]")]
 enum ShareDef {
     Share(f64),
@@ -70,7 +71,7 @@ enum ShareDef {
 }
 
 /// The protocol of an arm.
-pub(super) fn protocol(source: &Source, arm: &ArmDef, plan: &Plan) -> Result<Protocol> {
+pub(in crate::job) fn protocol(source: &Source, arm: &ArmDef, plan: &Plan) -> Result<Protocol> {
     if arm.rule.len() > MOST_RULES {
         let problem = format!("{} rules; the legal range is 0 to {MOST_RULES}", arm.rule.len());
         return Err(source.error(arm.name.span(), "arm.rule", &problem, "ask with fewer rules, or in several arms"));

@@ -104,6 +104,7 @@ pub struct Cml {
     few_cells: FewCells,
     without: Vec<Part>,
     open: Vec<usize>,
+    own: Vec<(usize, usize)>,
 }
 
 impl Cml {
@@ -115,7 +116,7 @@ impl Cml {
         let stages = stages(rows, &trial.plan)?;
         let summaries = rows.iter().map(|row| Summary { name: row.id.clone(), unit: "-".into() }).collect();
         let (width, few_cells, without) = (Width::Best, FewCells::default(), Vec::new());
-        Ok(Cml { trial, stages, summaries, width, few_cells, without, open: Vec::new() })
+        Ok(Cml { trial, stages, summaries, width, few_cells, without, open: Vec::new(), own: Vec::new() })
     }
 
     /// The same with another SIMD width; no result depends on it.
@@ -151,6 +152,20 @@ impl Cml {
         self
     }
 
+    /// Has the parameter `index` of the table read from another place of `theta`, behind those of the table: this trial's own.
+    pub(super) fn read_from(&mut self, index: usize, place: usize) {
+        self.own.push((index, place));
+    }
+
+    /// The values of the table in `theta`, which may go on with those that other trials have of their own.
+    fn values(&self, theta: &[f64]) -> Vec<f64> {
+        let mut values = theta[..TABLE.len().min(theta.len())].to_vec();
+        for &(index, place) in &self.own {
+            values[index] = theta[place];
+        }
+        values
+    }
+
     /// The trial.
     pub fn trial(&self) -> &Trial {
         &self.trial
@@ -174,7 +189,7 @@ impl Cml {
         key: Key,
         go: impl FnOnce(&mut Ward<'_>, &mut Clinic<'_>) -> Result<T, Unsimulable>,
     ) -> Result<T, Unsimulable> {
-        let mut theta = theta.to_vec();
+        let mut theta = self.values(theta);
         for &index in &self.open {
             let rng = &mut key.child(u64::MAX - index as u64).stream(Purpose::Propose);
             theta[index] = TABLE[index].prior.marginal().map_or(theta[index], |prior| prior.draw(rng));
@@ -210,8 +225,9 @@ impl Cml {
     /// # Errors
     /// As for [`Cml::histories`].
     pub fn trajectory(&self, theta: &[f64], key: Key, j: u64) -> Result<Trajectory, Unsimulable> {
+        let theta = self.values(theta);
         let experiment = Experiment {
-            theta,
+            theta: &theta,
             plan: &self.trial.plan,
             protocol: &self.trial.protocol,
             without: &self.without,
@@ -220,7 +236,7 @@ impl Cml {
             begin: diagnosis,
         };
         let witnesses = experiment.follow(key, j..j + 1)?;
-        let population = Population::new(theta)?;
+        let population = Population::new(&theta)?;
         witnesses
             .first()
             .map(|witness| Trajectory::of(witness, &population))

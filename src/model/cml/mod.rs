@@ -27,3 +27,4 @@ pub mod signaling;
 pub mod state;
 pub mod targets;
 pub mod trajectory;
+pub mod trials;
