@@ -96,6 +96,15 @@ fn cells(s: &Summary, k: usize) -> [String; 4] {
         Some(sd) if sd.is_finite() => format!("{} to {}", number(mode - Z95 * sd), number(mode + Z95 * sd)),
         _ => "flat".into(),
     };
+    // An interval is about the least of the objective: of a search that has not found it there is none.
+    let doubt = match s.modes.first() {
+        Some(mode) if !mode.converged => Some("mode not converged"),
+        _ if profile.lower_elsewhere => Some("lower elsewhere"),
+        _ => None,
+    };
+    if let Some(doubt) = doubt {
+        return [number(mode), curvature, doubt.into(), NONE.into()];
+    }
     let [low, high] = profile.interval.map(|end| end.map_or("open".into(), number));
     let bounded = match profile.bounded {
         [true, true] => "both sides",
