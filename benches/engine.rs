@@ -21,9 +21,7 @@ use nicho::integrate::Width;
 use nicho::model::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
 use nicho::population::{Generation, Run};
 use nicho::rng::Key;
-use nicho::sampler::accept::Accept;
-use nicho::sampler::proposal::Moves;
-use nicho::sampler::smc::{Keep, Schedule, Smc};
+use nicho::sampler::smc::{Schedule, Smc};
 use nicho::sampler::{Problem, Progress, Watch, infer};
 
 const POPULATION: usize = 1000;
@@ -63,20 +61,7 @@ fn problem(d: usize, seed: u64, calls: &Arc<AtomicU64>) -> Problem {
 }
 
 fn smc(schedule: Schedule, generations: usize) -> Smc {
-    Smc {
-        early_rejection: true,
-        keep: Keep::Accepted,
-        moves: Moves::default(),
-        accept: Accept::Tolerance,
-        population: POPULATION,
-        start: f64::INFINITY,
-        schedule,
-        tolerance: 0.0,
-        acceptance_rate: 0.0,
-        simulations: u64::MAX,
-        generations,
-        failures: 0.0,
-    }
+    Smc { population: POPULATION, schedule, generations, ..Smc::default() }
 }
 
 /// `count` tolerances from `first` on, each half of the one before.

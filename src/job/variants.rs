@@ -17,6 +17,17 @@ impl Job {
         self.definition.variant.iter().map(|variant| variant.name.get_ref().clone()).collect()
     }
 
+    /// Name of each model that is compared, and the coordinates of `theta` that act in it; empty, and for nothing, if there is one model.
+    ///
+    /// # Errors
+    /// Those of [`Job::fit_model`].
+    pub fn compared(&self) -> Result<Vec<(String, Vec<usize>)>> {
+        if self.definition.variant.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.models().into_iter().zip(self.acting(self.fit_model()?.as_ref())?).collect())
+    }
+
     /// The full parameter vector `theta` as a variant of the model `cml` takes it, what it fixes in place.
     pub fn of_variant(&self, theta: &[f64], variant: usize) -> Vec<f64> {
         let mut own = theta[..parameters::TABLE.len().min(theta.len())].to_vec();

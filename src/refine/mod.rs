@@ -271,8 +271,7 @@ mod tests {
     use crate::rng::Key;
     use crate::sampler::{
         self, Progress, Watch,
-        accept::Accept,
-        smc::{Keep, Schedule, Smc},
+        smc::{Schedule, Smc},
     };
 
     /// `y = shape(x) + 0.05 z` with one parameter `x`.
@@ -314,18 +313,12 @@ mod tests {
             distance: Box::new(Euclidean::new(vec![1.0], vec![1.0], 2.0, None).unwrap()),
         };
         let smc = Smc {
-            early_rejection: true,
-            keep: Keep::Accepted,
-            moves: crate::sampler::proposal::Moves::default(),
-            accept: Accept::Tolerance,
             population: 400,
-            start: f64::INFINITY,
             schedule: Schedule::List(vec![1.0, 0.3, 0.1]),
-            tolerance: 0.0,
-            acceptance_rate: 0.0,
             simulations: 1_000_000,
             generations: 10,
             failures: 0.1,
+            ..Smc::default()
         };
         let (exec, mut run) = (crate::exec::open(2).unwrap(), Run::default());
         sampler::infer(&smc, &problem, &mut run, exec.as_ref(), &mut Quiet, &mut |_| Ok(())).unwrap();

@@ -92,30 +92,30 @@ impl Proposal {
         if self.defensive > 0.0 && rng.uniform() < self.defensive {
             return (0..u.len()).for_each(|k| u[k] = from_prior(rng, k));
         }
-        let [stratum] = &self.strata[..] else {
-            let mut level = rng.uniform();
-            let above = |stratum: &Stratum| {
-                level -= stratum.share;
-                level < 0.0
-            };
-            let number = self.strata.iter().position(above).unwrap_or(self.strata.len() - 1);
-            let stratum = &self.strata[number];
-            match &stratum.kernel {
-                None => stratum.acts.iter().for_each(|&k| u[k] = from_prior(rng, k)),
-                Some(kernel) => {
-                    let mut own = vec![0.0; stratum.acts.len()];
-                    kernel.draw(rng, &mut own);
-                    stratum.acts.iter().zip(own).for_each(|(&k, x)| u[k] = x);
-                }
-            }
-            stratum.rest.iter().for_each(|&k| u[k] = from_prior(rng, k));
-            u[u.len() - 1] = number as f64;
-            return;
-        };
+        let number = if self.strata.len() > 1 { self.choose(rng.uniform()) } else { 0 };
+        let stratum = &self.strata[number];
         match &stratum.kernel {
-            Some(kernel) => kernel.draw(rng, u),
-            None => (0..u.len()).for_each(|k| u[k] = from_prior(rng, k)),
+            None => stratum.acts.iter().for_each(|&k| u[k] = from_prior(rng, k)),
+            Some(kernel) if stratum.acts.len() == u.len() => kernel.draw(rng, u),
+            Some(kernel) => {
+                let mut own = vec![0.0; stratum.acts.len()];
+                kernel.draw(rng, &mut own);
+                stratum.acts.iter().zip(own).for_each(|(&k, x)| u[k] = x);
+            }
         }
+        stratum.rest.iter().for_each(|&k| u[k] = from_prior(rng, k));
+        if self.strata.len() > 1 {
+            u[u.len() - 1] = number as f64;
+        }
+    }
+
+    /// The model whose part of [0, 1) holds `level`, each as wide as its share.
+    fn choose(&self, mut level: f64) -> usize {
+        let above = |stratum: &Stratum| {
+            level -= stratum.share;
+            level < 0.0
+        };
+        self.strata.iter().position(above).unwrap_or(self.strata.len() - 1)
     }
 
     /// Natural log of the density at coordinates `u`, up to a constant that is the same for every `u`.

@@ -78,6 +78,26 @@ pub struct Smc {
     pub early_rejection: bool,
 }
 
+/// From the prior down by halves, for as long as it takes: what a caller sets besides says where it ends.
+impl Default for Smc {
+    fn default() -> Self {
+        Smc {
+            population: 1000,
+            keep: Keep::Accepted,
+            accept: Accept::Tolerance,
+            start: f64::INFINITY,
+            schedule: Schedule::Quantile(0.5),
+            moves: Moves::default(),
+            tolerance: 0.0,
+            acceptance_rate: 0.0,
+            simulations: u64::MAX,
+            generations: usize::MAX,
+            failures: 0.0,
+            early_rejection: true,
+        }
+    }
+}
+
 /// Fall of the tolerance, as a share, below which it counts as stalled.
 const LEAST_FALL: f64 = 1e-6;
 /// Particles for each coordinate, where all trials are kept, at least.

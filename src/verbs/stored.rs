@@ -160,8 +160,7 @@ pub fn report_folder(file: &Path) -> PathBuf {
 fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
     let priors = job.priors();
     let noise_floor = store.noise_floor().unwrap_or_default();
-    let problem = job.problem()?;
-    let models: Vec<(String, Vec<usize>)> = job.models().into_iter().zip(problem.models).collect();
+    let models = job.compared()?;
     use_it(&Input { store, priors: &priors, noise_floor, models: &models, table: job.table.as_ref() })
 }
 

@@ -13,8 +13,6 @@ use nicho::exec::threads::Threads;
 use nicho::model::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
 use nicho::population::Generation;
 use nicho::rng::{Key, Purpose};
-use nicho::sampler::accept::Accept;
-use nicho::sampler::proposal::Moves;
 use nicho::sampler::smc::{Keep, Schedule, Smc};
 use nicho::sampler::{Problem, pilot};
 
@@ -56,16 +54,11 @@ fn nearest(problem: &Problem, exec: &Threads) -> Generation {
     let sampler = Smc {
         population: 4000,
         keep: Keep::All,
-        accept: Accept::Tolerance,
-        moves: Moves::default(),
-        start: f64::INFINITY,
         schedule: Schedule::Quantile(0.025),
-        tolerance: 0.0,
-        acceptance_rate: 0.0,
         simulations: 4000,
         generations: 1,
         failures: 1.0,
-        early_rejection: true,
+        ..Smc::default()
     };
     support::run(&sampler, problem, exec).last().unwrap().clone()
 }

@@ -24,9 +24,8 @@ use nicho::model::{Model, Parameter, Proposed, Stages, Summary, Unsimulable};
 use nicho::population::{Run, Stop};
 use nicho::rng::{Key, Purpose};
 use nicho::sampler::Problem;
-use nicho::sampler::accept::Accept;
 use nicho::sampler::proposal::Moves;
-use nicho::sampler::smc::{Keep, Schedule, Smc};
+use nicho::sampler::smc::{Schedule, Smc};
 
 use crate::support;
 
@@ -208,20 +207,7 @@ pub fn problem(model: Box<dyn Model>, prior: Vec<Marginal>, observed: f64, seed:
 
 /// A sampler that goes down to `tolerance`, whatever it costs.
 pub fn smc(population: usize, tolerance: f64) -> Smc {
-    Smc {
-        early_rejection: true,
-        keep: Keep::Accepted,
-        moves: Moves::default(),
-        accept: Accept::Tolerance,
-        population,
-        start: f64::INFINITY,
-        schedule: Schedule::Quantile(0.5),
-        tolerance,
-        acceptance_rate: 0.0,
-        simulations: u64::MAX,
-        generations: 60,
-        failures: 0.0,
-    }
+    Smc { population, tolerance, generations: 60, ..Smc::default() }
 }
 
 /// Replicate runs of seeds 1..=count; each must reach its tolerance.

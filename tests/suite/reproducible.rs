@@ -1,7 +1,6 @@
 //! The result is a function of (job, seed): not of threads, of their speed, of the SIMD width, or of being killed.
 
 use std::io::{BufRead, BufReader};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +16,7 @@ use nicho::rng::{Key, Purpose};
 use nicho::sampler::{Problem, infer};
 use nicho::store::Store;
 
-use crate::support::{self, Blind, folder, nicho, say, succeed};
+use crate::support::{self, Blind, Witness, folder, nicho, say, succeed};
 
 /// The inference digest of `jobs/iris-smoke.toml`. It changes with the bits of a result: with the job, the observations, the
 /// model, the sampler, the random numbers. Where that was meant, say so in the commit, and renew it with
@@ -65,20 +64,6 @@ fn delayed(job: &Path, population: usize, threads: usize) -> (Run, String) {
     assert!(infer(&sampler, &problem, &mut run, &Threads::new(threads), &mut Blind, &mut save).unwrap());
     let digest = store.digests()[0].1.clone();
     (run, digest)
-}
-
-/// Every stage of a simulation, as (share of the work, lower bounds, upper bounds).
-#[derive(Default)]
-struct Witness(Vec<(f64, Vec<f64>, Vec<f64>)>);
-
-impl Stages for Witness {
-    fn stage(&mut self, done: f64, lower: &[f64], upper: &[f64]) -> ControlFlow<()> {
-        self.0.push((done, lower.to_vec(), upper.to_vec()));
-        ControlFlow::Continue(())
-    }
-    fn looks(&self) -> bool {
-        true
-    }
 }
 
 /// What is known of a row before the end is, to the bit, what is known at the end, at diverse points of the prior; and the end is

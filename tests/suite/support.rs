@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use nicho::exec::Executor;
+use nicho::model::Stages;
 use nicho::population::Run;
 use nicho::sampler::{Problem, Progress, Sampler, Watch, infer};
 
@@ -109,4 +110,18 @@ pub fn run(sampler: &dyn Sampler, problem: &Problem, exec: &dyn Executor) -> Run
     let mut run = Run::default();
     assert!(infer(sampler, problem, &mut run, exec, &mut Blind, &mut |_| Ok(())).unwrap());
     run
+}
+
+/// Every stage of a simulation, as (share of the work, lower bounds, upper bounds).
+#[derive(Default)]
+pub struct Witness(pub Vec<(f64, Vec<f64>, Vec<f64>)>);
+
+impl Stages for Witness {
+    fn stage(&mut self, done: f64, lower: &[f64], upper: &[f64]) -> ControlFlow<()> {
+        self.0.push((done, lower.to_vec(), upper.to_vec()));
+        ControlFlow::Continue(())
+    }
+    fn looks(&self) -> bool {
+        true
+    }
 }

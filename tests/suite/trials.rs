@@ -1,16 +1,14 @@
 //! Several trials in one fit: what was put in is found again, and each row stays with its own trial.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use nicho::exec::threads::Threads;
 use nicho::job::Job;
-use nicho::model::Stages;
 use nicho::population::Generation;
 use nicho::rng::{Key, Purpose};
 use nicho::sampler::{Problem, simulate};
 
-use crate::support::{folder, run, say, succeed, text};
+use crate::support::{Witness, folder, run, say, succeed, text};
 
 /// What the data of `two-trials.csv` were made at: `ic50`, `hazard_other_leaving`, and that of the trial "late" alone.
 const TRUTH: [f64; 3] = [0.5, 0.02, 0.4];
@@ -111,20 +109,6 @@ fn a_trial_depends_on_its_name_and_its_own_parameters_alone() {
         let differ: Vec<&String> =
             names.iter().zip(all.iter().zip(&changed)).filter(|(_, (a, b))| a != b).map(|(n, _)| n).collect();
         assert!(!differ.is_empty() && differ.iter().all(|name| name.starts_with(moved)), "{parameter}: {differ:?}");
-    }
-}
-
-/// Every stage of a simulation, as (share of the work, lower bounds, upper bounds).
-#[derive(Default)]
-struct Witness(Vec<(f64, Vec<f64>, Vec<f64>)>);
-
-impl Stages for Witness {
-    fn stage(&mut self, done: f64, lower: &[f64], upper: &[f64]) -> ControlFlow<()> {
-        self.0.push((done, lower.to_vec(), upper.to_vec()));
-        ControlFlow::Continue(())
-    }
-    fn looks(&self) -> bool {
-        true
     }
 }
 
