@@ -268,7 +268,7 @@ fn a_prediction_holds_the_noise() {
                output.draws = 400\nrefine.modes = 0\n";
     std::fs::write(folder.path().join("n.toml"), job).unwrap();
     crate::support::succeed(folder.path(), &["run", "n.toml", "-o", "n.h5"]);
-    let store = nicho::store::Store::open(&folder.path().join("n.h5")).unwrap();
+    let store = nicho::store::Store::open(folder.path().join("n.h5")).unwrap();
     for (predictive, variance) in
         [(store.prior(), 1.0 + 0.35f64.powi(2)), (store.posterior(), 1.0 + 1.0 / (1.0 + 0.35f64.powi(-2)))]
     {
