@@ -247,8 +247,8 @@ pub struct RefineDef {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdjustDef {
-    /// `none`; `regression`: the accepted particles, moved to where their summaries would be those observed; or `surrogate`:
-    /// prior times a likelihood that is learnt from all simulations.
+    /// `none`; `reuse`: the simulations of all generations within the last tolerance; `regression`: those, moved to where their
+    /// summaries would be those observed; or `surrogate`: prior times a likelihood that is learnt from all simulations.
     pub method: Spanned<String>,
     /// Equal-weight draws.
     pub draws: Spanned<usize>,

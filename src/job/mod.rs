@@ -422,6 +422,7 @@ impl Job {
     pub fn adjust(&self) -> Option<(Method, usize)> {
         let def = &self.definition.adjust;
         let method = match def.method.get_ref().as_str() {
+            "reuse" => Method::Reuse,
             "regression" => Method::Regression,
             "surrogate" => Method::Surrogate,
             _ => return None,

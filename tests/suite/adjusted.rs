@@ -57,7 +57,7 @@ fn replicates(job: &Job, method: Option<Method>) -> Vec<Vec<(Vec<f64>, f64)>> {
             Some(method) => {
                 let count = 4000;
                 let idle = &mut |_| std::ops::ControlFlow::Continue(());
-                let adjusted = method.adjust(&problem, &run, count, idle).unwrap().unwrap();
+                let adjusted = method.adjust(&problem, &job.sampler(), &run, count, idle).unwrap().unwrap();
                 println!("{:?}", adjusted.learnt);
                 (adjusted.theta, vec![1.0 / count as f64; count])
             }
