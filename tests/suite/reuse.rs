@@ -61,6 +61,31 @@ fn a_pool_is_exact_at_the_bounds() {
     judge(&runs, &expectations);
 }
 
+/// Weights are absolute: their sum over a pool is the probability that a simulation at a draw of the prior comes within the tolerance.
+/// Three half-normals in a corner of uniform priors, in two generations: the prior, of whose draws none lies outside, and one of whose
+/// most do. R = 12 runs of N = 2000; the mean error over its standard error follows Student's t with 11 degrees of freedom, of which |t| < 7
+/// fails with probability 2e-5.
+#[test]
+fn the_weights_of_a_pool_sum_to_the_probability_of_acceptance() {
+    const D: usize = 3;
+    let ln = |theta: &[f64]| -2.0 * theta.iter().map(|x| x * x).sum::<f64>();
+    let sampler = Smc { schedule: Schedule::List(vec![0.0]), ..smc(2000, 0.0) };
+    let runs = pools(12, &sampler, 1.1, |seed| {
+        let model = Likelihood { parameters: parameters(D), summaries: one_summary(), ln };
+        problem(Box::new(model), vec![Marginal::Uniform { lower: 0.0, upper: 1.0 }; D], 0.0, seed)
+    });
+    let exact = Grid::new(0.0, 1.0, |x| libm::exp(-2.0 * x * x));
+    judge(&runs, &exact.expectations("corner", |theta| theta[0]));
+    let side = (0.5 * std::f64::consts::PI).sqrt() * (phi(2.0) - phi(0.0));
+    let probability = libm::pow(side, f64::from(D as u32));
+    let sum = |run: &Run| run.last().unwrap().ln_weight.iter().map(|w| libm::exp(*w)).sum::<f64>() / probability - 1.0;
+    let errors: Vec<f64> = runs.iter().map(sum).collect();
+    let mean = errors.iter().sum::<f64>() / 12.0;
+    let t = mean / (errors.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / 11.0 / 12.0).sqrt();
+    println!("relative error {mean:.4}, t {t:.2}");
+    assert!(mean.abs() < 0.02 && t.abs() < 7.0, "relative error {mean}, t {t}");
+}
+
 /// The conjugate normal of `jobs/normal.toml` at a tolerance of 0.3, whose window is as wide as the likelihood: R = 12 runs of
 /// N = 1000, by halves, and with all simulations kept. The pools are worth 2.6 and 1.4 times the last generation.
 ///
