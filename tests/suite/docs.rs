@@ -2,7 +2,7 @@
 //! somewhere, and what is written from the code is as the code is.
 //!
 //! A line that begins with `$ ` in a fenced block is a command. Those of a page run in their order in one folder, beside a copy
-//! of `jobs/` in which every job is cut down until it takes a second. `sbatch … slurm/run.sbatch` and `mpirun -n N nicho` run
+//! of `jobs/` in which every job and scenario is cut down until it takes a second. `sbatch … slurm/run.sbatch` and `mpirun -n N nicho` run
 //! without the launcher here, and with it in `tests/slurm/run` and in `ranks.rs`.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nicho::model::cml::parameters::TABLE;
 
-use crate::support::{folder, nicho, repository, shipped_jobs, text};
+use crate::support::{folder, nicho, repository, shipped_jobs, shipped_scenarios, text};
 
 /// What a command begins with that another test runs: itself, or what it names.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -54,13 +54,15 @@ fn commands(page: &str) -> Vec<Shown> {
     shown
 }
 
+/// Lowers a whole number of a table to at most this.
+fn lower(table: &mut toml::Table, key: &str, most: i64) {
+    if let Some(value) = table.get_mut(key).filter(|value| value.as_integer().is_some_and(|value| value > most)) {
+        *value = toml::Value::Integer(most);
+    }
+}
+
 /// A job of the same form that takes a second.
 fn cut(job: &str) -> String {
-    fn lower(table: &mut toml::Table, key: &str, most: i64) {
-        if let Some(value) = table.get_mut(key).filter(|value| value.as_integer().is_some_and(|value| value > most)) {
-            *value = toml::Value::Integer(most);
-        }
-    }
     let mut job: toml::Table = job.parse().unwrap();
     let limits = [
         ("model", "patients", 100),
@@ -100,7 +102,7 @@ fn words(command: &str) -> Option<Vec<String>> {
     let mut words: Vec<String> = words[1..].iter().map(|word| word.trim_matches('\'').to_string()).collect();
     for flag in ["--draws", "--replicates", "--cohort", "--population"] {
         if let Some(k) = words.iter().position(|word| word == flag) {
-            words[k + 1] = "100".into();
+            words[k + 1] = if words[0] == "predict" { "40" } else { "100" }.into();
         }
     }
     Some(words)
@@ -122,6 +124,12 @@ fn run_page(page: &str) {
     for job in shipped_jobs() {
         let path = folder.path().join("jobs").join(job.file_name().unwrap());
         std::fs::write(path, cut(&std::fs::read_to_string(job).unwrap())).unwrap();
+    }
+    for scenario in shipped_scenarios() {
+        let path = folder.path().join("jobs/scenarios").join(scenario.file_name().unwrap());
+        let mut scenario: toml::Table = std::fs::read_to_string(scenario).unwrap().parse().unwrap();
+        lower(&mut scenario, "patients", 1000);
+        std::fs::write(path, scenario.to_string()).unwrap();
     }
     // Results that other pages make.
     let made = |name: &str, job: &str| {
@@ -182,7 +190,10 @@ fn links_lead_somewhere() {
             assert!(full.exists(), "{page}: {link} leads nowhere");
             if !heading.is_empty() {
                 let there = std::fs::read_to_string(&full).unwrap();
-                let found = there.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line.trim_start_matches('#')) == heading);
+                let found = there
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .any(|line| anchor(line.trim_start_matches('#')) == heading);
                 assert!(found, "{page}: {link}: no such heading");
             }
         }
