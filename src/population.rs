@@ -347,9 +347,20 @@ pub struct Surrogated {
     pub score_error: f64,
 }
 
+/// What foretells parameters from summaries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Regressor {
+    /// A linear regression.
+    Linear,
+    /// A linear regression, and a small neural network for what that leaves.
+    Network,
+}
+
 /// What a regression of the parameters on the summaries came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Regressed {
+    /// Of which kind it was.
+    pub by: Regressor,
     /// Effective number of the particles, weighed by their distance too.
     pub ess: f64,
     /// For each parameter, the share of its variance among the particles that their summaries foretell, left-out particles

@@ -11,20 +11,20 @@
 use std::ops::ControlFlow;
 
 use crate::error::Result;
-use crate::population::{Adjusted, Run};
+use crate::population::{Adjusted, Regressor, Run};
 use crate::sampler::Problem;
 
 pub mod regression;
 pub mod surrogate;
 
 /// Names of the methods that a job can ask for, beside `none`.
-pub const CATALOGUE: &[&str] = &["regression", "surrogate"];
+pub const CATALOGUE: &[&str] = &["regression", "network", "surrogate"];
 
 /// How a posterior is adjusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// By a regression of the parameters on the summaries, among the accepted particles.
-    Regression,
+    Regression(Regressor),
     /// By a likelihood that is learnt from all simulations.
     Surrogate,
 }
@@ -43,7 +43,7 @@ impl Method {
         idle: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Option<Adjusted>> {
         match self {
-            Method::Regression => regression::adjust(problem, run, count),
+            Method::Regression(regressor) => regression::adjust(problem, run, count, regressor),
             Method::Surrogate => surrogate::adjust(problem, run, count, idle),
         }
     }

@@ -24,6 +24,7 @@ use crate::model::cml::course::FewCells;
 use crate::model::cml::parameters::{self, OF_OTHER_DRUGS};
 use crate::model::cml::trials::shared;
 use crate::model::{self, Model, Parameter};
+use crate::population::Regressor;
 use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::Problem;
@@ -422,7 +423,8 @@ impl Job {
     pub fn adjust(&self) -> Option<(Method, usize)> {
         let def = &self.definition.adjust;
         let method = match def.method.get_ref().as_str() {
-            "regression" => Method::Regression,
+            "regression" => Method::Regression(Regressor::Linear),
+            "network" => Method::Regression(Regressor::Network),
             "surrogate" => Method::Surrogate,
             _ => return None,
         };

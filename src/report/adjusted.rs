@@ -1,6 +1,6 @@
 //! The adjusted posterior beside that of ABC: before and after, a line per parameter.
 
-use crate::population::{Adjusted, Learnt, Regressed, Shape, Surrogated, Weights};
+use crate::population::{Adjusted, Learnt, Regressed, Regressor, Shape, Surrogated, Weights};
 use crate::report::Input;
 use crate::report::format::{count, escape, number, with_unit};
 use crate::report::sections;
@@ -90,8 +90,9 @@ fn words(adjusted: &Adjusted) -> String {
             "{draws} draws by a surrogate likelihood from {fitted} simulations, {}; log score {score:.3} +/- {score_error:.3}",
             shape_words(shape)
         ),
-        Learnt::Regression(Regressed { ess, .. }) => {
-            format!("{draws} draws by a regression on {fitted} particles, worth {ess:.0} once weighed by distance")
+        Learnt::Regression(Regressed { by, ess, .. }) => {
+            let by = if *by == Regressor::Network { "a regression with a network" } else { "a regression" };
+            format!("{draws} draws by {by} on {fitted} particles, worth {ess:.0} once weighed by distance")
         }
     }
 }

@@ -5,9 +5,10 @@ use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
+use crate::density::network::Network;
 use crate::distance::{Foretold, Parts};
 use crate::population::{
-    Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Run, Shape, Stop, Surrogated,
+    Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Regressor, Run, Shape, Stop, Surrogated,
 };
 
 /// The contents of a file, checked against its digests.
@@ -174,8 +175,18 @@ fn draws(group: &Group, of: &str, header: &Header) -> hdf5::Result<Array2<f64>> 
 fn parts(group: &Group) -> hdf5::Result<Parts> {
     let outlying: Vec<u8> = numbers(group, "outlying")?;
     let outlying = outlying.into_iter().map(|out| out != 0).collect();
+    let network = match group.link_exists("hidden") {
+        true => Some(Network {
+            centre: numbers(group, "centre")?,
+            bias: numbers(group, "bias")?,
+            hidden: matrix(group, "hidden")?,
+            offset: numbers(group, "offset")?,
+            output: matrix(group, "output")?,
+        }),
+        false => None,
+    };
     let foretold = match group.link_exists("slope") {
-        true => Some(Foretold { slope: matrix(group, "slope")?, explained: numbers(group, "explained")? }),
+        true => Some(Foretold { slope: matrix(group, "slope")?, network, explained: numbers(group, "explained")? }),
         false => None,
     };
     Ok(Parts { scale: numbers(group, "scale")?, weight: numbers(group, "weight")?, outlying, foretold })
@@ -198,9 +209,11 @@ fn adjusted(group: &Group, header: &Header) -> hdf5::Result<Adjusted> {
             score: attribute(group, "score")?,
             score_error: attribute(group, "score_error")?,
         }),
-        "regression" => {
-            Learnt::Regression(Regressed { ess: attribute(group, "ess")?, explained: group.attr("explained")?.read_raw()? })
-        }
+        "regression" | "network" => Learnt::Regression(Regressed {
+            by: if method == "network" { Regressor::Network } else { Regressor::Linear },
+            ess: attribute(group, "ess")?,
+            explained: group.attr("explained")?.read_raw()?,
+        }),
         other => return Err(format!("adjusted: this version of nicho does not know the method {other:?}").into()),
     };
     Ok(Adjusted { theta: draws(group, "adjusted", header)?, learnt, fitted: count("fitted")? })

@@ -10,8 +10,9 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::*;
+use crate::density::network::Network;
 use crate::distance::{Foretold, Parts};
-use crate::population::{Draws, Learnt, Regressed, Shape, Surrogated};
+use crate::population::{Draws, Learnt, Regressed, Regressor, Shape, Surrogated};
 use crate::rng::{Key, Purpose, Stream};
 
 fn column(name: impl Into<String>, unit: &str) -> Column {
@@ -151,15 +152,29 @@ fn a_regression_and_a_distance_are_read_as_they_were_written() {
     assert_eq!(Store::open(&path).unwrap().distance(), Some(&parts));
     let d = store.header().parameters.len();
     let slope = Array2::from_shape_fn((d, m), |(k, j)| k as f64 - 0.5 * j as f64);
-    let parts = Parts { foretold: Some(Foretold { slope, explained: vec![0.25; d] }), ..parts };
-    store.put_distance(&parts).unwrap();
-    let by = Regressed { ess: 12.5, explained: (0..store.header().parameters.len()).map(|k| 0.1 * k as f64).collect() };
-    let regressed = Adjusted { learnt: Learnt::Regression(by), ..adjusted(store.header()) };
-    let surrogate = store.digests();
-    store.put_adjusted(&regressed).unwrap();
-    assert_ne!(store.digests(), surrogate);
-    let again = Store::open(&path).unwrap();
-    assert_eq!((again.adjusted(), again.distance(), again.digests()), (Some(&regressed), Some(&parts), store.digests()));
+    let parts = Parts { foretold: Some(Foretold { slope, network: None, explained: vec![0.25; d] }), ..parts };
+    let network = Network {
+        centre: vec![0.5; m],
+        bias: vec![1.0, 2.0, 3.0],
+        hidden: Array2::from_shape_fn((m, 3), |(j, h)| j as f64 + 0.1 * h as f64),
+        offset: vec![-1.0; d],
+        output: Array2::from_shape_fn((3, d), |(h, k)| h as f64 - 0.1 * k as f64),
+    };
+    let foretold = Foretold { network: Some(network), ..parts.foretold.clone().unwrap() };
+    let by_network = Parts { foretold: Some(foretold), ..parts.clone() };
+    for (parts, by) in [(parts, Regressor::Linear), (by_network, Regressor::Network)] {
+        store.put_distance(&parts).unwrap();
+        let regressed = Regressed { by, ess: 12.5, explained: (0..d).map(|k| 0.1 * k as f64).collect() };
+        let regressed = Adjusted { learnt: Learnt::Regression(regressed), ..adjusted(store.header()) };
+        let before = store.digests();
+        store.put_adjusted(&regressed).unwrap();
+        assert_ne!(store.digests(), before);
+        let again = Store::open(&path).unwrap();
+        assert_eq!((again.adjusted(), again.distance(), again.digests()), (Some(&regressed), Some(&parts), store.digests()));
+    }
+    let mut parts = store.distance().cloned().unwrap();
+    parts.foretold.iter_mut().flat_map(|f| &mut f.network).for_each(|network| network.bias.truncate(2));
+    assert!(store.put_distance(&parts).is_err());
 }
 
 fn full(path: &Path, particles: usize, draws: usize) -> Store {
