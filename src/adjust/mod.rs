@@ -3,9 +3,10 @@
 //! | method | from | in place of the tolerance it assumes |
 //! |---|---|---|
 //! | [`regression`] | the particles within the last tolerance | near the data, parameters are linear in the summaries, up to a scale |
+//! | the same, with a network | the same particles | near the data, they are a smooth function of the summaries, up to a scale |
 //! | [`surrogate`] | every simulation of the run, which must all be kept | near the data, residuals of the summaries are alike, up to a scale |
 //!
-//! Both are functions of the run and its key: one thread, sums in order of id. Neither takes the place of ABC's own posterior,
+//! All are functions of the run and its key: one thread, sums in order of id. None takes the place of ABC's own posterior,
 //! whose error is understood; where the two disagree, that is worth knowing.
 
 use std::ops::ControlFlow;

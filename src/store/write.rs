@@ -308,7 +308,8 @@ fn scaled_distance(root: &Scope, header: &Header, parts: &Parts) -> hdf5::Result
 
 fn what_a_network_adds(group: &mut Scope, network: &Network) -> hdf5::Result<()> {
     let Network { centre, bias, hidden, offset, output } = network;
-    let meaning = "unit of a network: prediction = slope . summaries + offset + output . tanh(bias + hidden . (summaries - centre))";
+    let meaning =
+        "unit of a network: prediction = slope . summaries + offset + output . tanh(bias + hidden . (summaries - centre))";
     group.index("unit", bias.len(), meaning)?;
     let of = |text| about("", text);
     group.variable("centre", &["summary"], ArrayView1::from(centre), of("mean of each summary in the pilot, in its unit"))?;
