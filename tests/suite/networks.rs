@@ -200,9 +200,10 @@ fn amplitude() -> Known {
     Known { draw: quadratures, upper: vec![upper], observed, exact: vec![exact.iter().map(|p| p / total).collect()] }
 }
 
-/// g and k from the nearer half of 1000 draws of the prior.
+/// g and k from the nearer half of 1000 draws of the prior. Errors 0.078 and 0.047 by a network, 0.171 and 0.110 by lines, t = 12.8 and 11.7.
 ///
-/// WHAT
+/// Planted, eight seeds: what the network foretells at the observed left out. 0.151 and 0.122, t = 3.7 and −7.0. Planted: units without
+/// their own slope in the fit. 0.176 and 0.109, t = 1.5 and 1.0.
 #[test]
 fn a_network_adjusts_where_parameters_bend() {
     let known = g_and_k();
@@ -238,7 +239,9 @@ fn learned(known: &Known, pilot: &Piloted, key: Option<Key>) -> Option<Box<dyn D
     learned.map(|learned| Box::new(learned) as Box<dyn Distance>)
 }
 
-/// WHAT
+/// g and k by what a pilot has taught. Errors 0.090 and 0.034 by a network, 0.152 and 0.053 by lines, t = 11.6 and 7.9.
+///
+/// Planted, eight seeds: units without their own slope in the fit. 0.128 and 0.046, t = 2.0 and 0.9.
 #[test]
 fn a_network_learns_what_bends() {
     let known = g_and_k();
@@ -246,9 +249,10 @@ fn a_network_learns_what_bends() {
     wins(&network, &errors_by(&known, |known, _, pilot| learned(known, pilot, None)), 0.8);
 }
 
-/// Where slopes are 0 a linear regression finds nothing, as a rule, and a job that asks for it is refused; scales of a pilot stand for it.
+/// Where slopes are 0 a linear regression finds nothing, as a rule, and a job that asks for it is refused; scales of a pilot stand for it then.
+/// Errors 0.086 by a network, 1.98 by lines where there are any, 1.45 by the scales.
 ///
-/// WHAT
+/// Planted, eight seeds: the network left out of the distance. 2.49, t = −2.6.
 #[test]
 fn a_network_hears_an_amplitude() {
     let known = amplitude();
