@@ -358,9 +358,20 @@ pub struct Reused {
     pub after: f64,
 }
 
+/// What foretells parameters from summaries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Regressor {
+    /// A linear regression.
+    Linear,
+    /// A linear regression, and a small neural network for what that leaves.
+    Network,
+}
+
 /// What a regression of the parameters on the summaries came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Regressed {
+    /// Of which kind it was.
+    pub by: Regressor,
     /// What of earlier generations it was learnt from; `None` in files from before that was done.
     pub reused: Option<Reused>,
     /// Effective number of the particles, weighed by their distance too.

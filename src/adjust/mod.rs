@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`reuse`] | the simulations of all generations within the last tolerance | nothing: it keeps the tolerance, and has more particles |
 //! | [`regression`] | the same | near the data, parameters are linear in the summaries, up to a scale |
+//! | the same, with a network | the same | near the data, they are a smooth function of the summaries, up to a scale |
 //! | [`surrogate`] | every simulation of the run, which must all be kept | near the data, residuals of the summaries are alike, up to a scale |
 //!
 //! All are functions of the run and its key: one thread, sums in order of id. None takes the place of ABC's own posterior,
@@ -14,7 +15,7 @@ use std::ops::ControlFlow;
 use ndarray::Axis;
 
 use crate::error::Result;
-use crate::population::{Adjusted, Learnt, Run};
+use crate::population::{Adjusted, Learnt, Regressor, Run};
 use crate::rng::{Branch, Purpose};
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, reuse};
@@ -23,7 +24,7 @@ pub mod regression;
 pub mod surrogate;
 
 /// Names of the methods that a job can ask for, beside `none`.
-pub const CATALOGUE: &[&str] = &["reuse", "regression", "surrogate"];
+pub const CATALOGUE: &[&str] = &["reuse", "regression", "network", "surrogate"];
 
 /// How a posterior is adjusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum Method {
     /// By the simulations of all generations within the last tolerance, as they are.
     Reuse,
     /// By a regression of the parameters on the summaries, among those.
-    Regression,
+    Regression(Regressor),
     /// By a likelihood that is learnt from all simulations.
     Surrogate,
 }
@@ -54,8 +55,8 @@ impl Method {
             return surrogate::adjust(problem, run, count, idle);
         }
         let Some((pool, reused)) = reuse::pool(problem, sampler, run, idle) else { return Ok(None) };
-        if self == Method::Regression {
-            return regression::adjust(problem, &pool, reused, count).map(Some);
+        if let Method::Regression(by) = self {
+            return regression::adjust(problem, &pool, reused, count, by).map(Some);
         }
         let mut rng = problem.key.branch(Branch::Adjust).stream(Purpose::Resample);
         let mut picked = pool.weights().resample(count, &mut rng);

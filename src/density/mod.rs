@@ -9,6 +9,7 @@ mod eigen;
 mod kernel;
 pub mod least_squares;
 mod mixture;
+pub mod network;
 
 pub use eigen::eigen;
 pub use kernel::{

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use crate::density::network::Network;
 use crate::rng::Stream;
 
 pub mod energy;
@@ -12,6 +13,9 @@ pub mod trial;
 
 /// Names of the distances that a job can ask for.
 pub const CATALOGUE: &[&str] = &["trial", "euclidean", "energy", "learned"];
+
+/// Names of the regressions by which parameters are foretold.
+pub const REGRESSIONS: &[&str] = &["linear", "network"];
 
 /// Distance of observations that are impossible at the simulated summaries; half its square is still a number.
 pub const IMPOSSIBLE: f64 = 1e150;
@@ -29,12 +33,14 @@ pub struct Parts {
     pub foretold: Option<Foretold>,
 }
 
-/// A linear prediction of the parameters by the summaries.
+/// A prediction of the parameters by the summaries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Foretold {
     /// Change of each parameter's coordinate, in units of its prior standard deviation, with each summary, in its unit: (parameter,
     /// summary).
     pub slope: Array2<f64>,
+    /// What a network adds to that, in the same units: of summaries to parameters.
+    pub network: Option<Network>,
     /// For each parameter the share of its prior variance that is foretold, draws left out by the others, in [0, 1].
     pub explained: Vec<f64>,
 }

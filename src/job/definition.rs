@@ -164,6 +164,9 @@ pub struct DistanceDef {
     /// Exponent of `euclidean`, 1 or more; 2 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<Spanned<f64>>,
+    /// What foretells the parameters, of `learned`: `linear`, as if not given, or `network`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regression: Option<Spanned<String>>,
 }
 
 /// One line of `[noise]`.
@@ -248,7 +251,8 @@ pub struct RefineDef {
 #[serde(deny_unknown_fields, default)]
 pub struct AdjustDef {
     /// `none`; `reuse`: the simulations of all generations within the last tolerance; `regression`: those, moved to where their
-    /// summaries would be those observed; or `surrogate`: prior times a likelihood that is learnt from all simulations.
+    /// summaries would be those observed; `network`: the same, with a small neural network for what is not linear; or `surrogate`:
+    /// prior times a likelihood that is learnt from all simulations.
     pub method: Spanned<String>,
     /// Equal-weight draws.
     pub draws: Spanned<usize>,

@@ -13,6 +13,7 @@ use crate::distance::{self, Distance, trial::Trial};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::model::Model;
+use crate::rng::{Branch, Key};
 use crate::sampler::accept::Accept;
 use crate::sampler::{Piloted, Problem, pilot};
 
@@ -74,6 +75,11 @@ impl Job {
             "learned" => Some("a regression says what each summary counts for"),
             _ => None,
         };
+        if let Some(regression) = def.regression.as_ref().filter(|_| name.get_ref() != "learned") {
+            let problem = format!("the distance '{}' has no regression: it compares summaries, not predictions", name.get_ref());
+            let fix = "add name = \"learned\" under [distance], or leave the key out";
+            return Err(self.source.error(regression.span(), "distance.regression", &problem, fix));
+        }
         let keys = [
             ("scale", def.scale.as_ref().map(Spanned::span)),
             ("robust", def.robust.as_ref().map(Spanned::span)),
@@ -98,11 +104,17 @@ impl Job {
                     other => other,
                 })
             }
-            "learned" => match pilot {
-                Some(pilot) => self.learned(model, pilot, name),
-                // In the place of one that has learnt nothing yet.
-                None => self.euclidean(model, None, &placed),
-            },
+            "learned" => {
+                let unknown = |by: &&Spanned<String>| !distance::REGRESSIONS.contains(&by.get_ref().as_str());
+                if let Some(by) = def.regression.as_ref().filter(unknown) {
+                    return Err(self.source.unknown(by, "distance.regression", "regression", distance::REGRESSIONS));
+                }
+                match pilot {
+                    Some(pilot) => self.learned(model, pilot, name),
+                    // In the place of one that has learnt nothing yet.
+                    None => self.euclidean(model, None, &placed),
+                }
+            }
             "euclidean" => self.euclidean(model, pilot, &placed),
             "trial" => {
                 let fix = "name a table under [observations], or use euclidean";
@@ -115,16 +127,17 @@ impl Job {
     fn learned(&self, model: &dyn Model, pilot: &Piloted, name: &Spanned<String>) -> Result<Box<dyn Distance>> {
         self.enough(pilot, name, "distance.name")?;
         let Piloted { coordinates, summaries } = pilot;
+        let network = self.definition.distance.regression.as_ref().is_some_and(|by| by.get_ref() == "network");
         let nothing = || {
             let problem = format!("no summary says anything of any parameter in {} simulations of the pilot", summaries.len());
-            self.source.error(
-                name.span(),
-                "distance.name",
-                &problem,
-                "raise sampler.population to 1000, or use the distance 'euclidean'",
-            )
+            let mut fixes = vec!["use the distance 'euclidean'"];
+            fixes.extend((!network).then_some("add regression = \"network\", which hears more than what is linear"));
+            fixes.extend((self.pilot() < Some(MOST_PILOT)).then_some("raise sampler.population to 1000"));
+            fixes.reverse();
+            self.source.error(name.span(), "distance.name", &problem, &fixes.join(", or "))
         };
-        let learned = Learned::new(self.observed(model)?, coordinates, summaries).ok_or_else(nothing)?;
+        let key = network.then_some(Key::root(*self.definition.seed.get_ref()).branch(Branch::Pilot));
+        let learned = Learned::new(self.observed(model)?, coordinates, summaries, key).ok_or_else(nothing)?;
         Ok(Box::new(learned))
     }
 

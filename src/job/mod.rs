@@ -24,6 +24,7 @@ use crate::model::cml::course::FewCells;
 use crate::model::cml::parameters::{self, ASSAY_OFFSET, OF_OTHER_DRUGS};
 use crate::model::cml::trials::shared;
 use crate::model::{self, Model, Parameter};
+use crate::population::Regressor;
 use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::Problem;
@@ -427,7 +428,8 @@ impl Job {
         let def = &self.definition.adjust;
         let method = match def.method.get_ref().as_str() {
             "reuse" => Method::Reuse,
-            "regression" => Method::Regression,
+            "regression" => Method::Regression(Regressor::Linear),
+            "network" => Method::Regression(Regressor::Network),
             "surrogate" => Method::Surrogate,
             _ => return None,
         };

@@ -147,6 +147,7 @@ impl Job {
             ("scale", distance.scale.as_ref().map(Spanned::span)),
             ("robust", distance.robust.as_ref().map(Spanned::span)),
             ("p", distance.p.as_ref().map(Spanned::span)),
+            ("regression", distance.regression.as_ref().map(Spanned::span)),
         ];
         if let Some((key, Some(span))) = unused.into_iter().find(|(_, span)| span.is_some()) {
             let problem = format!("the distance follows from the noise, and takes no {key}");
@@ -194,7 +195,7 @@ impl Job {
         }
         let method = self.adjust().map(|(method, _)| method);
         let population = *sampler.population.get_ref();
-        if method == Some(Method::Regression) && population < LEAST_REGRESSED {
+        if matches!(method, Some(Method::Regression(_))) && population < LEAST_REGRESSED {
             let problem = format!("a regression needs {LEAST_REGRESSED} particles at least, and this job has {population}");
             let fix = format!("raise sampler.population to {LEAST_REGRESSED} or more, or leave [adjust] out");
             return Err(self.source.error(adjust.method.span(), "adjust.method", &problem, &fix));

@@ -1,6 +1,6 @@
 //! The adjusted posterior beside that of ABC: before and after, a line per parameter.
 
-use crate::population::{Adjusted, Learnt, Regressed, Reused, Shape, Surrogated, Weights};
+use crate::population::{Adjusted, Learnt, Regressed, Regressor, Reused, Shape, Surrogated, Weights};
 use crate::report::Input;
 use crate::report::format::{count, escape, number, with_unit};
 use crate::report::sections;
@@ -90,9 +90,10 @@ fn words(adjusted: &Adjusted) -> String {
             "{draws} draws by a surrogate likelihood from {fitted} simulations, {}; log score {score:.3} +/- {score_error:.3}",
             shape_words(shape)
         ),
-        Learnt::Regression(Regressed { reused, ess, .. }) => {
+        Learnt::Regression(Regressed { by, reused, ess, .. }) => {
+            let by = if *by == Regressor::Network { "a regression with a network" } else { "a regression" };
             let from = reused.as_ref().map_or_else(String::new, |reused| format!("{}; ", reuse_words(reused)));
-            format!("{draws} draws by a regression on {fitted} simulations, {from}worth {ess:.0} once weighed by distance")
+            format!("{draws} draws by {by} on {fitted} simulations, {from}worth {ess:.0} once weighed by distance")
         }
         Learnt::Reuse(reused) => {
             format!("{draws} draws of {fitted} simulations within the last tolerance, {}", reuse_words(reused))

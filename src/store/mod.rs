@@ -263,6 +263,11 @@ impl Store {
         if parts.foretold.as_ref().is_some_and(|f| f.slope.dim() != (d, m) || f.explained.len() != d) {
             return Err(refuse(&self.path)(format!("a learned distance needs {m} slopes for each of {d} parameters")));
         }
+        if parts.foretold.as_ref().and_then(|f| f.network.as_ref()).is_some_and(|network| !network.is_of(m, d)) {
+            return Err(refuse(&self.path)(format!(
+                "a network of a learned distance leads from {m} summaries to {d} parameters"
+            )));
+        }
         self.change(|contents| contents.distance = Some(parts.clone()))
     }
 

@@ -5,9 +5,10 @@ use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
+use crate::density::network::Network;
 use crate::distance::{Foretold, Parts};
 use crate::population::{
-    Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Reused, Run, Shape, Stop, Surrogated,
+    Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Regressor, Reused, Run, Shape, Stop, Surrogated,
 };
 
 /// The contents of a file, checked against its digests.
@@ -182,8 +183,18 @@ fn draws(group: &Group, of: &str, header: &Header) -> hdf5::Result<Array2<f64>> 
 fn parts(group: &Group) -> hdf5::Result<Parts> {
     let outlying: Vec<u8> = numbers(group, "outlying")?;
     let outlying = outlying.into_iter().map(|out| out != 0).collect();
+    let network = match group.link_exists("hidden") {
+        true => Some(Network {
+            centre: numbers(group, "centre")?,
+            bias: numbers(group, "bias")?,
+            hidden: matrix(group, "hidden")?,
+            offset: numbers(group, "offset")?,
+            output: matrix(group, "output")?,
+        }),
+        false => None,
+    };
     let foretold = match group.link_exists("slope") {
-        true => Some(Foretold { slope: matrix(group, "slope")?, explained: numbers(group, "explained")? }),
+        true => Some(Foretold { slope: matrix(group, "slope")?, network, explained: numbers(group, "explained")? }),
         false => None,
     };
     Ok(Parts { scale: numbers(group, "scale")?, weight: numbers(group, "weight")?, outlying, foretold })
@@ -206,7 +217,8 @@ fn adjusted(group: &Group, header: &Header) -> hdf5::Result<Adjusted> {
             score: attribute(group, "score")?,
             score_error: attribute(group, "score_error")?,
         }),
-        "regression" => Learnt::Regression(Regressed {
+        "regression" | "network" => Learnt::Regression(Regressed {
+            by: if method == "network" { Regressor::Network } else { Regressor::Linear },
             // Files from before any were re-used do not say.
             reused: if group.attr("reused").is_ok() { Some(reused(group)?) } else { None },
             ess: attribute(group, "ess")?,

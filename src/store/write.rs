@@ -4,8 +4,9 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::netcdf::{self, Scope, about};
 use super::{Column, Contents, FORMAT, Header, digest, scenario};
+use crate::density::network::Network;
 use crate::distance::Parts;
-use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Reused, Run, Surrogated};
+use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Regressor, Reused, Run, Surrogated};
 use crate::rng::SCHEME;
 
 /// The file, byte for byte a function of `contents` (and of the HDF5 library).
@@ -307,8 +308,27 @@ fn scaled_distance(root: &Scope, header: &Header, parts: &Parts) -> hdf5::Result
         group.variable("slope", &["parameter", "summary"], foretold.slope.view(), about("", meaning))?;
         let meaning = about("", "share of the prior variance of each parameter that is foretold, left-out draws by the others");
         group.variable("explained", &["parameter"], ArrayView1::from(&foretold.explained), meaning)?;
+        if let Some(network) = &foretold.network {
+            what_a_network_adds(&mut group, network)?;
+        }
     }
     group.finish()
+}
+
+fn what_a_network_adds(group: &mut Scope, network: &Network) -> hdf5::Result<()> {
+    let Network { centre, bias, hidden, offset, output } = network;
+    let meaning =
+        "unit of a network: prediction = slope . summaries + offset + output . tanh(bias + hidden . (summaries - centre))";
+    group.index("unit", bias.len(), meaning)?;
+    let of = |text| about("", text);
+    group.variable("centre", &["summary"], ArrayView1::from(centre), of("mean of each summary in the pilot, in its unit"))?;
+    group.variable("bias", &["unit"], ArrayView1::from(bias), of("argument of each unit at the centre"))?;
+    let meaning = "change of the argument of each unit with each summary, in its unit";
+    group.variable("hidden", &["summary", "unit"], hidden.view(), of(meaning))?;
+    let meaning = "what is added to each predicted coordinate, in standard deviations of the prior";
+    group.variable("offset", &["parameter"], ArrayView1::from(offset), of(meaning))?;
+    let meaning = "change of each predicted coordinate, in standard deviations of the prior, with each unit";
+    group.variable("output", &["unit", "parameter"], output.view(), of(meaning)).map(drop)
 }
 
 fn replicate_distances(root: &Scope, distances: &[f64]) -> hdf5::Result<()> {
@@ -372,8 +392,8 @@ fn adjusted_posterior(root: &Scope, header: &Header, adjusted: &Adjusted) -> hdf
         Learnt::Surrogate(_) => {
             ("surrogate", "equal-weight draws of prior times a surrogate likelihood, which was learnt from all simulations")
         }
-        Learnt::Regression(_) => (
-            "regression",
+        Learnt::Regression(Regressed { by, .. }) => (
+            if by == Regressor::Network { "network" } else { "regression" },
             "equal-weight draws of the simulations within the last tolerance, moved by regression to where the summaries are the observed",
         ),
         Learnt::Reuse(_) => ("reuse", "equal-weight draws of the simulations of all generations within the last tolerance"),
@@ -393,7 +413,7 @@ fn adjusted_posterior(root: &Scope, header: &Header, adjusted: &Adjusted) -> hdf
             group.attribute("score", *score)?;
             group.attribute("score_error", *score_error)?;
         }
-        Learnt::Regression(Regressed { reused, ess, explained }) => {
+        Learnt::Regression(Regressed { reused, ess, explained, .. }) => {
             group.attribute("ess", *ess)?;
             group.list_attribute("explained", explained)?;
             reused.iter().try_for_each(|reused| reuse(&group, reused))?;

@@ -198,7 +198,8 @@ fn print_distance(job: &Job, problem: &Problem) {
     let draws = job.pilot().unwrap_or(0);
     let named = |word: &str| def.name.as_ref().is_some_and(|name| name.get_ref() == word);
     if let Some(foretold) = problem.distance.learnt().and_then(|parts| parts.foretold.as_ref()) {
-        line!("  distance       learned: parameters as the summaries foretell them, by regression on {draws} draws of the prior");
+        let by = if foretold.network.is_some() { "regression and a network" } else { "regression" };
+        line!("  distance       learned: parameters as the summaries foretell them, by {by} on {draws} draws of the prior");
         for (&index, share) in problem.free.iter().zip(&foretold.explained) {
             let name = problem.model.parameters()[index].name;
             let none = if *share == 0.0 { "  no part in the distance" } else { "" };

@@ -14,6 +14,7 @@
 
 use nicho::adjust::Method::{self, Regression, Surrogate};
 use nicho::job::Job;
+use nicho::population::Regressor::{Linear, Network};
 use nicho::rng::Key;
 use nicho::sampler::Problem;
 
@@ -212,7 +213,7 @@ fn spread(runs: &[Vec<(Vec<f64>, f64)>], k: usize, exact: &Exact) -> f64 {
 }
 
 /// The normal once more, by regression on 500 particles at a tolerance of three posterior standard deviations, where their
-/// variance is four times the exact one. Normal and linear as all is, the adjusted posterior is exact.
+/// variance is four times the exact one. Normal and linear as all is, the adjusted posterior is exact; a network finds nothing to add.
 ///
 /// Planted: particles keep their place and lose their spread only (m(s) in place of m(s_obs)): the mean is off by 16 % of a
 /// standard deviation, t = −8, the shares below quartiles by 4 to 7 %, t = 7 to 8.
@@ -221,7 +222,9 @@ fn a_regression_undoes_the_tolerance() {
     let job = rejection("normal", "sd = 1, sample = 10", NORMAL, "sample_mean = 1.2", 500, 1.0);
     let plain = spread(&replicates(&job, None), 0, &conjugate());
     assert!(plain > 3.5, "{plain}");
-    judge(&replicates(&job, Some(Regression)), 0, &conjugate(), 0.15, LARGEST_T);
+    for by in [Linear, Network] {
+        judge(&replicates(&job, Some(Regression(by))), 0, &conjugate(), 0.15, LARGEST_T);
+    }
 }
 
 /// Three means under flat priors, one of them observed beyond its bound, by regression on 1000 particles at a tolerance of
@@ -237,7 +240,7 @@ fn a_regression_stays_within_the_bounds_of_the_prior() {
     let observed = [1.2, 0.0, -0.8];
     let values: Vec<String> = (0..10).map(|k| format!("x_{k} = {:?}", observed.get(k).unwrap_or(&0.1))).collect();
     let job = rejection("gaussian_linear", "", &priors, &values.join(", "), 1000, 1.5);
-    let (plain, runs) = (replicates(&job, None), replicates(&job, Some(Regression)));
+    let (plain, runs) = (replicates(&job, None), replicates(&job, Some(Regression(Linear))));
     let outside = runs.iter().flatten().filter(|(theta, _)| theta.iter().any(|x| !(-1.0..=1.0).contains(x))).count();
     assert_eq!(outside, 0, "of {}", runs.iter().map(Vec::len).sum::<usize>());
     for (k, x) in observed.into_iter().enumerate() {

@@ -193,6 +193,10 @@ fn distances() {
     refuse("distance_energy_of_one_number", COIN, "name = \"energy\"");
     refuse("distance_energy_with_weights", COIN, "name = \"energy\"\nweights = { heads = 2 }");
     refuse("distance_learned_with_a_scale", COIN, "name = \"learned\"\nscale = \"mad\"");
+    refuse("distance_unknown_regression", COIN, "name = \"learned\"\nregression = \"forest\"");
+    refuse("distance_regression_of_a_distance_without", COIN, "regression = \"network\"");
+    let noise = "[distance]\nregression = \"network\"\n[sampler]\naccept = \"noise\"";
+    refuse_job("distance_regression_where_noise_decides", COIN, "[sampler]", noise);
     // No toss is ever heads.
     let folder = folder();
     edit(folder.path(), COIN, "[sampler]", "[distance]\nscale = \"mad\"\n[sampler]");
@@ -201,6 +205,10 @@ fn distances() {
     // Seen: a gain of slopes of 0 by rounding alone, which went for something foretold, and the job ran.
     edit(folder.path(), COIN, "scale = \"mad\"", "name = \"learned\"");
     snapshot("distance_learned_of_nothing", &say(folder.path(), &["run", COIN, "-q", "--overwrite"]));
+    edit(folder.path(), COIN, "name = \"learned\"", "name = \"learned\"\nregression = \"network\"");
+    snapshot("distance_learned_of_nothing_by_a_network", &say(folder.path(), &["run", COIN, "-q", "--overwrite"]));
+    edit(folder.path(), COIN, "population = 2000", "population = 500");
+    snapshot("distance_learned_of_nothing_from_few", &say(folder.path(), &["run", COIN, "-q", "--overwrite"]));
 }
 
 /// Rejection makes one generation: it needs its tolerance, and no key that says how to come there.
@@ -241,6 +249,7 @@ fn screens() {
 fn adjusted() {
     let few = "population = 49\n\n[adjust]\nmethod = \"regression\"\n";
     refuse_job("adjust_few_particles", SMOKE, "population = 60\n", few);
+    refuse_job("adjust_few_particles_for_a_network", SMOKE, "population = 60\n", &few.replace("regression", "network"));
     const MOONS: &str = "jobs/moons.toml";
     refuse_job("adjust_without_all", MOONS, "keep = \"all\"", "keep = \"accepted\"");
     refuse_job("adjust_unknown_method", MOONS, "method = \"surrogate\"", "method = \"surogate\"");

@@ -14,6 +14,7 @@ mod durable;
 mod exact_posteriors;
 mod jobs;
 mod mechanisms;
+mod networks;
 mod noise;
 mod open_file;
 mod provenance;
