@@ -8,7 +8,8 @@ use crate::exec::{self, Launch};
 use crate::model::{self, Own};
 use crate::validate::mechanisms;
 use crate::verbs::{
-    self, CalibrationFlags, Draw, Followed, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags, ScreenFlags,
+    self, CalibrationFlags, Draw, Followed, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags,
+    SchemaOf, ScreenFlags,
 };
 use clap::{Args, Parser, Subcommand};
 
@@ -190,6 +191,17 @@ enum Verb {
         #[command(subcommand)]
         what: What,
     },
+    /// Print what a job or scenario file may say: a JSON Schema, with which an editor completes and checks what is typed.
+    #[command(
+        after_help = "Example:\n  nicho schema job > job.schema.json\n\nThe first line of a job then is #:schema ./job.schema.json (taplo, and VS Code with Even Better TOML)."
+    )]
+    Schema {
+        /// Of which files.
+        of: SchemaOf,
+        /// Every key on a page in Markdown in place of it.
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -301,7 +313,10 @@ pub fn main(own: Vec<Own>) -> ExitCode {
 
 fn work(verb: Verb) -> Result<()> {
     // Of several processes that a launcher started, one does what is no work for ranks.
-    let once = matches!(verb, Verb::Simulate { .. } | Verb::Report { .. } | Verb::Digest { .. });
+    let once = matches!(
+        verb,
+        Verb::Simulate { .. } | Verb::Report { .. } | Verb::Digest { .. } | Verb::Schema { .. }
+    );
     if once && Launch::detect().is_some_and(|launch| launch.rank > 0) {
         return Ok(());
     }
@@ -333,6 +348,10 @@ fn work(verb: Verb) -> Result<()> {
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
         Verb::Digest { file } => verbs::digest(&file),
         Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
+        Verb::Schema { of, markdown } => {
+            verbs::schema(of, markdown);
+            Ok(())
+        }
         Verb::Validate { what: What::Sbc(flags) } => {
             let Calibration { job, replicates, tolerance, population, output, threads, json } = flags;
             verbs::validate_calibration(&CalibrationFlags { job, replicates, tolerance, population, output, threads, json })

@@ -20,7 +20,7 @@ const LEVELS: [&[&str]; 10] = [
 ];
 
 /// Foreign crates and the modules (or folders of one) that may name them; an empty list is any module.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 23] = [
     ("argmin", &["refine"]),
     ("argmin_math", &["refine"]),
     ("clap", &["cli", "verbs"]),
@@ -35,6 +35,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("ndarray", &[]),
     ("pulp", &["density", "integrate", "model/cml"]),
     ("rand_xoshiro", &["rng"]),
+    ("schemars", &["job"]),
     ("serde", &["job", "population"]),
     ("serde_json", &["job", "report", "store", "verbs"]),
     ("sha2", &["store", "trial"]),

@@ -17,6 +17,7 @@ mod noise;
 mod open_file;
 mod provenance;
 mod ranks;
+mod reference;
 mod reproducible;
 mod scenarios;
 mod simulators_of_the_literature;
