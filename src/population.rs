@@ -284,7 +284,7 @@ pub struct Predictive {
 }
 
 /// A mode of the posterior, polished by an optimiser.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Mode {
     /// Parameters in natural units.
     pub theta: Vec<f64>,
@@ -348,7 +348,7 @@ pub struct Surrogated {
 }
 
 /// What a regression of the parameters on the summaries came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Regressed {
     /// Effective number of the particles, weighed by their distance too.
     pub ess: f64,

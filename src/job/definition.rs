@@ -17,7 +17,7 @@ use super::{legal, priors, settings};
 use crate::error::{Error, Result};
 use crate::model::cml::cohort::Part;
 use crate::model::cml::course::FewCells;
-use crate::trial::vocabulary::{Word, nearest, words};
+use crate::trial::vocabulary::{Word, nearest, similar, words};
 use crate::{distance, model, sampler};
 
 /// A whole job file.
@@ -452,7 +452,7 @@ impl Source {
     /// # Errors
     /// [`Error::Io`] if it cannot be read.
     pub fn read(file: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(file).map_err(Error::io(file, "read the file"))?;
+        let text = std::fs::read_to_string(file).map_err(|error| Error::io(file, "read the file")(misspelt(file, error)))?;
         Ok(Source { file: file.to_path_buf(), text })
     }
 
@@ -524,6 +524,24 @@ impl Source {
             Some((key, _)) => table + key.trim(),
             None => table + line.trim(),
         }
+    }
+}
+
+/// An error about a file that is not there, with the file beside it that is called most like it.
+fn misspelt(file: &Path, error: std::io::Error) -> std::io::Error {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return error;
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    match similar(&name, names.iter().filter(|name| name.ends_with(".toml")).map(String::as_str)) {
+        Some(near) => {
+            std::io::Error::new(error.kind(), format!("{error}; did you mean {}?", file.with_file_name(near).display()))
+        }
+        None => error,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod reference;
 pub mod scenario;
 mod settings;
 mod spanned;
+pub mod template;
 pub mod trials;
 mod variants;
 
@@ -171,12 +172,6 @@ impl Job {
             }
         }
         match name.as_str() {
-            "coin" => Ok(Box::new(model::reference::Coin::default())),
-            "gaussian_linear" => Ok(Box::new(model::reference::GaussianLinear::default())),
-            "gaussian_mixture" => Ok(Box::new(model::reference::GaussianMixture::default())),
-            "slcp" => Ok(Box::new(model::reference::Slcp::default())),
-            "normal" => Ok(Box::new(model::reference::Normal::default())),
-            "two_moons" => Ok(Box::new(model::reference::TwoMoons::default())),
             "cml" => {
                 let Some(table) = &self.table else {
                     let span = self.definition.observations.span();
@@ -202,7 +197,7 @@ impl Job {
                     Err(self.source.error(asked.span(), "model.program", "the model 'program' names no program", fix))
                 }
             },
-            name => model::own(name).ok_or_else(|| self.source.unknown(asked, "model.name", "model", &model::names())),
+            name => model::plain(name).ok_or_else(|| self.source.unknown(asked, "model.name", "model", &model::names())),
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::progress::{Budget, Show};
 use super::run::scaled_problem;
+use super::say::document;
 use super::session::Session;
 use super::shared::{agree, on_ranks};
 use crate::error::{Error, Result};
@@ -32,8 +33,6 @@ pub struct CalibrationFlags {
     pub output: Option<PathBuf>,
     /// Worker threads.
     pub threads: usize,
-    /// JSON in place of a table.
-    pub json: bool,
 }
 
 /// Fewest replicates: with fewer no bin of ranks is expected to hold five.
@@ -79,19 +78,15 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     let lines = calibration::calibrate(&problem, &sampler, flags.replicates, exec, &done)?;
     drop(show);
     let Some(lines) = lines else { return Err(Error::Stopped) };
-    if flags.json {
-        line!("{:#}", as_json(&lines, flags, tolerance));
-    } else {
-        text!("{}", as_text(&lines, flags, &sampler));
-        if job.adjust().is_some() {
-            line!("This is the posterior of the sampler: the adjusted one of the job was not tested.");
-        }
+    document(|| as_json(&lines, flags, tolerance));
+    text!("{}", as_text(&lines, flags, &sampler));
+    if job.adjust().is_some() {
+        line!("This is the posterior of the sampler: the adjusted one of the job was not tested.");
     }
     if let Some(folder) = &flags.output {
         exec.once(&mut || {
             let written = report::write_ranks(&lines, folder)?;
-            // A JSON document is nothing but that.
-            written.iter().filter(|_| !flags.json).for_each(|path| line!("{}", path.display()));
+            written.iter().for_each(|path| line!("{}", path.display()));
             Ok(Vec::new())
         })?;
     }

@@ -1,5 +1,6 @@
 //! `nicho schema`: what a job or scenario file may say.
 
+use super::say::document;
 use crate::job::definition::Meant;
 use crate::job::reference;
 
@@ -18,9 +19,9 @@ pub fn schema(of: SchemaOf, markdown: bool) {
         SchemaOf::Job => Meant::Job,
         SchemaOf::Scenario => Meant::Scenario,
     };
-    if markdown {
-        text!("{}", reference::page(meant));
-    } else {
-        line!("{:#}", reference::schema(meant));
+    match markdown {
+        true => text!("{}", reference::page(meant)),
+        false => line!("{:#}", reference::schema(meant)),
     }
+    document(|| reference::schema(meant));
 }

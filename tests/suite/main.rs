@@ -11,6 +11,7 @@ mod comparison;
 mod distances;
 mod durable;
 mod exact_posteriors;
+mod interface;
 mod jobs;
 mod mechanisms;
 mod noise;
