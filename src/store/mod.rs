@@ -84,7 +84,7 @@ pub struct Column {
 }
 
 /// A row that predictive simulations cover, fitted or not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PredictedRow {
     /// Unique name, the coordinate `row`.
     pub id: String,
@@ -104,6 +104,14 @@ pub struct PredictedRow {
     pub se: f64,
     /// Patients behind the observed value; 0 if not known.
     pub n: u64,
+    /// What is counted, how it was estimated and among whom, in the words of a table of observations; empty without one.
+    pub endpoint: String,
+    /// See [`PredictedRow::endpoint`].
+    pub kind: String,
+    /// See [`PredictedRow::endpoint`]; empty: all patients.
+    pub given: String,
+    /// Where the value was published; empty if that is not known.
+    pub source: String,
 }
 
 /// Everything about a run that is known before it starts; with the file alone it can be run again.

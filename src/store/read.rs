@@ -111,20 +111,28 @@ fn rows(root: &Group) -> hdf5::Result<Vec<PredictedRow>> {
     let group = root.group("observed_data")?;
     let (mut labels, mut roles) = (read_texts(&group, "label")?.into_iter(), read_texts(&group, "role")?.into_iter());
     let mut units = read_texts(&group, "unit")?.into_iter();
-    let trials = if group.link_exists("trial") { read_texts(&group, "trial")? } else { Vec::new() };
+    // Those that hold nothing, or were not yet known when the file was written, are not there.
+    let words = |name: &str| if group.link_exists(name) { read_texts(&group, name) } else { Ok(Vec::new()) };
+    let (trials, endpoints, kinds) = (words("trial")?, words("endpoint")?, words("kind")?);
+    let (givens, sources) = (words("given")?, words("source")?);
+    let word = |of: &[String], i: usize| of.get(i).cloned().unwrap_or_default();
     let (month, value): (Vec<f64>, Vec<f64>) = (numbers(&group, "month")?, numbers(&group, "value")?);
     let (se, n): (Vec<f64>, Vec<u64>) = (numbers(&group, "se")?, numbers(&group, "n")?);
     let one = |(i, id)| -> Option<PredictedRow> {
         Some(PredictedRow {
             id,
             label: labels.next()?,
-            trial: trials.get(i).cloned().unwrap_or_default(),
+            trial: word(&trials, i),
             role: roles.next()?,
             unit: units.next()?,
             month: *month.get(i)?,
             value: *value.get(i)?,
             se: *se.get(i)?,
             n: *n.get(i)?,
+            endpoint: word(&endpoints, i),
+            kind: word(&kinds, i),
+            given: word(&givens, i),
+            source: word(&sources, i),
         })
     };
     let rows: Option<Vec<PredictedRow>> = read_texts(&group, "row")?.into_iter().enumerate().map(one).collect();

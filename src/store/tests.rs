@@ -23,13 +23,14 @@ fn header(parameters: usize, summaries: usize) -> Header {
     let row = |i: usize| PredictedRow {
         id: format!("trial/row-{i:02}"),
         label: format!("MMR by month {}", 6 * i),
-        trial: String::new(),
         role: if i < summaries { "fitted" } else { "validation" }.into(),
         unit: "-".into(),
         month: 6.0 * i as f64,
         value: 0.02 * i as f64,
         se: 0.01 + 0.001 * i as f64,
         n: 500 + i as u64,
+        kind: if i == 0 { "ever".into() } else { String::new() },
+        ..PredictedRow::default()
     };
     Header {
         job_name: "sample".into(),

@@ -164,8 +164,17 @@ fn observed_data(root: &Scope, header: &Header) -> hdf5::Result<()> {
     group.texts("role", "row", &texts(|r| &r.role), about("", "what the row is used for"))?;
     group.texts("label", "row", &texts(|r| &r.label), about("", "text for figures"))?;
     group.texts("unit", "row", &texts(|r| &r.unit), about("", "unit of value and standard error"))?;
-    if rows.iter().any(|row| !row.trial.is_empty()) {
-        group.texts("trial", "row", &texts(|r| &r.trial), about("", "trial that the row is of"))?;
+    let words: [(&str, fn(&super::PredictedRow) -> &str, &str); 5] = [
+        ("trial", |r| &r.trial, "trial that the row is of"),
+        ("endpoint", |r| &r.endpoint, "what is counted"),
+        ("kind", |r| &r.kind, "how it was estimated"),
+        ("given", |r| &r.given, "among whom; empty: all patients"),
+        ("source", |r| &r.source, "where the value was published"),
+    ];
+    for (name, get, meaning) in words {
+        if rows.iter().any(|row| !get(row).is_empty()) {
+            group.texts(name, "row", &texts(get), about("", meaning))?;
+        }
     }
     group.finish()
 }
