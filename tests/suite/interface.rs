@@ -11,7 +11,7 @@ use nicho::job::Job;
 use serde_json::Value;
 
 use crate::command_line::VERBS;
-use crate::support::{Said, folder, nicho, repository, say, succeed, text};
+use crate::support::{Said, folder, left_out, nicho, repository, say, succeed, text};
 
 /// Models of the catalogue that a first job can be written for: all but `program`, which has to be named.
 fn models() -> Vec<&'static str> {
@@ -81,10 +81,12 @@ fn a_first_job_takes_a_table_and_overwrites_nothing() {
     assert!(!folder.path().join("b.toml").exists() && !folder.path().join("iris.csv").exists());
 }
 
-/// The numbers of a document.
+/// The numbers of a document, those in names too.
 fn numbers(of: &Value, into: &mut Vec<f64>) {
     match of {
         Value::Number(number) => into.extend(number.as_f64()),
+        // A name may hold one, like that of an arm.
+        Value::String(name) => into.extend(printed(name).iter().map(|(value, _)| *value)),
         Value::Array(list) => list.iter().for_each(|one| numbers(one, into)),
         Value::Object(table) => table.values().for_each(|one| numbers(one, into)),
         _ => {}
@@ -137,6 +139,8 @@ fn every_verb_has_a_document_with_the_numbers_of_its_text() {
     let mut both = |args: &[&str], again: &[&str], keys: &[&str]| {
         seen.insert(args[0].to_string());
         let text = say(folder.path(), args);
+        // No job is overwritten.
+        let _ = std::fs::remove_file(folder.path().join("first.toml"));
         let said: Said = say(folder.path(), &[args, again, &["--json"]].concat());
         assert!(text.code <= 1 && said.code == text.code, "{args:?} {} {}", text.err, said.err);
         let document: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{args:?}: {error}\n{}", said.out));
@@ -190,8 +194,8 @@ fn every_verb_has_a_document_with_the_numbers_of_its_text() {
     assert!(text.contains(of["parameters"][0]["parameter"].as_str().unwrap()));
     let (text, of) = both(&["validate", "mechanisms", "--cohort", "20", "-q"], &[], &["/rows/0/verdict"]);
     agrees(from(&text, "+- "), &of);
-    let (_, of) = both(&["init", "--model", "coin", "-o", "1.toml"], &["--output", "2.toml"], &["/next/0"]);
-    assert_eq!(of["job"], "2.toml");
+    let (text, of) = both(&["init", "--model", "coin", "-o", "first.toml"], &[], &["/next/0"]);
+    assert!(of["next"].as_array().unwrap().iter().all(|command| text.contains(command.as_str().unwrap())));
     let (text, of) = both(&["completions", "bash"], &[], &["/script"]);
     assert_eq!(of["script"], *text);
     let (text, of) = both(&["man", "man"], &[], &["/files/12"]);
@@ -253,6 +257,19 @@ fn colours_are_for_terminals_that_want_them() {
     assert!(raw(&["run", "none.toml"], &forced).err.starts_with("\x1b[1;31merror:\x1b[0m none.toml"));
     let said = raw(&["run", "jobs/coin.toml", "--overwrite"], &forced);
     assert!(said.err.contains('\x1b') && !said.out.contains('\x1b'), "{}", said.err);
+    // On a terminal, which `script` makes.
+    let terminal = |no_color: &str| {
+        let line = format!("{} run none.toml", env!("CARGO_BIN_EXE_nicho"));
+        let mut script = std::process::Command::new("script");
+        script.current_dir(folder.path()).args(["-qec", &line, "/dev/null"]).env("NO_COLOR", no_color).env("TERM", "xterm");
+        script.env_remove("CLICOLOR_FORCE").output().map(|said| String::from_utf8_lossy(&said.stdout).into_owned())
+    };
+    match (terminal(""), terminal("1")) {
+        (Ok(coloured), Ok(plain)) if plain.contains("error: none.toml") => {
+            assert!(coloured.contains("\x1b[1;31merror:\x1b[0m none.toml") && !plain.contains('\x1b'), "{coloured}");
+        }
+        _ => left_out("colours_are_for_terminals_that_want_them, on a terminal", "there is no util-linux script"),
+    }
     // Logs for programs and documents have none even then.
     let said = raw(&["run", "jobs/coin.toml", "--overwrite", "--json", "--log-format", "json"], &forced);
     assert!(!(said.out + &said.err).contains('\x1b'));
