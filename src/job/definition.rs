@@ -534,12 +534,14 @@ fn misspelt(file: &Path, error: std::io::Error) -> std::io::Error {
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    match similar(&name, names.iter().filter(|name| name.ends_with(".toml")).map(String::as_str)) {
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut stems: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".toml")?.to_string())).collect();
+    stems.sort();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    match similar(&stem, stems.iter().map(String::as_str)) {
         Some(near) => {
-            std::io::Error::new(error.kind(), format!("{error}; did you mean {}?", file.with_file_name(near).display()))
+            let near = file.with_file_name(near.to_string() + ".toml");
+            std::io::Error::new(error.kind(), format!("{error}; did you mean {}?", near.display()))
         }
         None => error,
     }

@@ -1,5 +1,5 @@
 //! The job file that `nicho init` writes: a job that is sound as it stands, with every key of sampler and stop in a comment beside
-//! what is taken without it. What it says of keys comes from the [`reference`](super::reference), what it says of parameters from
+//! what is taken without it. What it says of keys comes from the [reference](mod@super::reference), what it says of parameters from
 //! their table.
 
 use super::definition::Meant;

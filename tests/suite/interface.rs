@@ -68,10 +68,6 @@ fn a_first_job_takes_a_table_and_overwrites_nothing() {
     let before = std::fs::read(folder.path().join("a.toml")).unwrap();
     for (args, code, words) in [
         (&["init", "-o", "a.toml"][..], 4, "a.toml: there is such a file already"),
-        (&["init", "--model", "coin", "--data", "two-trials.csv", "-o", "b.toml"], 2, "the model 'coin' takes no table"),
-        (&["init", "--model", "program", "-o", "b.toml"], 2, "jobs/program.toml"),
-        (&["init", "--model", "cmll", "-o", "b.toml"], 2, "did you mean 'cml'?"),
-        (&["init", "--data", "jobs/coin.toml", "-o", "b.toml"], 3, "jobs/coin.toml:"),
         (&["init", "-o", "none/b.toml"], 6, "none/iris.csv"),
     ] {
         let said = say(folder.path(), args);
