@@ -213,7 +213,7 @@ fn what_the_schema_refuses_the_parser_refuses() {
                 *other.pointer_mut(at).unwrap() = number.clone();
                 assert!(!validator.is_valid(&other), "the schema takes {at} = {number}");
                 let Err(error) = take(&other) else { panic!("the parser takes {at} = {number}") };
-                let last = at.split('/').filter(|part| part.parse::<u32>().is_err()).next_back().unwrap();
+                let last = at.split('/').rfind(|part| part.parse::<u32>().is_err()).unwrap();
                 assert!(error.to_string().contains(last), "{at} = {number}: {error}");
                 tried.insert(format!("{meant:?} {}", at.replace(char::is_numeric, "")));
             }
