@@ -1,13 +1,14 @@
-//! Regression adjustment of the accepted particles: each is moved to where it would lie had its summaries been the observed ones.
+//! Regression adjustment of the simulations within the last tolerance, those of earlier generations too ([`reuse`]): each is moved to where it would lie had its summaries been the observed ones.
 //!
 //! With `t` the parameters on scales without bounds ([`Marginal::unbounded`](crate::density::Marginal::unbounded)) and `s` the
-//! summaries, both of particle i of the last generation,
+//! summaries, both of particle i,
 //!
 //! ```text
 //! tᵢ* = m(s_obs) + (tᵢ − m(sᵢ)) σ(s_obs) / σ(sᵢ),    weight wᵢ (1 − dᵢ² / ε²)
 //! ```
 //! where m is linear (Beaumont, Zhang and Balding 2002, Genetics 162:2025), ln σ² too, fitted to the log squared residuals
-//! (Blum and François 2010, Stat Comput 20:63), wᵢ is the importance weight and the rest Epanechnikov's kernel of the distance.
+//! (Blum and François 2010, Stat Comput 20:63), wᵢ is the importance weight over the mixture of
+//! all proposals and the rest Epanechnikov's kernel of the distance.
 //! A draw moved back from its scale lies within the bounds of the prior whatever the regression says.
 //!
 //! **How many summaries.** All of them, each in units of its standard deviation, with a ridge on the slopes. The ridge of each
@@ -16,14 +17,16 @@
 //! and a parameter of which the summaries say nothing stays as ABC left it. [`Regressed::explained`] says for each what share
 //! of its variance was foretold.
 //!
-//! **Early rejection stays exact.** Only accepted particles enter, a simulation that is accepted has run to its end, and which
+//! **Early rejection stays exact.** Only simulations that were accepted enter, those have run to their end, and which
 //! are accepted does not depend on whether others were broken off: the draws are the same bits with `--no-early-rejection`.
+//!
+//! [`reuse`]: crate::sampler::reuse
 
 use ndarray::Array2;
 
 use crate::density::least_squares::{RIDGES, Regression};
 use crate::error::{Error, Result};
-use crate::population::{Adjusted, Generation, Learnt, Regressed, Run, Weights};
+use crate::population::{Adjusted, Generation, Learnt, Regressed, Reused, Weights};
 use crate::rng::{Branch, Purpose};
 use crate::sampler::Problem;
 
@@ -34,13 +37,12 @@ const MOST_LEVERAGE: f64 = 0.9;
 /// Added to squared residuals, in units of their mean, before the logarithm is taken.
 const LEAST_SQUARE: f64 = 1e-6;
 
-/// `count` equal-weight draws, by systematic resampling of the particles that were moved. `None` if there is no generation.
+/// `count` equal-weight draws, by systematic resampling of the particles of `pool` that were moved; `reused` says where they are from.
 ///
 /// # Errors
 /// [`Error::Usage`] if the particles are worth fewer than ten.
-pub fn adjust(problem: &Problem, run: &Run, count: usize) -> Result<Option<Adjusted>> {
-    let Some(last) = run.last() else { return Ok(None) };
-    let (particles, weights) = near(last);
+pub fn adjust(problem: &Problem, pool: &Generation, reused: Reused, count: usize) -> Result<Adjusted> {
+    let (particles, weights) = near(pool);
     if weights.ess() < LEAST {
         return Err(Error::Usage {
             problem: format!(
@@ -54,27 +56,27 @@ pub fn adjust(problem: &Problem, run: &Run, count: usize) -> Result<Option<Adjus
     let priors = &problem.prior.0;
     let d = priors.len();
     let t: Vec<f64> =
-        particles.iter().flat_map(|i| priors.iter().zip(last.theta.row(*i)).map(|(p, x)| p.unbounded(*x))).collect();
-    let summaries = Summaries::of(last, &particles, &weights, problem.distance.observed());
+        particles.iter().flat_map(|i| priors.iter().zip(pool.theta.row(*i)).map(|(p, x)| p.unbounded(*x))).collect();
+    let summaries = Summaries::of(pool, &particles, &weights, problem.distance.observed());
     let (moved, explained) = moved(d, &t, &summaries, &weights);
     let mut rng = problem.key.branch(Branch::Adjust).stream(Purpose::Resample);
     let mut picked = weights.resample(count, &mut rng);
     rng.shuffle(&mut picked);
     let theta = Array2::from_shape_fn((count, d), |(i, k)| priors[k].bounded(moved[picked[i] * d + k]));
-    let learnt = Learnt::Regression(Regressed { ess: weights.ess(), explained });
-    Ok(Some(Adjusted { theta, learnt, fitted: particles.len() as u64 }))
+    let learnt = Learnt::Regression(Regressed { reused: Some(reused), ess: weights.ess(), explained });
+    Ok(Adjusted { theta, learnt, fitted: particles.len() as u64 })
 }
 
 /// The particles that the kernel leaves a weight, and their weights. Its width is the tolerance, or, in a sample of the prior,
 /// the largest distance; where all lie just there, as counts may, the kernel is flat.
-fn near(last: &Generation) -> (Vec<usize>, Weights) {
-    let largest = last.accepted().map(|i| last.distance[i]).fold(0.0, f64::max);
-    let width = if last.tolerance.is_finite() { last.tolerance } else { largest };
-    let kernel = |i: usize| if width > 0.0 { 1.0 - (last.distance[i] / width) * (last.distance[i] / width) } else { 1.0 };
-    let flat = last.accepted().all(|i| kernel(i) <= 0.0);
-    let weighed = |i: &usize| (flat || kernel(*i) > 0.0) && last.ln_weight[*i] > f64::NEG_INFINITY;
-    let particles: Vec<usize> = last.accepted().filter(weighed).collect();
-    let ln = |i: &usize| last.ln_weight[*i] + if flat { 0.0 } else { libm::log(kernel(*i)) };
+fn near(pool: &Generation) -> (Vec<usize>, Weights) {
+    let largest = pool.accepted().map(|i| pool.distance[i]).fold(0.0, f64::max);
+    let width = if pool.tolerance.is_finite() { pool.tolerance } else { largest };
+    let kernel = |i: usize| if width > 0.0 { 1.0 - (pool.distance[i] / width) * (pool.distance[i] / width) } else { 1.0 };
+    let flat = pool.accepted().all(|i| kernel(i) <= 0.0);
+    let weighed = |i: &usize| (flat || kernel(*i) > 0.0) && pool.ln_weight[*i] > f64::NEG_INFINITY;
+    let particles: Vec<usize> = pool.accepted().filter(weighed).collect();
+    let ln = |i: &usize| pool.ln_weight[*i] + if flat { 0.0 } else { libm::log(kernel(*i)) };
     let weights = Weights::from_ln(&particles.iter().map(ln).collect::<Vec<f64>>());
     (particles, weights)
 }
@@ -89,13 +91,13 @@ struct Summaries {
 }
 
 impl Summaries {
-    fn of(last: &Generation, particles: &[usize], weights: &Weights, observed: &[f64]) -> Self {
-        let column = |k: usize| particles.iter().map(move |i| last.summaries[(*i, k)]);
+    fn of(pool: &Generation, particles: &[usize], weights: &Weights, observed: &[f64]) -> Self {
+        let column = |k: usize| particles.iter().map(move |i| pool.summaries[(*i, k)]);
         let spread: Vec<(usize, f64, f64)> = (0..observed.len())
             .map(|k| (k, weights.mean(column(k)), weights.sd(column(k))))
             .filter(|(_, mean, sd)| *sd > 1e-12 * mean.abs())
             .collect();
-        let row = |i: &usize| spread.iter().map(|(k, mean, sd)| (last.summaries[(*i, *k)] - mean) / sd).collect::<Vec<f64>>();
+        let row = |i: &usize| spread.iter().map(|(k, mean, sd)| (pool.summaries[(*i, *k)] - mean) / sd).collect::<Vec<f64>>();
         Summaries {
             p: spread.len(),
             z: particles.iter().flat_map(row).collect(),

@@ -96,8 +96,20 @@ fn mean(rows: &[&[f64]]) -> Vec<f64> {
     (0..m).map(|k| rows.iter().map(|row| row[k]).sum::<f64>() / rows.len() as f64).collect()
 }
 
-/// A point that is uniform in the unit ball of dimension `d`.
-fn in_ball(d: usize, rng: &mut Stream) -> Vec<f64> {
+/// A point that is uniform in the unit ball of dimension `d` of the norm (Σ |xᵢ|ᵖ)^(1/p): x / (Σ |xᵢ|ᵖ + E)^(1/p), where the density of each
+/// xᵢ is in proportion to exp(−|x|ᵖ) and E is exponential (Barthe, Guédon, Mendelson and Naor 2005, Ann Probab 33:480); where p = 2,
+/// a direction and a radius.
+fn in_ball(d: usize, p: f64, rng: &mut Stream) -> Vec<f64> {
+    if p != 2.0 {
+        let (mut powers, mut sum) = (Vec::with_capacity(d), rng.exponential());
+        for _ in 0..d {
+            let sign = if rng.uniform() < 0.5 { -1.0 } else { 1.0 };
+            let power = rng.gamma(1.0 / p);
+            sum += power;
+            powers.push((sign, power));
+        }
+        return powers.into_iter().map(|(sign, power)| sign * libm::pow(power / sum, 1.0 / p)).collect();
+    }
     let direction: Vec<f64> = (0..d).map(|_| rng.normal()).collect();
     let length = direction.iter().map(|z| z * z).sum::<f64>().sqrt();
     let radius = libm::pow(rng.uniform(), 1.0 / d as f64);

@@ -315,8 +315,9 @@ pub struct RefineDef {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdjustDef {
-    /// `none`; `regression`: the accepted particles, moved to where their summaries would be those observed, 50 of them at least;
-    /// or `surrogate`: prior times a likelihood that is learnt from all simulations, which takes `keep = "all"`.
+    /// `none`; `reuse`: the simulations of all generations within the last tolerance; `regression`: those, moved to where their
+    /// summaries would be those observed, 50 of them at least; or `surrogate`: prior times a likelihood that is learnt from all
+    /// simulations, which takes `keep = "all"`.
     #[schemars(transform = legal::one_of(settings::methods()), example = &"regression")]
     pub method: Spanned<String>,
     /// Equal-weight draws.

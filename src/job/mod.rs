@@ -23,7 +23,7 @@ use crate::density::{Marginal, Prior, Reach};
 use crate::error::Result;
 use crate::model::cml::cohort::{Cml, Part, Trial};
 use crate::model::cml::course::FewCells;
-use crate::model::cml::parameters::{self, OF_OTHER_DRUGS};
+use crate::model::cml::parameters::{self, ASSAY_OFFSET, OF_OTHER_DRUGS};
 use crate::model::cml::trials::shared;
 use crate::model::{self, Model, Parameter};
 use crate::refine::Refine;
@@ -262,7 +262,11 @@ impl Job {
         let find = |name: &Spanned<String>, key: &str| {
             table.iter().position(|p| p.name == name.get_ref()).ok_or_else(|| {
                 let near = nearest(name.get_ref(), table.iter().map(|p| p.name));
-                let fix = format!("did you mean '{near}'? `nicho check JOB --parameters` lists all of them");
+                let fix = match name.get_ref() == ASSAY_OFFSET.name {
+                    true => "it is one trial's own: write \"assay_offset@TRIAL\", and own = [\"assay_offset\"] in that [[trial]]"
+                        .into(),
+                    false => format!("did you mean '{near}'? `nicho check JOB --parameters` lists all of them"),
+                };
                 let problem =
                     format!("the model '{}' has no parameter '{}'", self.definition.model.name.get_ref(), name.get_ref());
                 self.source.error(name.span(), key, &problem, &fix)
@@ -419,6 +423,7 @@ impl Job {
     pub fn adjust(&self) -> Option<(Method, usize)> {
         let def = &self.definition.adjust;
         let method = match def.method.get_ref().as_str() {
+            "reuse" => Method::Reuse,
             "regression" => Method::Regression,
             "surrogate" => Method::Surrogate,
             _ => return None,

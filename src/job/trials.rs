@@ -3,7 +3,8 @@
 //! ```text
 //! [[trial]] name            what the column `trial` of the observation table calls it
 //!           patients        of its virtual cohort; without it as many as the largest denominator of its fitted rows
-//!           own             parameters that it does not share; each then is NAME@TRIAL, with the prior of NAME or one of its own
+//!           own             parameters that it does not share; each then is NAME@TRIAL, with the prior of NAME or one of its own.
+//!                           assay_offset (log10), by which its readings of BCR-ABL are off those of another trial, is always one
 //!           months          of follow-up; without it to the last of its rows
 //!           visits          molecular, marrow, as in a scenario; without it those of IRIS
 //!           leave           the reasons for which its patients leave (all)
@@ -23,7 +24,7 @@ use super::spanned::Spanned;
 use crate::error::{Error, Result};
 use crate::model::Parameter;
 use crate::model::cml::cohort::Trial;
-use crate::model::cml::parameters::{TABLE, index};
+use crate::model::cml::parameters::{ASSAY_OFFSET, TABLE, own as parameter};
 use crate::model::cml::trials::{Arm, OF, Trials};
 use crate::trial::table::{Row, TRIAL};
 use crate::trial::vocabulary::{Endpoint, Role, nearest};
@@ -221,8 +222,8 @@ impl Job {
         let Definition { trial, priors, model, .. } = &self.definition;
         let name = own.get_ref();
         let refuse = |problem: &str, fix: &str| Err(self.source.error(own.span(), "trial.own", problem, fix));
-        if index(name).is_none() {
-            let near = nearest(name, TABLE.iter().map(|parameter: &Parameter| parameter.name));
+        if parameter(name).is_none() {
+            let near = nearest(name, TABLE.iter().chain([&ASSAY_OFFSET]).map(|parameter: &Parameter| parameter.name));
             let fix = format!("did you mean '{near}'? `nicho check JOB --parameters` lists all of them");
             return refuse(&format!("the model 'cml' has no parameter '{name}'"), &fix);
         }
@@ -238,7 +239,8 @@ impl Job {
             || model.fixed.keys().any(|key| *key.get_ref() == mine);
         if !said {
             let problem = format!("'{mine}' has neither a prior nor a value, so that it would not differ from '{name}'");
-            return refuse(&problem, &format!("give {name} or \"{mine}\" a prior under [priors]"));
+            let shared = if TABLE.iter().any(|parameter| parameter.name == name) { format!("{name} or ") } else { String::new() };
+            return refuse(&problem, &format!("give {shared}\"{mine}\" a prior under [priors]"));
         }
         Ok(())
     }

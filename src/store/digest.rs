@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Header, Scenario};
 use crate::distance::Parts;
-use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Shape, Surrogated};
+use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Reused, Shape, Surrogated};
 
 /// The one NaN.
 const NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
@@ -203,11 +203,21 @@ pub(super) fn adjusted(adjusted: &Adjusted) -> String {
             digest.integers("counts", counts.into_iter());
             digest.numbers("figures", &[3], [bandwidth, score, score_error]);
         }
-        Learnt::Regression(Regressed { ess, explained }) => {
+        Learnt::Regression(Regressed { reused, ess, explained }) => {
             digest.integers("fitted", [*fitted].into_iter());
             digest.numbers("ess", &[], [ess]);
             digest.numbers("explained", &[explained.len()], explained);
+            reused.iter().for_each(|reused| add_reused(&mut digest, reused));
+        }
+        Learnt::Reuse(reused) => {
+            digest.integers("fitted", [*fitted].into_iter());
+            add_reused(&mut digest, reused);
         }
     }
     digest.hex()
+}
+
+fn add_reused(digest: &mut Digest, Reused { earlier, before, after }: &Reused) {
+    digest.integers("reused", [*earlier].into_iter());
+    digest.numbers("reuse", &[2], [before, after]);
 }

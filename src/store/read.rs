@@ -7,7 +7,7 @@ use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
 use crate::distance::{Foretold, Parts};
 use crate::population::{
-    Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Run, Shape, Stop, Surrogated,
+    Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Reused, Run, Shape, Stop, Surrogated,
 };
 
 /// The contents of a file, checked against its digests.
@@ -206,12 +206,24 @@ fn adjusted(group: &Group, header: &Header) -> hdf5::Result<Adjusted> {
             score: attribute(group, "score")?,
             score_error: attribute(group, "score_error")?,
         }),
-        "regression" => {
-            Learnt::Regression(Regressed { ess: attribute(group, "ess")?, explained: group.attr("explained")?.read_raw()? })
-        }
+        "regression" => Learnt::Regression(Regressed {
+            // Files from before any were re-used do not say.
+            reused: if group.attr("reused").is_ok() { Some(reused(group)?) } else { None },
+            ess: attribute(group, "ess")?,
+            explained: group.attr("explained")?.read_raw()?,
+        }),
+        "reuse" => Learnt::Reuse(reused(group)?),
         other => return Err(format!("adjusted: this version of nicho does not know the method {other:?}").into()),
     };
     Ok(Adjusted { theta: draws(group, "adjusted", header)?, learnt, fitted: count("fitted")? })
+}
+
+fn reused(group: &Group) -> hdf5::Result<Reused> {
+    Ok(Reused {
+        earlier: attribute(group, "reused")?,
+        before: attribute(group, "ess_before_reuse")?,
+        after: attribute(group, "ess_after_reuse")?,
+    })
 }
 
 fn predictive(root: &Group, of: &str, header: &Header) -> hdf5::Result<Option<Predictive>> {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::*;
 use crate::distance::{Foretold, Parts};
-use crate::population::{Draws, Learnt, Regressed, Shape, Surrogated};
+use crate::population::{Draws, Learnt, Regressed, Reused, Shape, Surrogated};
 use crate::rng::{Key, Purpose, Stream};
 
 fn column(name: impl Into<String>, unit: &str) -> Column {
@@ -154,13 +154,19 @@ fn a_regression_and_a_distance_are_read_as_they_were_written() {
     let slope = Array2::from_shape_fn((d, m), |(k, j)| k as f64 - 0.5 * j as f64);
     let parts = Parts { foretold: Some(Foretold { slope, explained: vec![0.25; d] }), ..parts };
     store.put_distance(&parts).unwrap();
-    let by = Regressed { ess: 12.5, explained: (0..store.header().parameters.len()).map(|k| 0.1 * k as f64).collect() };
-    let regressed = Adjusted { learnt: Learnt::Regression(by), ..adjusted(store.header()) };
-    let surrogate = store.digests();
-    store.put_adjusted(&regressed).unwrap();
-    assert_ne!(store.digests(), surrogate);
-    let again = Store::open(&path).unwrap();
-    assert_eq!((again.adjusted(), again.distance(), again.digests()), (Some(&regressed), Some(&parts), store.digests()));
+    let reused = Reused { earlier: 7, before: 10.5, after: 14.25 };
+    let by =
+        Regressed { reused: None, ess: 12.5, explained: (0..store.header().parameters.len()).map(|k| 0.1 * k as f64).collect() };
+    let with = Regressed { reused: Some(reused), ..by.clone() };
+    let mut digests = vec![store.digests()];
+    for learnt in [Learnt::Regression(by), Learnt::Regression(with), Learnt::Reuse(reused)] {
+        let adjusted = Adjusted { learnt, ..adjusted(store.header()) };
+        store.put_adjusted(&adjusted).unwrap();
+        assert!(!digests.contains(&store.digests()));
+        digests.push(store.digests());
+        let again = Store::open(&path).unwrap();
+        assert_eq!((again.adjusted(), again.distance(), again.digests()), (Some(&adjusted), Some(&parts), store.digests()));
+    }
 }
 
 fn full(path: &Path, particles: usize, draws: usize) -> Store {

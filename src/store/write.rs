@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use super::netcdf::{self, Scope, about};
 use super::{Column, Contents, FORMAT, Header, digest, scenario};
 use crate::distance::Parts;
-use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Run, Surrogated};
+use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Reused, Run, Surrogated};
 use crate::rng::SCHEME;
 
 /// The file, byte for byte a function of `contents` (and of the HDF5 library).
@@ -374,8 +374,9 @@ fn adjusted_posterior(root: &Scope, header: &Header, adjusted: &Adjusted) -> hdf
         }
         Learnt::Regression(_) => (
             "regression",
-            "equal-weight draws of the accepted particles, moved by regression to where the summaries are the observed",
+            "equal-weight draws of the simulations within the last tolerance, moved by regression to where the summaries are the observed",
         ),
+        Learnt::Reuse(_) => ("reuse", "equal-weight draws of the simulations of all generations within the last tolerance"),
     };
     let group = root.group("adjusted", text)?;
     group.text_attribute("digest", &digest::adjusted(adjusted))?;
@@ -392,12 +393,20 @@ fn adjusted_posterior(root: &Scope, header: &Header, adjusted: &Adjusted) -> hdf
             group.attribute("score", *score)?;
             group.attribute("score_error", *score_error)?;
         }
-        Learnt::Regression(Regressed { ess, explained }) => {
+        Learnt::Regression(Regressed { reused, ess, explained }) => {
             group.attribute("ess", *ess)?;
             group.list_attribute("explained", explained)?;
+            reused.iter().try_for_each(|reused| reuse(&group, reused))?;
         }
+        Learnt::Reuse(reused) => reuse(&group, reused)?,
     }
     draws(group, header, &adjusted.theta)
+}
+
+fn reuse(group: &Scope, Reused { earlier, before, after }: &Reused) -> hdf5::Result<()> {
+    group.attribute("reused", *earlier)?;
+    group.attribute("ess_before_reuse", *before)?;
+    group.attribute("ess_after_reuse", *after)
 }
 
 fn job(root: &Scope, header: &Header) -> hdf5::Result<()> {

@@ -180,11 +180,11 @@ fn infer_and_derive(
     };
     let ended = infer(sampler, problem, &mut run, &shared.exec, show, save);
     shared.run = run;
-    if !ended? { Ok(false) } else { derive(job, problem, shared, show) }
+    if !ended? { Ok(false) } else { derive(job, problem, sampler, shared, show) }
 }
 
 /// Makes the derived groups that are missing; `false` if a signal broke it off.
-fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>) -> Result<bool> {
+fn derive(job: &Job, problem: &Problem, sampler: &Smc, shared: &Shared<'_>, show: &mut Show<'_>) -> Result<bool> {
     let draws = *job.definition.output.draws.get_ref();
     let forecast = job.forecast_model()?;
     let model = forecast.as_ref().unwrap_or(&problem.model).as_ref();
@@ -214,7 +214,7 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
     if let Some((method, draws)) = job.adjust().filter(|_| !have.adjusted) {
         // One thread does it, on the rank that has every generation.
         let idle = &mut |_| show.work("adjusted posterior", 0, 0);
-        shared.change(|store| match method.adjust(problem, store.run(), draws, idle)? {
+        shared.change(|store| match method.adjust(problem, sampler, store.run(), draws, idle)? {
             Some(adjusted) => store.put_adjusted(&adjusted),
             None => Err(Error::Interrupted { path: store.path().into() }),
         })?;

@@ -57,7 +57,7 @@ fn replicates(job: &Job, method: Option<Method>) -> Vec<Vec<(Vec<f64>, f64)>> {
             Some(method) => {
                 let count = 4000;
                 let idle = &mut |_| std::ops::ControlFlow::Continue(());
-                let adjusted = method.adjust(&problem, &run, count, idle).unwrap().unwrap();
+                let adjusted = method.adjust(&problem, &job.sampler(), &run, count, idle).unwrap().unwrap();
                 println!("{:?}", adjusted.learnt);
                 (adjusted.theta, vec![1.0 / count as f64; count])
             }
@@ -244,5 +244,28 @@ fn a_regression_stays_within_the_bounds_of_the_prior() {
         let exact = Exact::new(-1.0, 1.0, |theta| libm::exp(-5.0 * (theta - x).powi(2)));
         assert!(spread(&plain, k, &exact) > 2.0, "{k}: {}", spread(&plain, k, &exact));
         judge(&runs, k, &exact, 0.35, f64::INFINITY);
+    }
+}
+
+/// Calibration ranks true values in both posteriors, of 200 data sets each: of the conjugate normal at a tolerance of three posterior standard
+/// deviations. The simulations of all generations have the tolerance, and are exact for data that were moved by it; a regression has none,
+/// and is exact for data as they are, linear and normal as all is. False alarm 1 % each; seeds are fixed.
+///
+/// Planted: the regression tested on the data that were moved: its intervals hold 33 and 105 of 200 in place of 90 and 177.
+#[test]
+fn adjusted_posteriors_are_calibrated_beside_that_of_the_sampler() {
+    let folder = support::folder();
+    let job = support::text("jobs/normal.toml");
+    for (method, words) in [("reuse", "the same runs"), ("regression", "before they were moved")] {
+        std::fs::write(folder.path().join("n.toml"), format!("{job}\n[adjust]\nmethod = \"{method}\"\ndraws = 1000\n")).unwrap();
+        let args = ["validate", "sbc", "n.toml", "--tolerance", "1", "--population", "200"];
+        let said = support::succeed(folder.path(), &args);
+        println!("{said}");
+        let line = said.lines().find(|line| line.starts_with("mean ")).unwrap();
+        assert!(said.contains(words) && line.matches(" yes").count() == 2, "{said}");
+        let json = support::succeed(folder.path(), &[&args[..], &["--json", "-o", "ranks"]].concat());
+        let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(document["adjusted"][0]["ranks"].as_array().map(Vec::len), Some(200), "{json}");
+        assert!(folder.path().join("ranks/adjusted/ranks.csv").exists());
     }
 }

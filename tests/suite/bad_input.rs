@@ -115,6 +115,8 @@ fn trials() {
     refuse_job("trial_own_unknown", TRIALS, OWN, "own = [\"hazard_other_leavin\"]");
     refuse_job("trial_own_twice", TRIALS, OWN, "own = [\"hazard_other_leaving\", \"hazard_other_leaving\"]");
     refuse_job("trial_own_in_each", TRIALS, "months = 24", "months = 24\nown = [\"hazard_other_leaving\"]");
+    refuse_job("trial_offset_without_a_prior", TRIALS, OWN, "own = [\"hazard_other_leaving\", \"assay_offset\"]");
+    refuse_job("trial_offset_that_is_shared", TRIALS, "[priors]", &format!("[priors]\nassay_offset = {IC50}"));
     refuse_job("trial_own_without_a_prior", TRIALS, OWN, "own = [\"hazard_other_leaving\", \"marrow_odds\"]");
     refuse_job("trial_prior_of_no_own", TRIALS, "[priors]", &format!("[priors]\n\"ic50@late\" = {IC50}"));
     row("row_of_an_unknown_trial", "early_is10_6,early,", "early_is10_6,erly,");

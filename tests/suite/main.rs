@@ -21,6 +21,7 @@ mod provenance;
 mod ranks;
 mod reference;
 mod reproducible;
+mod reuse;
 mod scenarios;
 mod simulators_of_the_literature;
 mod support;

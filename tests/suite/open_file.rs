@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{folder, left_out, repository, succeed};
+use crate::support::{folder, left_out, repository, succeed, text};
 
 /// The Python that `NICHO_PYTHON` names: one that has the packages of `tests/python/requirements.txt`.
 fn python(test: &str) -> Option<OsString> {
@@ -40,6 +40,20 @@ fn python_readers_open_the_file() {
         succeed(folder.path(), &["run", &format!("jobs/{job}.toml")]);
         good(&python, folder.path(), "open_file.py", &format!("{job}.h5"));
     }
+}
+
+/// Runs the Python of `docs/results.md` on the smoke job. Seen to fail: a group of another name.
+#[test]
+fn the_python_of_the_docs_runs() {
+    let Some(python) = python("the_python_of_the_docs_runs") else { return };
+    let folder = folder();
+    succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "-o", "iris.h5"]);
+    let page = text("docs/results.md");
+    let code = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let output = Command::new(&python).args(["-c", code]).current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("os_120") && said.contains("uM"), "{said}");
 }
 
 /// Executes `docs/iris.ipynb` on the smoke job. Seen to fail: a variable of another name.
