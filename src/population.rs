@@ -284,7 +284,7 @@ pub struct Predictive {
 }
 
 /// A mode of the posterior, polished by an optimiser.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Mode {
     /// Parameters in natural units.
     pub theta: Vec<f64>,
@@ -348,7 +348,7 @@ pub struct Surrogated {
 }
 
 /// What simulations of earlier generations have added to the last one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Reused {
     /// How many of them came within the last tolerance.
     pub earlier: u64,
@@ -359,7 +359,8 @@ pub struct Reused {
 }
 
 /// What foretells parameters from summaries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Regressor {
     /// A linear regression.
     Linear,
@@ -368,7 +369,7 @@ pub enum Regressor {
 }
 
 /// What a regression of the parameters on the summaries came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Regressed {
     /// Of which kind it was.
     pub by: Regressor,

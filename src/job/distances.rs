@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use toml::Spanned;
-
 use super::Job;
+use super::legal;
+use super::spanned::Spanned;
 use crate::distance::energy::Energy;
 use crate::distance::euclidean::{Euclidean, Pilot};
 use crate::distance::learned::Learned;
@@ -18,7 +18,9 @@ use crate::sampler::accept::Accept;
 use crate::sampler::{Piloted, Problem, pilot};
 
 /// Names of the ways to scale summaries.
-const SCALES: &[&str] = &["none", "mad"];
+pub(super) const SCALES: &[&str] = &["none", "mad"];
+/// Exponent of a job that does not give it.
+pub(super) const EXPONENT: f64 = 2.0;
 /// Draws of the prior in a pilot at most; a small population has a small pilot.
 const MOST_PILOT: usize = 1000;
 /// Summaries of which one can be an outlier, at least: no more than a third are taken for such.
@@ -169,9 +171,9 @@ impl Job {
         if let Some(scale) = scale.filter(|scale| !SCALES.contains(&scale.get_ref().as_str())) {
             return Err(self.source.unknown(scale, "distance.scale", "scale", SCALES));
         }
-        let p = def.p.as_ref().map_or(2.0, |p| *p.get_ref());
-        if let Some(given) = def.p.as_ref().filter(|_| !(p.is_finite() && p >= 1.0)) {
-            let problem = format!("{p} is outside the legal range: 1 or more, and finite");
+        let p = def.p.as_ref().map_or(EXPONENT, |p| *p.get_ref());
+        if let Some(given) = def.p.as_ref().filter(|_| !(p.is_finite() && legal::FROM_ONE.holds(p))) {
+            let problem = format!("{p} is outside the legal range: {}, and finite", legal::FROM_ONE);
             return Err(self.source.error(given.span(), "distance.p", &problem, "give 1, 2 or another number from 1 on"));
         }
         let robust = def.robust.as_ref().filter(|robust| *robust.get_ref());

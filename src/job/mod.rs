@@ -4,17 +4,19 @@
 pub mod definition;
 mod distances;
 mod header;
+mod legal;
 mod noise;
 mod priors;
 pub mod program;
+pub mod reference;
 pub mod scenario;
 mod settings;
+mod spanned;
+pub mod template;
 pub mod trials;
 mod variants;
 
 use std::path::{Path, PathBuf};
-
-use toml::Spanned;
 
 use crate::adjust::Method;
 use crate::density::{Marginal, Prior, Reach};
@@ -34,6 +36,7 @@ use crate::sampler::smc::{Keep, Schedule, Smc};
 use crate::trial::table::{Row, Table};
 use crate::trial::vocabulary::{Role, Word, nearest, words};
 use definition::{Definition, Meant, Source};
+use spanned::Spanned;
 use trials::largest;
 
 /// A job file that has been read and found sound.
@@ -170,12 +173,6 @@ impl Job {
             }
         }
         match name.as_str() {
-            "coin" => Ok(Box::new(model::reference::Coin::default())),
-            "gaussian_linear" => Ok(Box::new(model::reference::GaussianLinear::default())),
-            "gaussian_mixture" => Ok(Box::new(model::reference::GaussianMixture::default())),
-            "slcp" => Ok(Box::new(model::reference::Slcp::default())),
-            "normal" => Ok(Box::new(model::reference::Normal::default())),
-            "two_moons" => Ok(Box::new(model::reference::TwoMoons::default())),
             "cml" => {
                 let Some(table) = &self.table else {
                     let span = self.definition.observations.span();
@@ -186,9 +183,9 @@ impl Job {
                     return Ok(Box::new(self.trials(rows, variant)?));
                 }
                 let size = patients.map_or(largest(table.fitted()), |p| *p.get_ref());
-                if !(10..=100_000).contains(&size) {
+                if !legal::PATIENTS.holds(size as f64) {
                     let span = patients.map_or(0..0, Spanned::span);
-                    let problem = format!("{size} patients; the legal range is 10 to 100000");
+                    let problem = format!("{size} patients; the legal range is {}", legal::PATIENTS);
                     return Err(self.source.error(span, "model.patients", &problem, "give the size of the trial's arm"));
                 }
                 let horizon = rows.iter().map(|row| row.month).fold(0.0, f64::max);
@@ -201,7 +198,7 @@ impl Job {
                     Err(self.source.error(asked.span(), "model.program", "the model 'program' names no program", fix))
                 }
             },
-            name => model::own(name).ok_or_else(|| self.source.unknown(asked, "model.name", "model", &model::names())),
+            name => model::plain(name).ok_or_else(|| self.source.unknown(asked, "model.name", "model", &model::names())),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The adjusted posterior beside that of ABC: before and after, a line per parameter.
 
+use serde::Serialize;
+
 use crate::population::{Adjusted, Learnt, Regressed, Regressor, Reused, Shape, Surrogated, Weights};
 use crate::report::Input;
 use crate::report::format::{count, escape, number, with_unit};
@@ -11,7 +13,7 @@ use crate::report::text::{cut, table};
 const UNEXPLAINED: f64 = 0.05;
 
 /// The adjusted posterior in numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Adjustment {
     /// How it was made.
     pub words: String,

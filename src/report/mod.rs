@@ -125,11 +125,8 @@ pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The tables of the terminal, at most 110 columns wide: verdict, posterior, adjusted posterior, rows, modes.
-///
-/// # Errors
-/// `Usage` as for [`write()`].
-pub fn tables(input: &Input<'_>) -> Result<String> {
-    Ok(text::all(&Summary::of(input)?))
+pub fn tables(summary: &Summary) -> String {
+    text::all(summary)
 }
 
 /// The arms of a scenario against each other, a table for each row, at most 110 columns wide.

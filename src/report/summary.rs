@@ -1,5 +1,7 @@
 //! The numbers of a report: pure functions of a stored run, its priors and its observations.
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::population::{Generation, Mode, Stop};
 use crate::report::adjusted::Adjustment;
@@ -12,7 +14,7 @@ use crate::report::verdict::Verdict;
 use crate::report::{Input, density};
 
 /// The posterior of one parameter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ParameterLine {
     /// Name.
     pub name: String,
@@ -37,7 +39,7 @@ pub struct ParameterLine {
 }
 
 /// One generation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct GenerationLine {
     /// Number, from 0.
     pub number: usize,
@@ -56,7 +58,7 @@ pub struct GenerationLine {
 }
 
 /// A run in numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Name of the job.
     pub name: String,

@@ -256,7 +256,7 @@ fn a_trial_gives_a_page_that_stands_alone() {
         assert!(!text.contains("NaN") && text.lines().count() > 5, "{text}");
     }
     assert_eq!(fs::read_to_string(&write(&input, &folder).unwrap()[0]).unwrap(), page, "the same run, another page");
-    let text = tables(&input).unwrap();
+    let text = tables(&Summary::of(&input).unwrap());
     assert!(text.is_ascii() && text.lines().all(|l| l.len() <= 110), "{text}");
     println!("{text}");
 }
@@ -363,7 +363,7 @@ fn a_coin_has_a_page_too() {
     let (_keep, folder) = folder("coin");
     let page = fs::read_to_string(&write(&input, &folder).unwrap()[0]).unwrap();
     check_markup(&page);
-    let text = tables(&input).unwrap();
+    let text = tables(&Summary::of(&input).unwrap());
     assert!(text.contains("heads") && text.contains("count") && text.is_ascii(), "{text}");
     println!("{text}");
     let store = coin_store(scratch.path(), true);

@@ -632,7 +632,7 @@ impl Sink for Beside<'_> {
     fn abandon(&mut self) -> Option<u8> {
         if let Some(Err(error)) = self.journal.borrow_mut().as_mut().map(Journal::stop) {
             // The process may end here: nobody else would say so.
-            eprintln!("error: {error}");
+            crate::error::complain(&error);
             return Some(error.exit_code());
         }
         self.sink.abandon().or_else(|| self.leave.map(|leave| leave()))

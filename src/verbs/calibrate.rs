@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::progress::{Budget, Show};
 use super::run::scaled_problem;
+use super::say::document;
 use super::session::Session;
 use super::shared::{agree, on_ranks};
 use crate::adjust::Method;
@@ -36,8 +37,6 @@ pub struct CalibrationFlags {
     pub output: Option<PathBuf>,
     /// Worker threads.
     pub threads: usize,
-    /// JSON in place of a table.
-    pub json: bool,
 }
 
 /// Fewest replicates: with fewer no bin of ranks is expected to hold five.
@@ -95,18 +94,15 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     let calibrated = calibration::calibrate(&problem, &sampler, adjusting.as_ref(), flags.replicates, exec, &done)?;
     drop(show);
     let Some(Calibrated { lines, adjusted }) = calibrated else { return Err(Error::Stopped) };
-    if flags.json {
-        line!("{:#}", as_json(&lines, adjusted.as_deref(), flags, tolerance));
-    } else {
-        text!("{}", as_text(&lines, adjusted.as_deref(), flags, &sampler));
-        match method {
-            None => {}
-            Some(Method::Reuse) => line!("adjusted: the simulations of all generations of the same runs"),
-            Some(_) => line!(
-                "adjusted: by the method of the job, on the same data before they were moved, in runs of their own. It is an approximation;\n\
-                 what the sampler did decides on the exit code."
-            ),
-        }
+    document(|| as_json(&lines, adjusted.as_deref(), flags, tolerance));
+    text!("{}", as_text(&lines, adjusted.as_deref(), flags, &sampler));
+    match method {
+        None => {}
+        Some(Method::Reuse) => line!("adjusted: the simulations of all generations of the same runs"),
+        Some(_) => line!(
+            "adjusted: by the method of the job, on the same data before they were moved, in runs of their own. It is an approximation;\n\
+             what the sampler did decides on the exit code."
+        ),
     }
     if let Some(folder) = &flags.output {
         exec.once(&mut || {
@@ -114,8 +110,7 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
             if let Some(adjusted) = &adjusted {
                 written.extend(report::write_ranks(adjusted, &folder.join("adjusted"))?);
             }
-            // A JSON document is nothing but that.
-            written.iter().filter(|_| !flags.json).for_each(|path| line!("{}", path.display()));
+            written.iter().for_each(|path| line!("{}", path.display()));
             Ok(Vec::new())
         })?;
     }

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::session::{INTERRUPTED, Session};
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::exec::{self, Launch};
 use crate::population::Run;
 use crate::sampler::accept::Accept;
@@ -106,7 +106,7 @@ pub fn init_logs(flags: &LogFlags) -> Result<EnteredSpan> {
         }
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let colour = flags.folder.is_none() && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = flags.folder.is_none() && flags.format == LogFormat::Text && error::colours();
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(colour).with_target(false);
     match flags.format {
         LogFormat::Text => logs.with_timer(tracing_subscriber::fmt::time::uptime()).init(),
@@ -293,8 +293,8 @@ impl Watch for Show<'_> {
             if let Some(bar) = &self.bar {
                 bar.finish_and_clear();
             }
-            eprintln!(
-                "error: interrupted; what is finished is stored, a simulation that did not end is not\n  fix: the same command with --resume goes on from there"
+            error::complain(
+                "interrupted; what is finished is stored, a simulation that did not end is not\n  fix: the same command with --resume goes on from there",
             );
         }
         Some(INTERRUPTED)

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
+use crate::error::complain;
 use crate::exec::{self, Place};
 
 /// Exit code of what was interrupted and can go on.
@@ -19,8 +20,8 @@ const LAST_CALL: Duration = Duration::from_secs(12);
 /// Says that a run is left in the middle of a simulation; the exit code for that.
 pub fn leave() -> u8 {
     if exec::rank() == 0 {
-        eprintln!("error: interrupted; what is finished is stored, a simulation that did not end is not");
-        eprintln!("  fix: the same command with --resume goes on from there");
+        let fix = "fix: the same command with --resume goes on from there";
+        complain(format_args!("interrupted; what is finished is stored, a simulation that did not end is not\n  {fix}"));
     }
     INTERRUPTED
 }
@@ -33,8 +34,8 @@ fn leave_in_time(asked: Arc<AtomicBool>) {
         }
         std::thread::sleep(LAST_CALL);
         if exec::rank() == 0 {
-            eprintln!("error: interrupted {} s ago, and something does not end; what is finished stands", LAST_CALL.as_secs());
-            eprintln!("  fix: the same command again; nicho run with --resume");
+            let (seconds, fix) = (LAST_CALL.as_secs(), "fix: the same command again; nicho run with --resume");
+            complain(format_args!("interrupted {seconds} s ago, and something does not end; what is finished stands\n  {fix}"));
         }
         std::process::exit(INTERRUPTED.into());
     };

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::predict::{arms, patients};
 use super::progress::{Budget, Show};
 use super::run::{scaled_problem, work};
+use super::say::document;
 use super::session::Session;
 use super::shared::{Shared, agree, on_ranks};
 use crate::error::{Error, Result};
@@ -29,10 +32,15 @@ pub fn embedded(store: &Store) -> Result<Job> {
 /// Those of [`Store::open`].
 pub fn digest(file: &Path) -> Result<()> {
     let store = Store::open(file)?;
+    let reproducible = embedded(&store)?.is_reproducible();
     for (name, hex) in store.digests() {
         line!("{name} {hex}");
     }
-    if !embedded(&store)?.is_reproducible() {
+    document(|| {
+        let digest = |(name, hex): (String, String)| json!({ "group": name, "sha256": hex });
+        json!({ "digests": store.digests().into_iter().map(digest).collect::<Vec<_>>(), "reproducible": reproducible })
+    });
+    if !reproducible {
         line!("not reproducible: a time limit can decide an outcome (model.program.on_timeout = \"reject\")");
     }
     Ok(())
@@ -82,9 +90,9 @@ pub fn report_of(file: &Path, folder: Option<&Path>) -> Result<()> {
     let store = Store::open(file)?;
     let job = embedded(&store)?;
     let folder = folder.map_or_else(|| report_folder(file), Path::to_path_buf);
-    for path in with_input(&store, &job, |input| report::write(input, &folder))? {
-        line!("{}", path.display());
-    }
+    let written = with_input(&store, &job, |input| report::write(input, &folder))?;
+    written.iter().for_each(|path| line!("{}", path.display()));
+    document(|| json!({ "files": written }));
     Ok(())
 }
 
@@ -139,15 +147,17 @@ fn predict_again(file: &Path, original: &Store, job: &Job, shared: &Shared<'_>, 
 
 /// Prints which digests of a repetition are those of the original.
 fn compare(file: &Path, original: &Store, again: &Store) -> Result<()> {
-    let mut differing = Vec::new();
+    let (mut differing, mut all) = (Vec::new(), Vec::new());
     let repeated = again.digests();
     for (name, hex) in original.digests() {
         let same = repeated.iter().any(|(other, digest)| *other == name && *digest == hex);
         line!("{name} {hex} {}", if same { "reproduced" } else { "DIFFERS" });
+        all.push(json!({ "group": name, "sha256": hex, "reproduced": same }));
         if !same {
             differing.push(name);
         }
     }
+    document(|| json!({ "digests": all }));
     if differing.is_empty() { Ok(()) } else { Err(Error::Different { path: file.into(), groups: differing.join(", ") }) }
 }
 
@@ -173,7 +183,12 @@ pub fn print_result(store: &Store, job: &Job, write: bool) -> Result<()> {
         let folder = report_folder(store.path());
         // Before anything is printed: a reader that has gone ends the process.
         let written = if write { report::write(input, &folder)? } else { Vec::new() };
-        text!("{}", report::tables(input)?);
+        let summary = report::Summary::of(input)?;
+        text!("{}", report::tables(&summary));
+        document(|| {
+            let files: &[PathBuf] = &written;
+            json!({ "result": store.path(), "files": files, "summary": summary })
+        });
         if write {
             line!("\nResult  {}", store.path().display());
             line!("Report  {}", written.first().unwrap_or(&folder).display());

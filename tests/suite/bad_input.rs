@@ -459,6 +459,22 @@ fn settings_of_simulate() {
     }
 }
 
+/// What `nicho init` does not write, and a file whose name was misspelt.
+#[test]
+fn first_jobs() {
+    let folder = folder();
+    let init = |name: &str, more: &[&str]| {
+        snapshot(name, &say(folder.path(), &[&["init", "-o", "new.toml"], more].concat()));
+        assert!(!folder.path().join("new.toml").exists() && !folder.path().join("iris.csv").exists(), "{name}");
+    };
+    init("init_unknown_model", &["--model", "cmll"]);
+    init("init_of_a_program", &["--model", "program"]);
+    init("init_of_a_coin_with_a_table", &["--model", "coin", "--data", TABLE]);
+    init("init_with_what_is_no_table", &["--data", COIN]);
+    snapshot("init_over_a_job", &say(folder.path(), &["init", "-o", COIN]));
+    snapshot("job_misspelt", &say(folder.path(), &["run", "jobs/con.toml"]));
+}
+
 #[test]
 fn job_files_that_cannot_be_read() {
     let folder = folder();
