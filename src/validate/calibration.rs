@@ -181,10 +181,13 @@ impl Watch for Quiet<'_> {
     fn generation(&mut self, _: &Run) {}
 }
 
+/// Equal-weight draws of an adjusted posterior, (draw, parameter), from a finished run; `None` if that was broken off.
+pub type Adjusted<'a> = dyn Fn(&Problem, &Run) -> Result<Option<Array2<f64>>> + 'a;
+
 /// How an adjusted posterior is had.
 pub struct Adjusting<'a> {
-    /// Equal-weight draws of it, (draw, parameter), from a finished run; `None` if that was broken off.
-    pub draws: &'a dyn Fn(&Problem, &Run) -> Result<Option<Array2<f64>>>,
+    /// Its draws.
+    pub draws: &'a Adjusted<'a>,
     /// Whether it is one of the data as they were simulated, in place of those that were moved.
     pub bare: bool,
 }
