@@ -167,6 +167,17 @@ enum Verb {
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
+    /// Write everything in a result file as tidy tables (CSV).
+    #[command(after_help = "Example:\n  nicho export iris.h5 iris-tables")]
+    Export {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// Folder of the tables, new or empty.
+        folder: PathBuf,
+        /// Replace the export that is in the folder.
+        #[arg(long)]
+        overwrite: bool,
+    },
     /// Print the digest of the inference and of each derived group.
     #[command(after_help = "Example:\n  nicho digest iris.h5 | head -1")]
     Digest {
@@ -301,7 +312,7 @@ pub fn main(own: Vec<Own>) -> ExitCode {
 
 fn work(verb: Verb) -> Result<()> {
     // Of several processes that a launcher started, one does what is no work for ranks.
-    let once = matches!(verb, Verb::Simulate { .. } | Verb::Report { .. } | Verb::Digest { .. });
+    let once = matches!(verb, Verb::Simulate { .. } | Verb::Report { .. } | Verb::Export { .. } | Verb::Digest { .. });
     if once && Launch::detect().is_some_and(|launch| launch.rank > 0) {
         return Ok(());
     }
@@ -331,6 +342,7 @@ fn work(verb: Verb) -> Result<()> {
             verbs::predict(&PredictFlags { file, scenario, draws, threads, json, keep })
         }
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
+        Verb::Export { file, folder, overwrite } => verbs::export(&file, &folder, overwrite),
         Verb::Digest { file } => verbs::digest(&file),
         Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
         Verb::Validate { what: What::Sbc(flags) } => {

@@ -9,6 +9,7 @@
 //!                   ├▶ html      report.html, all figures inline
 //!                   ├▶ tables    parameters.csv, rows.csv, models.csv
 //!                   └▶ informed, profiles, checks  each of these for what the data say, and predictive checks
+//! Input ─▶ export             everything as tidy tables
 //! ```
 
 use std::fs;
@@ -27,6 +28,7 @@ mod chart;
 mod checks;
 mod curves;
 mod density;
+mod export;
 mod figures;
 mod format;
 mod heat;
@@ -50,6 +52,7 @@ mod tests;
 
 pub use adjusted::Adjustment;
 pub use checks::{Check, Checks, Reach, Tail};
+pub use export::export;
 pub use informed::{Direction, Informed};
 pub use models::ModelLine;
 pub use patient::{patient_events, write_patient};

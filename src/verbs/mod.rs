@@ -14,6 +14,7 @@ macro_rules! line {
 mod calibrate;
 mod check;
 mod describe;
+mod export;
 mod predict;
 mod progress;
 mod run;
@@ -26,6 +27,7 @@ mod validate;
 
 pub use calibrate::{CalibrationFlags, validate_calibration};
 pub use check::check;
+pub use export::export;
 pub use predict::{Keep, PredictFlags, predict};
 pub use progress::{LogFlags, LogFormat, init_logs};
 pub use run::{RunFlags, run};

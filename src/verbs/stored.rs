@@ -157,7 +157,7 @@ pub fn report_folder(file: &Path) -> PathBuf {
 }
 
 /// Calls `use_it` with what a report of this run is made of.
-fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
+pub fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
     let priors = job.priors();
     let noise_floor = store.noise_floor().unwrap_or_default();
     let models = job.compared()?;
