@@ -167,6 +167,19 @@ enum Verb {
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
+    /// Lay several runs over each other: what differs between their jobs, posteriors and predictions.
+    #[command(after_help = "Example:\n  nicho compare iris-1.h5 iris-2.h5 -o seeds.html")]
+    Compare {
+        /// The result files (HDF5), two or more; the others are compared with the first.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The page (HTML, one file).
+        #[arg(short, long, value_name = "PAGE", default_value = "compare.html")]
+        output: PathBuf,
+        /// Replace the page that is there.
+        #[arg(long)]
+        overwrite: bool,
+    },
     /// Write everything in a result file as tidy tables (CSV).
     #[command(after_help = "Example:\n  nicho export iris.h5 iris-tables")]
     Export {
@@ -312,7 +325,10 @@ pub fn main(own: Vec<Own>) -> ExitCode {
 
 fn work(verb: Verb) -> Result<()> {
     // Of several processes that a launcher started, one does what is no work for ranks.
-    let once = matches!(verb, Verb::Simulate { .. } | Verb::Report { .. } | Verb::Export { .. } | Verb::Digest { .. });
+    let once = matches!(
+        verb,
+        Verb::Simulate { .. } | Verb::Report { .. } | Verb::Compare { .. } | Verb::Export { .. } | Verb::Digest { .. }
+    );
     if once && Launch::detect().is_some_and(|launch| launch.rank > 0) {
         return Ok(());
     }
@@ -342,6 +358,7 @@ fn work(verb: Verb) -> Result<()> {
             verbs::predict(&PredictFlags { file, scenario, draws, threads, json, keep })
         }
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
+        Verb::Compare { files, output, overwrite } => verbs::compare(&files, &output, overwrite),
         Verb::Export { file, folder, overwrite } => verbs::export(&file, &folder, overwrite),
         Verb::Digest { file } => verbs::digest(&file),
         Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),

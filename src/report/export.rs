@@ -18,7 +18,7 @@ use crate::store::{Column, Scenario};
 use crate::trial::vocabulary::Word;
 
 /// Every file that an export can have.
-const FILES: [&str; 17] = [
+const FILES: [&str; 18] = [
     "README.txt",
     "columns.csv",
     "parameters.csv",
@@ -33,6 +33,7 @@ const FILES: [&str; 17] = [
     "modes.csv",
     "profiles.csv",
     "models.csv",
+    "noise_floor.csv",
     "scenarios.csv",
     "scenario_rows.csv",
     "scenario_rules.csv",
@@ -165,7 +166,7 @@ fn tables(input: &Input<'_>, sources: &[(String, String)]) -> Vec<Table> {
     all.extend(store.prior().map(|prior_of| draws("prior.csv", prior, &prior_of.draws.theta)));
     let adjusted = "draws of equal weight of the adjusted posterior";
     all.extend(store.adjusted().map(|of| draws("adjusted.csv", adjusted, &of.theta)));
-    all.extend([predictions(input), modes(input), profiles(input), compared(input)]);
+    all.extend([predictions(input), modes(input), profiles(input), compared(input), noise_floor(input)]);
     all.extend(scenarios(store.scenarios()));
     all.retain(|table| !table.lines.is_empty());
     all
@@ -197,7 +198,10 @@ fn parameters(input: &Input<'_>, sources: &[(String, String)]) -> Table {
 fn generations(input: &Input<'_>) -> Table {
     let columns = [
         ("generation", "number, from 0: a sample of the prior"),
-        ("tolerance", "largest accepted distance; inf in a sample of the prior; a temperature where the noise of the data decides"),
+        (
+            "tolerance",
+            "largest accepted distance; inf in a sample of the prior; a temperature where the noise of the data decides",
+        ),
         ("simulated", "simulations up to the last accepted one"),
         ("failed", "simulations that failed, of those that were asked"),
         ("asked", "simulations that were asked whether they failed"),
@@ -222,7 +226,8 @@ fn each_particle(input: &Input<'_>, mut line: impl FnMut(&Generation, &[f64], us
     }
 }
 
-const PARTICLE: [(&str, &str); 2] = [("generation", "number of the generation, from 0"), ("particle", "number within the generation, from 0")];
+const PARTICLE: [(&str, &str); 2] =
+    [("generation", "number of the generation, from 0"), ("particle", "number within the generation, from 0")];
 
 fn particles(input: &Input<'_>) -> Table {
     let columns = [
@@ -333,7 +338,8 @@ fn modes(input: &Input<'_>) -> Table {
     let own = &input.store.header().parameters;
     let mut table = Table::new("modes.csv", "polished modes of the posterior", &columns).with(own);
     for column in own {
-        let meaning = format!("standard deviation of {} that the curvature of the mode implies; empty where it is flat", column.name);
+        let meaning =
+            format!("standard deviation of {} that the curvature of the mode implies; empty where it is flat", column.name);
         table.column(&format!("curvature_sd {}", column.name), &column.unit, &meaning);
     }
     for (k, mode) in input.store.modes().unwrap_or_default().iter().enumerate() {
@@ -377,6 +383,14 @@ fn compared(input: &Input<'_>) -> Table {
         let head = [quoted(&m.name), k.to_string()];
         table.line(head.into_iter().chain(figures).chain([m.particles.to_string()]));
     }
+    table
+}
+
+fn noise_floor(input: &Input<'_>) -> Table {
+    let columns =
+        [("pair", "number of the pair, from 0"), ("distance", "distance between two replicate data sets at one posterior draw")];
+    let mut table = Table::new("noise_floor.csv", "what distance chance alone makes", &columns);
+    input.noise_floor.iter().enumerate().for_each(|(pair, distance)| table.line([pair.to_string(), number(*distance)]));
     table
 }
 
@@ -451,7 +465,7 @@ fn readme(input: &Input<'_>, tables: &[Table]) -> String {
     out += &format!("{:<20} what every column of every table is\n", "columns.csv");
     out += "\nComma-separated values in UTF-8 (RFC 4180). Units stand in the headers, in brackets; [unit] is that of the row. Numbers read back\n\
             to the same bits; inf is infinite, an empty field is no number. Counts and numbers of draws and particles begin at 0.\n\n\
-            Digests of what is in the tables:\n";
+            Digests of the run and of what was derived from it:\n";
     for (name, hex) in input.store.digests() {
         out += &format!("  {name} {hex}\n");
     }

@@ -13,6 +13,7 @@ macro_rules! line {
 
 mod calibrate;
 mod check;
+mod compare;
 mod describe;
 mod export;
 mod predict;
@@ -27,6 +28,7 @@ mod validate;
 
 pub use calibrate::{CalibrationFlags, validate_calibration};
 pub use check::check;
+pub use compare::compare;
 pub use export::export;
 pub use predict::{Keep, PredictFlags, predict};
 pub use progress::{LogFlags, LogFormat, init_logs};

@@ -18,6 +18,7 @@ mod open_file;
 mod provenance;
 mod ranks;
 mod reproducible;
+mod results;
 mod scenarios;
 mod simulators_of_the_literature;
 mod support;
