@@ -8,7 +8,8 @@ use crate::exec::{self, Launch};
 use crate::model::{self, Own};
 use crate::validate::mechanisms;
 use crate::verbs::{
-    self, CalibrationFlags, Draw, Followed, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags, ScreenFlags,
+    self, CalibrationFlags, Draw, Followed, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags,
+    ScreenFlags, WatchFlags,
 };
 use clap::{Args, Parser, Subcommand};
 
@@ -166,6 +167,18 @@ enum Verb {
         /// Folder of the report; by default <file>.report beside it.
         #[arg(short, long)]
         output: Option<PathBuf>,
+    },
+    /// Show a run at a glance while it goes on: generations, progress, marginals. Disturbs nothing.
+    #[command(after_help = "Example:\n  nicho watch iris.h5 --every 10")]
+    Watch {
+        /// The result file (HDF5), of a run that goes on or has ended.
+        file: PathBuf,
+        /// Seconds between two looks, on a terminal.
+        #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+        every: u64,
+        /// Look once, as where standard output is no terminal.
+        #[arg(long)]
+        once: bool,
     },
     /// Lay several runs over each other: what differs between their jobs, posteriors and predictions.
     #[command(after_help = "Example:\n  nicho compare iris-1.h5 iris-2.h5 -o seeds.html")]
@@ -327,7 +340,12 @@ fn work(verb: Verb) -> Result<()> {
     // Of several processes that a launcher started, one does what is no work for ranks.
     let once = matches!(
         verb,
-        Verb::Simulate { .. } | Verb::Report { .. } | Verb::Compare { .. } | Verb::Export { .. } | Verb::Digest { .. }
+        Verb::Simulate { .. }
+            | Verb::Report { .. }
+            | Verb::Watch { .. }
+            | Verb::Compare { .. }
+            | Verb::Export { .. }
+            | Verb::Digest { .. }
     );
     if once && Launch::detect().is_some_and(|launch| launch.rank > 0) {
         return Ok(());
@@ -358,6 +376,7 @@ fn work(verb: Verb) -> Result<()> {
             verbs::predict(&PredictFlags { file, scenario, draws, threads, json, keep })
         }
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
+        Verb::Watch { file, every, once } => verbs::watch(&WatchFlags { file, every, once }),
         Verb::Compare { files, output, overwrite } => verbs::compare(&files, &output, overwrite),
         Verb::Export { file, folder, overwrite } => verbs::export(&file, &folder, overwrite),
         Verb::Digest { file } => verbs::digest(&file),

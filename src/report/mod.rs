@@ -10,6 +10,7 @@
 //!                   ├▶ tables    parameters.csv, rows.csv, models.csv
 //!                   └▶ informed, profiles, checks  each of these for what the data say, and predictive checks
 //! Input ─▶ export             everything as tidy tables
+//! Input ─▶ dashboard          a run at a glance
 //! several Inputs ─▶ compare ─▶ compare_page   runs against each other
 //! ```
 
@@ -30,6 +31,7 @@ mod checks;
 mod compare;
 mod compare_page;
 mod curves;
+mod dashboard;
 mod density;
 mod export;
 mod figures;
@@ -57,6 +59,7 @@ pub use adjusted::Adjustment;
 pub use checks::{Check, Checks, Reach, Tail};
 pub use compare::{Agreement, Apart, Compared, Comparison, Measured, Of, ParameterOfAll, RowOfAll, comparison_tables};
 pub use compare_page::comparison_page;
+pub use dashboard::dashboard;
 pub use export::export;
 pub use informed::{Direction, Informed};
 pub use models::ModelLine;

@@ -16,6 +16,7 @@ mod check;
 mod compare;
 mod describe;
 mod export;
+mod heartbeat;
 mod predict;
 mod progress;
 mod run;
@@ -25,6 +26,7 @@ mod shared;
 mod simulate;
 mod stored;
 mod validate;
+mod watch;
 
 pub use calibrate::{CalibrationFlags, validate_calibration};
 pub use check::check;
@@ -37,6 +39,7 @@ pub use screen::{ScreenFlags, validate_screen};
 pub use simulate::{Draw, Followed, Point, simulate, simulate_patient};
 pub use stored::{digest, refine, report_of, reproduce};
 pub use validate::{MechanismFlags, validate_mechanisms};
+pub use watch::{WatchFlags, watch};
 
 /// Writes to standard output, on rank 0. A reader that has gone (`nicho digest FILE | head -1`) ends the process quietly: whatever a
 /// verb prints, it has stored before.

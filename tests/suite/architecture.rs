@@ -20,10 +20,11 @@ const LEVELS: [&[&str]; 10] = [
 ];
 
 /// Foreign crates and the modules (or folders of one) that may name them; an empty list is any module.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 23] = [
     ("argmin", &["refine"]),
     ("argmin_math", &["refine"]),
     ("clap", &["cli", "verbs"]),
+    ("console", &["verbs"]),
     ("csv", &["trial"]),
     ("hdf5", &["store"]),
     ("hdf5_sys", &["store"]),

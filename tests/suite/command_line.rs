@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::support::{folder, nicho, say, succeed};
 
-const VERBS: [&str; 11] =
-    ["run", "check", "simulate", "refine", "predict", "report", "compare", "export", "digest", "reproduce", "validate"];
+const VERBS: [&str; 12] =
+    ["run", "check", "simulate", "refine", "predict", "report", "watch", "compare", "export", "digest", "reproduce", "validate"];
 
 /// A folder with the finished coin run in `coin.h5`.
 fn finished() -> tempfile::TempDir {

@@ -1,7 +1,8 @@
 //! What people do with results: lay runs over each other, watch one, take the numbers elsewhere.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nicho::job::Job;
 use nicho::report::{Compared, Comparison, Input};
@@ -9,7 +10,7 @@ use nicho::store::Store;
 
 use crate::bad_input::snapshot;
 use crate::exact_posteriors::smc;
-use crate::support::{folder, left_out, repository, run, say, succeed};
+use crate::support::{folder, left_out, nicho, repository, run, say, succeed};
 
 /// A column of a table, as text.
 fn column(folder: &Path, file: &str, name: &str) -> Vec<String> {
@@ -101,15 +102,15 @@ fn pandas_reads_what_h5py_reads() {
 fn seeds_differ_by_their_monte_carlo_error() {
     const PAIRS: u64 = 80;
     let scratch = tempfile::tempdir().unwrap();
-    let job = Job::load(&repository("jobs/coin.toml")).unwrap();
+    let job = |seed: u64| Job::load(&repository("jobs/coin.toml")).unwrap().with_seed(seed).unwrap();
     let stored = |seed: u64| {
-        let job = job.clone().with_seed(seed).unwrap();
+        let job = job(seed);
         let run = run(&smc(500, 0.0), &job.problem().unwrap(), &nicho::exec::threads::Threads::new(2));
         let mut store = Store::create(scratch.path().join(format!("{seed}.h5")), &job.header().unwrap()).unwrap();
         store.append(run.last().unwrap().clone()).unwrap();
         store
     };
-    let priors = job.priors();
+    let priors = job(1).priors();
     let mut sums = [0.0; 2];
     for pair in 0..PAIRS {
         let stores = [2 * pair + 1, 2 * pair + 2].map(stored);
@@ -175,4 +176,138 @@ fn what_cannot_be_compared_is_refused() {
     refused("compare_over_a_page", &["coin.h5", "copy.h5"]);
     let said = succeed(path, &["compare", "coin.h5", "copy.h5", "--overwrite"]);
     assert!(said.contains("copy is the same inference as coin: their digests are equal."), "{said}");
+}
+
+/// The smoke job, so long that nobody sees its end.
+fn endless(folder: &Path) -> std::process::Child {
+    let job = std::fs::read_to_string(folder.join("jobs/iris-smoke.toml")).unwrap();
+    std::fs::write(folder.join("jobs/endless.toml"), job.replace("population = 60", "population = 50000")).unwrap();
+    let run = nicho(folder, &["run", "jobs/endless.toml", "-o", "out.h5", "--threads", "1", "--resume"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !lines(folder).last().is_some_and(|line| line.contains("Z running generation=0 accepted=")) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    run
+}
+
+fn lines(folder: &Path) -> Vec<String> {
+    std::fs::read_to_string(folder.join("out.h5.progress")).unwrap_or_default().lines().map(String::from).collect()
+}
+
+/// A heartbeat tells a run that goes on, one that a signal ended and one that was killed from each other; a finished one leaves none.
+#[test]
+fn a_run_is_watched_while_it_goes_on_and_after() {
+    let folder = folder();
+    let path = folder.path();
+    let watch = |file: &str| succeed(path, &["watch", file]);
+    let mut run = endless(path);
+    let line = lines(path).pop().unwrap();
+    for word in [
+        " accepted=",
+        "/50000 trials=",
+        " acceptance=100.00% tolerance=inf ",
+        " ranks=1 threads=1 host=",
+        " job=jobs/endless.toml",
+    ] {
+        assert!(line.contains(word), "no '{word}' in {line}");
+    }
+    let said = watch("out.h5");
+    assert!(said.starts_with("out.h5: iris-smoke, no generation yet\ngeneration 0 ["), "{said}");
+    assert!(said.contains(" of 50000 accepted, acceptance 100.00 %") && said.contains("; last sign of life "), "{said}");
+    // Ctrl-C: the last line says so.
+    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+    assert_eq!(run.wait().unwrap().code(), Some(75));
+    assert!(lines(path).last().unwrap().contains("Z interrupted ranks=1 "), "{:?}", lines(path));
+    let said = watch("out.h5");
+    assert!(
+        said.contains("\ninterrupted ") && said.contains("resume with  nicho run jobs/endless.toml -o out.h5 --resume"),
+        "{said}"
+    );
+    // SIGKILL: nothing says so, but the age of the file.
+    let mut run = endless(path);
+    assert!(!lines(path).iter().any(|line| line.contains("interrupted")), "a session begins the file anew");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert!(lines(path).last().unwrap().contains("Z running "));
+    let file = std::fs::File::options().append(true).open(path.join("out.h5.progress")).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(720)).unwrap();
+    let said = watch("out.h5");
+    assert!(said.contains("! killed: its process is gone, no sign of life for 12 min"), "{said}");
+    assert!(said.contains("last known:\ngeneration 0 [") && said.contains("resume with  nicho run jobs/endless.toml"), "{said}");
+    // On another host one knows only that it is silent.
+    let line = lines(path).pop().unwrap();
+    let host = line.split(" host=").nth(1).unwrap().split(' ').next().unwrap();
+    std::fs::write(path.join("out.h5.progress"), format!("{}\n", line.replace(&format!(" host={host}"), " host=n0815"))).unwrap();
+    let file = std::fs::File::options().append(true).open(path.join("out.h5.progress")).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(720)).unwrap();
+    assert!(watch("out.h5").contains("! no sign of life for 12 min (host n0815, "));
+    std::fs::remove_file(path.join("out.h5.progress")).unwrap();
+    assert!(watch("out.h5").contains("nothing runs; resume with  nicho run JOB -o out.h5 --resume"));
+}
+
+#[test]
+fn a_finished_run_is_watched_without_a_heartbeat() {
+    let folder = folder();
+    let path = folder.path();
+    succeed(path, &["run", "jobs/coin.toml", "-q"]);
+    assert!(!path.join("coin.h5.progress").exists());
+    let said = succeed(path, &["watch", "coin.h5"]);
+    assert!(said.starts_with("coin.h5: coin, 6 generations, ") && said.contains("\nfinished\n"), "{said}");
+    let marginal = said.lines().find(|line| line.starts_with("p_heads")).unwrap();
+    assert!(marginal.contains("######") && marginal.is_ascii(), "the prior is flat: {marginal}");
+    let mut blocks = nicho(path, &["watch", "coin.h5", "--once"]);
+    let blocks = String::from_utf8(blocks.env("LC_ALL", "C.UTF-8").output().unwrap().stdout).unwrap();
+    assert!(blocks.contains("██████") && !blocks.contains('\x1b'), "{blocks}");
+    // What a session that was killed after its end has left is not believed, and goes with the next.
+    std::fs::write(path.join("coin.h5.progress"), "T running host=x pid=1 job=jobs/coin.toml\n").unwrap();
+    assert!(succeed(path, &["watch", "coin.h5"]).contains("\nfinished\n"));
+    succeed(path, &["run", "jobs/coin.toml", "-q", "--resume"]);
+    assert!(!path.join("coin.h5.progress").exists());
+    snapshot("watch_missing", &say(path, &["watch", "none.h5"]));
+    snapshot("watch_no_result", &say(path, &["watch", "jobs/coin.toml"]));
+}
+
+/// A heartbeat that cannot be written is said once, and changes nothing.
+#[test]
+fn a_run_without_a_heartbeat_is_the_same_run() {
+    let folder = folder();
+    let path = folder.path();
+    succeed(path, &["run", "jobs/coin.toml", "-q", "-o", "other.h5"]);
+    std::fs::create_dir(path.join("coin.h5.progress")).unwrap();
+    let said = say(path, &["run", "jobs/coin.toml", "-q"]);
+    assert_eq!((said.code, said.err.matches("no heartbeat from here on").count()), (0, 1), "{}", said.err);
+    assert_eq!(succeed(path, &["digest", "coin.h5"]), succeed(path, &["digest", "other.h5"]));
+}
+
+/// On a terminal of 24 lines: the other screen is entered and left, on Ctrl-C too, the cursor comes back, and no line is wider or lower
+/// than the terminal. `script` makes the terminal.
+#[test]
+fn a_terminal_is_left_as_it_was() {
+    let folder = folder();
+    let path = folder.path();
+    succeed(path, &["run", "jobs/coin.toml", "-q"]);
+    let on_a_terminal = |command: &str| {
+        let command = format!("stty rows 24 cols 60; {command}");
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).current_dir(path).env("TERM", "xterm").stdin(Stdio::null());
+        script.output().ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let nicho = env!("CARGO_BIN_EXE_nicho");
+    let Some(said) = on_a_terminal(&format!("{nicho} watch coin.h5")) else {
+        left_out("a_terminal_is_left_as_it_was", "there is no script(1), of util-linux");
+        return;
+    };
+    let (screen, after) = said.split_once("\x1b[?25h\x1b[?1049l").expect("the screen is left");
+    assert!(screen.contains("\x1b[?1049h\x1b[?25l") && after.contains("finished"), "{said:?}");
+    assert!(
+        screen.rsplit("\x1b[H").next().unwrap().split("\x1b[K").all(|line| line.trim_start().chars().count() <= 60),
+        "{screen:?}"
+    );
+    assert!(screen.matches('\n').count() < 24, "{screen:?}");
+    // A file that is not there yet is waited for, until Ctrl-C.
+    let said = on_a_terminal(&format!("{nicho} watch none.h5 & sleep 1; kill -INT $!; wait $!")).unwrap();
+    assert!(said.contains("none.h5 is not there yet") && said.contains("\x1b[?25h\x1b[?1049l"), "{said:?}");
 }
