@@ -127,6 +127,7 @@ struct Seen {
     tables: String,
     name: String,
     described: String,
+    generations: usize,
     complete: bool,
 }
 
@@ -166,7 +167,7 @@ impl Eye {
             self.file.display(),
             seen.name,
             seen.described,
-            life.text(sign.as_ref(), &self.file),
+            life.text(sign.as_ref(), &self.file, seen.generations),
             seen.tables
         );
         Ok(View { text, ended: !matches!(life, Life::Runs | Life::Silent) })
@@ -190,6 +191,7 @@ impl Seen {
             tables: with_input(&store, &job, |input| Ok(report::dashboard(input, &seconds, blocks, clock)))?,
             name: store.header().job_name.clone(),
             described: describe(store.run()),
+            generations: store.run().generations.len(),
             complete: store.run().stopped.is_some() && (store.run().last().is_none() || Have::of(&store).all(&job)),
         })
     }
@@ -228,7 +230,7 @@ impl Life {
     }
 
     /// The state of a run in some lines.
-    fn text(self, sign: Option<&Sign>, file: &Path) -> String {
+    fn text(self, sign: Option<&Sign>, file: &Path, generations: usize) -> String {
         let Some(sign) = sign.filter(|_| self != Life::Finished) else {
             return match self {
                 Life::Finished => "finished\n".into(),
@@ -239,7 +241,7 @@ impl Life {
             |key: &str, word: &str| if sign.text(key).is_empty() { String::new() } else { format!("{word}{}", sign.text(key)) };
         let place = format!("host {}, process {}{}", sign.text("host"), sign.text("pid"), of("slurm", ", Slurm job "));
         let ago = clock(sign.age);
-        let known = progress(sign);
+        let known = progress(sign, generations);
         let resume = resume(sign.text("job"), file);
         match self {
             Life::Runs => format!("{known}{place}; last sign of life {ago} ago\n"),
@@ -259,21 +261,27 @@ fn resume(job: &str, file: &Path) -> String {
     format!("resume with  nicho run {job} -o {} --resume  (under Slurm: submit the same again)", file.display())
 }
 
-/// The line of a heartbeat for people.
-fn progress(sign: &Sign) -> String {
+/// The line of a heartbeat for people, where so many generations are in the file.
+fn progress(sign: &Sign, generations: usize) -> String {
     let [rate, ranks, threads] = ["rate", "ranks", "threads"].map(|key| sign.number(key));
-    let each = match (rate, threads) {
-        (Some(rate), Some(threads)) if threads > 1.0 => format!(", {:.1} a thread", rate / threads),
+    let threads = threads.unwrap_or(1.0).max(1.0);
+    let on = match ranks.unwrap_or(1.0) {
+        ranks if ranks > 1.0 => format!(" ({ranks:.0} ranks, {threads:.0} threads in all)"),
+        _ if threads > 1.0 => format!(" ({threads:.0} threads)"),
         _ => String::new(),
     };
-    let on = format!("{:.0} rank(s), {:.0} threads in all", ranks.unwrap_or(1.0), threads.unwrap_or(1.0));
+    let each = rate.filter(|_| threads > 1.0).map_or(String::new(), |rate| format!(", {:.1} a thread{on}", rate / threads));
     let eta = sign.number("eta").map_or(String::new(), |eta| format!(", about {} to the end", clock((eta - sign.age).max(0.0))));
     let bar = |(done, of): (f64, f64)| {
         let full = ((BAR as f64 * done / of.max(1.0)) as usize).min(BAR);
         format!("[{}{}] {done:.0} of {of:.0}", "#".repeat(full), "-".repeat(BAR - full))
     };
-    let speed = |what: &str| rate.map_or(String::new(), |rate| format!("{rate:.1} {what} a second{each} ({on}){eta}\n"));
+    let speed = |what: &str| rate.map_or(String::new(), |rate| format!("{rate:.1} {what} a second{each}{eta}\n"));
     if let Some(accepted) = sign.share("accepted") {
+        // The file may be ahead of the line by some seconds.
+        if sign.number("generation").is_some_and(|number| number < generations as f64) {
+            return format!("generation {} is done\n{}", sign.text("generation"), speed("simulations"));
+        }
         let word = if sign.text("temperature").is_empty() { "tolerance" } else { "temperature" };
         return format!(
             "generation {} {} accepted, acceptance {}, {word} {}, {} simulations\n{}",
@@ -287,7 +295,7 @@ fn progress(sign: &Sign) -> String {
     }
     match sign.share("done") {
         Some(done) => format!("{} {}\n{}", sign.text("stage").replace('-', " "), bar(done), speed("pieces of work")),
-        None => format!("{} ({on})\n", sign.state),
+        None => format!("{}{on}\n", sign.state),
     }
 }
 
@@ -310,7 +318,7 @@ mod tests {
         assert_eq!(Life::of(false, Some(&sign("running", 40.0)), "there", |_| false), Life::Runs);
         assert_eq!(Life::of(true, Some(&sign("running", 720.0)), "here", |_| false), Life::Finished);
         assert_eq!(Life::of(false, None, "here", |_| true), Life::Unknown);
-        let said = Life::Silent.text(Some(&sign("running", 720.0)), "out.h5".as_ref());
+        let said = Life::Silent.text(Some(&sign("running", 720.0)), "out.h5".as_ref(), 0);
         assert!(said.starts_with("! no sign of life for 12 min (host here, process 7)"), "{said}");
         assert!(said.contains("resume with  nicho run a.toml -o out.h5 --resume"), "{said}");
     }
