@@ -9,6 +9,7 @@ mod bad_input;
 mod command_line;
 mod comparison;
 mod distances;
+mod docs;
 mod durable;
 mod exact_posteriors;
 mod jobs;
