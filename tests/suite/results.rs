@@ -28,7 +28,7 @@ fn bits(values: impl IntoIterator<Item = f64>) -> Vec<u64> {
     values.into_iter().map(f64::to_bits).collect()
 }
 
-/// The very bits of the file come back from its tables. Planted: `{x}` with nine digits in place of the shortest that reads back.
+/// The very bits of the file come back from its tables. Planted: nine digits in place of the fewest that read back: `posterior.csv`.
 #[test]
 fn tables_read_back_to_the_bits_of_the_file() {
     let folder = folder();
@@ -95,9 +95,11 @@ fn pandas_reads_what_h5py_reads() {
 }
 
 /// Runs of the coin with seeds 1..=2R, in pairs. Null: shift and spread of a pair, over their errors, are standard normal, so that
-/// the R = 80 squares sum to χ² with 80 degrees of freedom, for shift and spread each; N = 500 particles, false alarms 1e-4 each.
+/// the R = 80 squares sum to χ² with 80 degrees of freedom, for shift and spread each; N = 500 particles, false alarms 1e-4 each. The
+/// error of a spread is known to be a tenth too small where tails have few particles of much weight: over 400 other pairs the squares
+/// came to 383 and 465. So much is let pass. Here they come to 89 and 116.
 ///
-/// Planted: the error of the first run left out of that of the difference: 161 and 147.
+/// Planted: the error of the first run left out of that of the difference: 179 and 277.
 #[test]
 fn seeds_differ_by_their_monte_carlo_error() {
     const PAIRS: u64 = 80;
@@ -124,7 +126,7 @@ fn seeds_differ_by_their_monte_carlo_error() {
         }
         assert!(apart.overlap > 0.8, "{}", apart.overlap);
     }
-    assert!(sums.iter().all(|sum| (39.9..138.9).contains(sum)), "{sums:?}");
+    assert!((39.9..138.9).contains(&sums[0]) && (39.9..1.21 * 138.9).contains(&sums[1]), "{sums:?}");
 }
 
 #[test]
