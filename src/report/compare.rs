@@ -3,8 +3,9 @@
 //! Every run is compared with the first one that has the parameter. Means and spreads are compared on the coordinate of the prior (the
 //! logarithm of a positive parameter), each with its Monte-Carlo error: of a weighted mean m the variance is Σ w² (x − m)² (Geweke 1989,
 //! Econometrica 57:1317, eq. 9), of a weighted variance s² it is Σ w² ((x − m)² − s²)², and ln s has a quarter of that over s⁴ by the
-//! delta method (at 500 particles a tenth too small, as tests/suite/results.rs measures). Two seeds of one job must agree within that error, and a subset of the data, another model or another tolerance need
-//! not. *Overlap* is the area under both densities, ∫ min(p, q) (Weitzman 1970), by the kernel estimates of the figures.
+//! delta method (at 500 particles a tenth too small, as tests/suite/results.rs measures). Two seeds of one job must agree within that
+//! error; a subset of the data, another model or another tolerance need not. *Overlap* is the area under both densities, ∫ min(p, q)
+//! (Weitzman 1970, Technical Paper 22, US Bureau of the Census), by the kernel estimates of the figures.
 
 use serde_json::Value;
 

@@ -29,7 +29,7 @@ pub fn comparison_page(c: &Comparison) -> String {
     if !c.models().is_empty() {
         parts.push(("models", "Models", models(c)));
     }
-    if c.rows.iter().any(|row| shared(row)) {
+    if c.rows.iter().any(shared) {
         parts.push(("predictions", "Predictions", predictions(c)));
     }
     let missing = c.missing();

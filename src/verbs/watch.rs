@@ -85,7 +85,7 @@ impl Screen {
 
     fn put(&self, text: &str) {
         // A terminal that is gone sends a signal.
-        let _ = (&self.0).write_all(text.as_bytes()).and_then(|()| (&self.0).flush());
+        let _ = (&self.0).write_all(text.as_bytes()).and_then(|()| self.0.flush());
     }
 
     fn show(&self, text: &str) {

@@ -74,8 +74,8 @@ fn an_export_replaces_only_an_export() {
     snapshot("export_into_no_folder", &say(folder.path(), &["export", "coin.h5", "no/such"]));
     std::fs::create_dir(folder.path().join("empty")).unwrap();
     succeed(folder.path(), &["export", "coin.h5", "empty"]);
-    let hidden = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().display().to_string());
-    assert!(hidden.filter(|name| name.starts_with('.')).next().is_none(), "something is left beside");
+    let mut left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().display().to_string());
+    assert!(!left.any(|name| name.starts_with('.')), "something is left beside");
 }
 
 /// With the Python that `NICHO_PYTHON` names, see `open_file`: a trial's rows, units and gaps too.
