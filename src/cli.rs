@@ -9,7 +9,7 @@ use crate::model::{self, Own};
 use crate::validate::mechanisms;
 use crate::verbs::{
     self, CalibrationFlags, Draw, Followed, InitFlags, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags,
-    SchemaOf, ScreenFlags,
+    SchemaOf, ScreenFlags, WatchFlags,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -178,6 +178,42 @@ enum Verb {
         /// Folder of the report; by default <file>.report beside it.
         #[arg(short, long)]
         output: Option<PathBuf>,
+    },
+    /// Show a run at a glance while it goes on: generations, progress, marginals. Disturbs nothing.
+    #[command(after_help = "Example:\n  nicho watch iris.h5 --every 10")]
+    Watch {
+        /// The result file (HDF5), of a run that goes on or has ended.
+        file: PathBuf,
+        /// Seconds between two looks, on a terminal.
+        #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+        every: u64,
+        /// Look once, as where standard output is no terminal.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Lay several runs over each other: what differs between their jobs, posteriors and predictions.
+    #[command(after_help = "Example:\n  nicho compare iris-1.h5 iris-2.h5 -o seeds.html")]
+    Compare {
+        /// The result files (HDF5), two or more; the others are compared with the first.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The page (HTML, one file).
+        #[arg(short, long, value_name = "PAGE", default_value = "compare.html")]
+        output: PathBuf,
+        /// Replace the page that is there.
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Write everything in a result file as tidy tables (CSV).
+    #[command(after_help = "Example:\n  nicho export iris.h5 iris-tables")]
+    Export {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// Folder of the tables, new or empty.
+        folder: PathBuf,
+        /// Replace the export that is in the folder.
+        #[arg(long)]
+        overwrite: bool,
     },
     /// Print the digest of the inference and of each derived group.
     #[command(after_help = "Example:\n  nicho digest iris.h5 | head -1")]
@@ -390,7 +426,14 @@ fn work(verb: Verb) -> Result<()> {
     // Of several processes that a launcher started, one does what is no work for ranks.
     let once = matches!(
         verb,
-        Verb::Simulate { .. } | Verb::Report { .. } | Verb::Digest { .. } | Verb::Init { .. } | Verb::Schema { .. }
+        Verb::Simulate { .. }
+            | Verb::Report { .. }
+            | Verb::Watch { .. }
+            | Verb::Compare { .. }
+            | Verb::Export { .. }
+            | Verb::Digest { .. }
+            | Verb::Init { .. }
+            | Verb::Schema { .. }
     );
     if once && Launch::detect().is_some_and(|launch| launch.rank > 0) {
         return Ok(());
@@ -421,6 +464,9 @@ fn work(verb: Verb) -> Result<()> {
             verbs::predict(&PredictFlags { file, scenario, draws, threads, keep })
         }
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
+        Verb::Watch { file, every, once } => verbs::watch(&WatchFlags { file, every, once }),
+        Verb::Compare { files, output, overwrite } => verbs::compare(&files, &output, overwrite),
+        Verb::Export { file, folder, overwrite } => verbs::export(&file, &folder, overwrite),
         Verb::Digest { file } => verbs::digest(&file),
         Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
         Verb::Init { model, data, output } => verbs::init(&InitFlags { model, data, output }),

@@ -10,7 +10,7 @@ use crate::report::verdict::Level;
 use crate::report::{Input, arms, checks, informed, profiles};
 use crate::store::Scenario;
 
-const STYLE: &str = include_str!("style.css");
+pub(super) const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
 pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String {
@@ -71,7 +71,7 @@ fn contents(input: &Input<'_>, s: &Summary, figures: &Sections) -> String {
     format!("<nav>{}</nav>\n", links.join(" "))
 }
 
-fn section(id: &str, title: &str, body: &str) -> String {
+pub(super) fn section(id: &str, title: &str, body: &str) -> String {
     format!("<section id=\"{id}\">\n<h2>{title}</h2>\n{body}</section>\n")
 }
 
@@ -233,7 +233,7 @@ fn other_arms(scenario: &Scenario, figures: &[Figure]) -> String {
     section(&format!("scenario-{}", scenario.key()), &format!("Other arms: {}", escape(title)), &body)
 }
 
-fn grid(class: &str, figures: &[Figure]) -> String {
+pub(super) fn grid(class: &str, figures: &[Figure]) -> String {
     let items: Vec<String> = figures.iter().map(figure).collect();
     format!("<div class=\"{class}\">\n{}\n</div>\n", items.join("\n"))
 }
@@ -248,7 +248,7 @@ fn figure(f: &Figure) -> String {
     )
 }
 
-fn key<S: AsRef<str>>(items: &[(Glyph, S)]) -> String {
+pub(super) fn key<S: AsRef<str>>(items: &[(Glyph, S)]) -> String {
     let items: Vec<String> =
         items.iter().map(|(glyph, text)| format!("<li>{}{}</li>", key_glyph(*glyph), escape(text.as_ref()))).collect();
     if items.is_empty() { String::new() } else { format!("<ul class=\"key\">{}</ul>\n", items.join("")) }

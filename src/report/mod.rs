@@ -9,6 +9,9 @@
 //!                   ├▶ html      report.html, all figures inline
 //!                   ├▶ tables    parameters.csv, rows.csv, models.csv
 //!                   └▶ informed, profiles, checks  each of these for what the data say, and predictive checks
+//! Input ─▶ export             everything as tidy tables
+//! Input ─▶ dashboard          a run at a glance
+//! several Inputs ─▶ compare ─▶ compare_page   runs against each other
 //! ```
 
 use std::fs;
@@ -25,8 +28,12 @@ mod arm_figures;
 mod arms;
 mod chart;
 mod checks;
+mod compare;
+mod compare_page;
 mod curves;
+mod dashboard;
 mod density;
+mod export;
 mod figures;
 mod format;
 mod heat;
@@ -50,6 +57,10 @@ mod tests;
 
 pub use adjusted::Adjustment;
 pub use checks::{Check, Checks, Reach, Tail};
+pub use compare::{Agreement, Apart, Compared, Comparison, Measured, Of, ParameterOfAll, RowOfAll, comparison_tables};
+pub use compare_page::comparison_page;
+pub use dashboard::dashboard;
+pub use export::export;
 pub use informed::{Direction, Informed};
 pub use models::ModelLine;
 pub use patient::{patient_events, write_patient};
@@ -117,11 +128,17 @@ pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     for figure in sections.figures() {
         files.push((drawn.join(format!("{}.svg", figure.id)), figure.standalone()));
     }
-    for (path, text) in &files {
-        let beside = path.with_extension("tmp");
-        fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).map_err(Error::io(path, "write"))?;
-    }
+    files.iter().try_for_each(|(path, text)| put(path, text))?;
     Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
+/// Writes a file beside, and renames it.
+///
+/// # Errors
+/// `Io`.
+pub fn put(path: &Path, text: &str) -> Result<()> {
+    let beside = path.with_extension("tmp");
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).map_err(Error::io(path, "write"))
 }
 
 /// The tables of the terminal, at most 110 columns wide: verdict, posterior, adjusted posterior, rows, modes.

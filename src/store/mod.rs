@@ -468,6 +468,15 @@ impl Contents {
     }
 }
 
+/// Where a file that belongs to a result file is, with this ending behind the name of the file that a link names: that is the one which
+/// is replaced. Else the path stays as its user wrote it.
+pub fn beside(result: &Path, ending: &str) -> PathBuf {
+    let linked = if result.is_symlink() { fs::canonicalize(result).ok() } else { None };
+    let mut path = linked.unwrap_or_else(|| result.to_path_buf()).into_os_string();
+    path.push(ending);
+    PathBuf::from(path)
+}
+
 fn refuse(path: &Path) -> impl Fn(String) -> Error {
     let path = path.to_path_buf();
     move |problem| Error::Store { path: path.clone(), problem }

@@ -13,7 +13,10 @@ macro_rules! line {
 
 mod calibrate;
 mod check;
+mod compare;
 mod describe;
+mod export;
+mod heartbeat;
 mod init;
 mod install;
 mod predict;
@@ -27,9 +30,12 @@ mod shared;
 mod simulate;
 mod stored;
 mod validate;
+mod watch;
 
 pub use calibrate::{CalibrationFlags, validate_calibration};
 pub use check::check;
+pub use compare::compare;
+pub use export::export;
 pub use init::{InitFlags, init};
 pub use install::{print_completions, write_manual};
 pub use predict::{Keep, PredictFlags, predict};
@@ -41,3 +47,4 @@ pub use screen::{ScreenFlags, validate_screen};
 pub use simulate::{Draw, Followed, Point, simulate, simulate_patient};
 pub use stored::{digest, refine, report_of, reproduce};
 pub use validate::{MechanismFlags, validate_mechanisms};
+pub use watch::{WatchFlags, watch};

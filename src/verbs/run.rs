@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::check::{bytes, memory};
 use super::describe::{describe, differences};
+use super::heartbeat;
 use super::progress::{Budget, Show};
 use super::session::{Session, leave};
 use super::shared::{Have, Shared, agree, on_ranks};
@@ -66,6 +67,7 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
         let mut store = open_output(&path, &header, flags)?;
         if complete(&store, &job) {
             journaled.settle(&store)?;
+            heartbeat::clear(&heartbeat::path_of(&path));
         } else {
             journaled.open(&store, flags.resume)?;
             store.record(&session.record());
@@ -79,10 +81,12 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
         let reported = report_folder(&path).join("report.html").exists();
         return shared.at_file(|store| print_result(store, &job, !reported));
     }
+    session.live(&path, &flags.job);
     let problem = scaled_problem(&job, exec, &session)?;
     work(&job, &problem, &mut shared, &session, !flags.no_early_rejection)?;
     shared.at_file(|store| {
         shared.exec.remove()?;
+        session.finish();
         print_result(store, &job, true)
     })
 }

@@ -1,7 +1,8 @@
 //! What a session says of itself in `/provenance`, and how a signal ends it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
+use super::heartbeat::{Beat, Heartbeat};
 use crate::error::complain;
 use crate::exec::{self, Place};
 
@@ -51,6 +53,9 @@ pub struct Session {
     place: Place,
     asked: Arc<AtomicBool>,
     work: RefCell<Vec<Value>>,
+    /// Seconds at the end of the last generation.
+    mark: Cell<f64>,
+    heartbeat: RefCell<Option<Heartbeat>>,
 }
 
 impl Session {
@@ -64,12 +69,43 @@ impl Session {
         }
         leave_in_time(asked.clone());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-        Session { begun: Instant::now(), started, verb, place, asked, work: RefCell::default() }
+        Session {
+            begun: Instant::now(),
+            started,
+            verb,
+            place,
+            asked,
+            work: RefCell::default(),
+            mark: Cell::default(),
+            heartbeat: RefCell::default(),
+        }
+    }
+
+    /// Begins the heartbeat of a run, on rank 0.
+    pub fn live(&self, result: &Path, job: &Path) {
+        if exec::rank() == 0 {
+            self.heartbeat.replace(Some(Heartbeat::begin(result, job, &self.place)));
+        }
+    }
+
+    /// Says in the heartbeat, if there is one, how far the run is.
+    pub fn beat(&self, beat: &Beat) {
+        self.heartbeat.borrow_mut().iter_mut().for_each(|heartbeat| heartbeat.beat(beat));
+    }
+
+    /// The run is finished, and needs no heartbeat any more.
+    pub fn finish(&self) {
+        self.heartbeat.take().into_iter().for_each(Heartbeat::finish);
     }
 
     /// `Break` once a signal has come.
     pub fn go_on(&self) -> ControlFlow<()> {
-        if self.asked.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.asked.load(Ordering::Relaxed) {
+            // Whichever way the process ends after this.
+            self.heartbeat.borrow_mut().iter_mut().for_each(|heartbeat| heartbeat.end("interrupted"));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     }
 
     /// Seconds since the session began.
@@ -77,9 +113,13 @@ impl Session {
         self.begun.elapsed().as_secs_f64()
     }
 
-    /// Notes how many simulations of a generation were begun in this process, and how many whole ones that work is worth.
+    /// Notes how many simulations of a generation were begun in this process, how many whole ones that work is worth, and how long
+    /// it took.
     pub fn worked(&self, generation: usize, begun: u64, worth: f64) {
-        self.work.borrow_mut().push(json!({ "generation": generation, "begun": begun, "worth": worth.round() }));
+        let seconds = self.seconds() - self.mark.replace(self.seconds());
+        let seconds = (seconds * 10.0).round() / 10.0;
+        let work = json!({ "generation": generation, "begun": begun, "worth": worth.round(), "seconds": seconds });
+        self.work.borrow_mut().push(work);
     }
 
     /// The record of this session.

@@ -10,6 +10,7 @@ use super::run::{scaled_problem, work};
 use super::say::document;
 use super::session::Session;
 use super::shared::{Shared, agree, on_ranks};
+use crate::density::Marginal;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::definition::Source;
@@ -166,12 +167,28 @@ pub fn report_folder(file: &Path) -> PathBuf {
     file.with_extension("report")
 }
 
+/// What a report takes from the job of a run.
+pub struct Basis {
+    priors: Vec<Marginal>,
+    models: Vec<(String, Vec<usize>)>,
+}
+
+impl Basis {
+    /// That of a job.
+    pub fn of(job: &Job) -> Result<Basis> {
+        Ok(Basis { priors: job.priors(), models: job.compared()? })
+    }
+
+    /// With the run itself, all that a report is made of.
+    pub fn input<'a>(&'a self, store: &'a Store, job: &'a Job) -> Input<'a> {
+        let noise_floor = store.noise_floor().unwrap_or_default();
+        Input { store, priors: &self.priors, noise_floor, models: &self.models, table: job.table.as_ref() }
+    }
+}
+
 /// Calls `use_it` with what a report of this run is made of.
-fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
-    let priors = job.priors();
-    let noise_floor = store.noise_floor().unwrap_or_default();
-    let models = job.compared()?;
-    use_it(&Input { store, priors: &priors, noise_floor, models: &models, table: job.table.as_ref() })
+pub fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
+    use_it(&Basis::of(job)?.input(store, job))
 }
 
 /// Prints the tables of a finished run; with `write`, writes the report beside it and names the files.

@@ -20,12 +20,13 @@ const LEVELS: [&[&str]; 10] = [
 ];
 
 /// Foreign crates and the modules (or folders of one) that may name them; an empty list is any module.
-const HOMES: [(&str, &[&str]); 25] = [
+const HOMES: [(&str, &[&str]); 26] = [
     ("argmin", &["refine"]),
     ("argmin_math", &["refine"]),
     ("clap", &["cli", "verbs"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
+    ("console", &["verbs"]),
     ("csv", &["trial"]),
     ("hdf5", &["store"]),
     ("hdf5_sys", &["store"]),

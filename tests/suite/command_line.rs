@@ -4,13 +4,16 @@ use std::path::Path;
 
 use crate::support::{folder, nicho, say, succeed};
 
-pub const VERBS: [&str; 13] = [
+pub const VERBS: [&str; 16] = [
     "run",
     "check",
     "simulate",
     "refine",
     "predict",
     "report",
+    "watch",
+    "compare",
+    "export",
     "digest",
     "reproduce",
     "validate",

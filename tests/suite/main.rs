@@ -22,6 +22,7 @@ mod provenance;
 mod ranks;
 mod reference;
 mod reproducible;
+mod results;
 mod reuse;
 mod scenarios;
 mod simulators_of_the_literature;
