@@ -7,6 +7,8 @@
 //! error; a subset of the data, another model or another tolerance need not. *Overlap* is the area under both densities, ∫ min(p, q)
 //! (Weitzman 1970, Technical Paper 22, US Bureau of the Census), by the kernel estimates of the figures.
 
+use serde::Serialize;
+
 use serde_json::Value;
 
 use crate::density::Marginal;
@@ -40,7 +42,7 @@ pub struct Compared<'a> {
 }
 
 /// A figure with its Monte-Carlo standard error.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Measured {
     /// The figure.
     pub value: f64,
@@ -56,7 +58,7 @@ impl Measured {
 }
 
 /// A posterior against that of the first run which has the parameter.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Apart {
     /// Difference of the means, in standard deviations (the root of the mean of both variances).
     pub shift: Measured,
@@ -67,7 +69,7 @@ pub struct Apart {
 }
 
 /// A parameter in one run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Of {
     /// Its posterior.
     pub line: ParameterLine,
@@ -76,20 +78,36 @@ pub struct Of {
 }
 
 /// A parameter in all runs.
+#[derive(Serialize)]
 pub struct ParameterOfAll {
     /// Name and unit.
     pub title: String,
     /// What it is.
     pub meaning: String,
     /// In each run; where it is not inferred, why.
+    #[serde(serialize_with = "present")]
     pub runs: Vec<std::result::Result<Of, String>>,
     /// How its axis is drawn.
+    #[serde(skip)]
     pub(super) axis: Axis,
     /// Density of each run and of its prior along the drawn axis: natural value, posterior, prior.
+    #[serde(skip)]
     pub(super) curves: Vec<Vec<(f64, f64, f64)>>,
 }
 
+/// Where a run has no such parameter, why stands under `absent`.
+fn present<S: serde::Serializer>(runs: &[std::result::Result<Of, String>], to: S) -> std::result::Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Run<'a> {
+        Of(&'a Of),
+        None { absent: &'a str },
+    }
+    to.collect_seq(runs.iter().map(|run| run.as_ref().map_or_else(|absent| Run::None { absent }, Run::Of)))
+}
+
 /// A row in all runs.
+#[derive(Serialize)]
 pub struct RowOfAll {
     /// Unique name.
     pub id: String,
@@ -105,7 +123,7 @@ impl RowOfAll {
 }
 
 /// What a run came to against the first ones.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agreement {
     /// Whether it is within the Monte-Carlo error.
     pub agrees: bool,
@@ -114,6 +132,7 @@ pub struct Agreement {
 }
 
 /// Runs against each other.
+#[derive(Serialize)]
 pub struct Comparison {
     /// Their names, in order.
     pub names: Vec<String>,

@@ -68,7 +68,7 @@ pub use profiles::ProfileLine;
 pub use ranks::write_ranks;
 pub use rows::{Band, RowLine, Skill, Totals, Use};
 pub use screen::Screened;
-pub use summary::{ParameterLine, Summary};
+pub use summary::{GenerationLine, ParameterLine, Summary, generations};
 pub use verdict::{Finding, Level, Verdict};
 
 /// What a report is made of.

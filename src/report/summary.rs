@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::population::{Generation, Mode, Stop};
+use crate::population::{Generation, Mode, Run, Stop};
 use crate::report::adjusted::Adjustment;
 use crate::report::checks::Checks;
 use crate::report::informed::Informed;
@@ -143,7 +143,7 @@ impl Summary {
             fitted: Totals::of(&rows, Use::Fitted),
             held_out: Totals::of(&rows, Use::HeldOut),
             rows,
-            generations: run.generations.iter().enumerate().map(generation).collect(),
+            generations: generations(run),
             particles: last.accepted().count(),
             modes,
             noise_floor: floor.map(|f| (f.q05, f.median, f.q95)),
@@ -159,6 +159,11 @@ impl Summary {
     pub fn count(&self, role: Use) -> usize {
         self.rows.iter().filter(|r| r.role == role).count()
     }
+}
+
+/// A line for each generation.
+pub fn generations(run: &Run) -> Vec<GenerationLine> {
+    run.generations.iter().enumerate().map(generation).collect()
 }
 
 fn generation((number, g): (usize, &Generation)) -> GenerationLine {

@@ -161,11 +161,12 @@ fn observed_data(root: &Scope, header: &Header) -> hdf5::Result<()> {
     }
     let n: Vec<u64> = rows.iter().map(|r| r.n).collect();
     group.variable("n", &["row"], ArrayView1::from(&n), about("", "patients behind the value; 0 if not known"))?;
-    let texts = |get: fn(&super::PredictedRow) -> &str| rows.iter().map(get).collect::<Vec<&str>>();
+    type Get = fn(&super::PredictedRow) -> &str;
+    let texts = |get: Get| rows.iter().map(get).collect::<Vec<&str>>();
     group.texts("role", "row", &texts(|r| &r.role), about("", "what the row is used for"))?;
     group.texts("label", "row", &texts(|r| &r.label), about("", "text for figures"))?;
     group.texts("unit", "row", &texts(|r| &r.unit), about("", "unit of value and standard error"))?;
-    let words: [(&str, fn(&super::PredictedRow) -> &str, &str); 5] = [
+    let words: [(&str, Get, &str); 5] = [
         ("trial", |r| &r.trial, "trial that the row is of"),
         ("endpoint", |r| &r.endpoint, "what is counted"),
         ("kind", |r| &r.kind, "how it was estimated"),

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::describe::differing;
+use super::say::document;
 use super::stored::{Basis, embedded};
 use crate::error::{Error, Result};
 use crate::report::{self, Compared, Comparison, comparison_page, comparison_tables};
@@ -55,6 +56,7 @@ pub fn compare(files: &[PathBuf], page: &Path, overwrite: bool) -> Result<()> {
     let comparison = Comparison::of(&runs, keys)?;
     // Before anything is printed: a reader that has gone ends the process.
     report::put(page, &comparison_page(&comparison))?;
+    document(|| json!({ "comparison": comparison, "page": page }));
     text!("{}", comparison_tables(&comparison));
     line!("\nPage    {}", page.display());
     Ok(())

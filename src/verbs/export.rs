@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
+use super::say::document;
 use super::stored::{embedded, with_input};
 use crate::error::Result;
 use crate::report;
@@ -17,6 +20,7 @@ pub fn export(file: &Path, folder: &Path, overwrite: bool) -> Result<()> {
     let model = job.fit_model()?;
     let sources: Vec<(String, String)> = model.parameters().iter().map(|p| (p.name.into(), p.source.into())).collect();
     let written = with_input(&store, &job, |input| report::export(input, &sources, folder, overwrite))?;
+    document(|| json!({ "files": written }));
     written.iter().for_each(|path| line!("{}", path.display()));
     Ok(())
 }

@@ -189,7 +189,8 @@ pub struct Sign {
     pub age: f64,
     /// What the run did then.
     pub state: String,
-    words: BTreeMap<String, String>,
+    /// What it said of itself.
+    pub words: BTreeMap<String, String>,
 }
 
 impl Sign {

@@ -17,16 +17,21 @@ pub fn speak_json() {
     JSON.store(true, Ordering::Relaxed);
 }
 
+/// Whether a program listens.
+pub(super) fn to_program() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
 /// Says a text to people.
 pub(super) fn put(text: Arguments<'_>) {
-    if !JSON.load(Ordering::Relaxed) {
+    if !to_program() {
         write(text);
     }
 }
 
 /// Says a document to a program: names that stay, numbers in full, `null` where there is none. A verb has one.
 pub(super) fn document(of: impl FnOnce() -> Value) {
-    if JSON.load(Ordering::Relaxed) {
+    if to_program() {
         write(format_args!("{:#}\n", of()));
     }
 }

@@ -11,16 +11,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use console::Term;
+use serde::Serialize;
+use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::describe::describe;
 use super::heartbeat::Sign;
 use super::progress::clock;
+use super::say::{self, document};
 use super::shared::Have;
 use super::stored::{embedded, with_input};
 use crate::error::{Error, Result};
 use crate::exec;
-use crate::report;
+use crate::report::{self, GenerationLine};
 use crate::store::Store;
 
 /// Seconds without a line after which a run gives no sign of life; of a process of this host that is gone, sooner.
@@ -47,8 +50,10 @@ pub struct WatchFlags {
 pub fn watch(flags: &WatchFlags) -> Result<()> {
     let mut eye = Eye { file: flags.file.clone(), seen: None };
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
-    if flags.once || dumb || !std::io::stdout().is_terminal() {
-        text!("{}", eye.look()?.text);
+    if flags.once || dumb || say::to_program() || !std::io::stdout().is_terminal() {
+        let view = eye.look()?;
+        document(|| view.document);
+        text!("{}", view.text);
         return Ok(());
     }
     let asked = Arc::new(AtomicBool::new(false));
@@ -116,6 +121,7 @@ impl Drop for Screen {
 /// What is to be seen.
 struct View {
     text: String,
+    document: Value,
     /// Whether nothing more will come.
     ended: bool,
 }
@@ -128,6 +134,7 @@ struct Seen {
     name: String,
     described: String,
     generations: usize,
+    lines: Vec<GenerationLine>,
     complete: bool,
 }
 
@@ -145,7 +152,7 @@ impl Eye {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound && expected => {
                 let text =
                     format!("{} is not there yet: a run makes it when it starts. Waiting; Ctrl-C ends.\n", self.file.display());
-                Ok(View { text, ended: false })
+                Ok(View { text, document: Value::Null, ended: false })
             }
             other => other,
         }
@@ -170,7 +177,12 @@ impl Eye {
             life.text(sign.as_ref(), &self.file, seen.generations),
             seen.tables
         );
-        Ok(View { text, ended: !matches!(life, Life::Runs | Life::Silent) })
+        let document = json!({
+            "file": self.file, "job": seen.name, "state": life, "generations": seen.lines,
+            // The last words of the run, as its heartbeat has them.
+            "heartbeat": sign.map(|sign| json!({ "seconds_ago": sign.age, "words": sign.words })),
+        });
+        Ok(View { text, document, ended: !matches!(life, Life::Runs | Life::Silent) })
     }
 }
 
@@ -192,13 +204,15 @@ impl Seen {
             name: store.header().job_name.clone(),
             described: describe(store.run()),
             generations: store.run().generations.len(),
+            lines: report::generations(store.run()),
             complete: store.run().stopped.is_some() && (store.run().last().is_none() || Have::of(&store).all(&job)),
         })
     }
 }
 
 /// How a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum Life {
     /// Everything is in the file.
     Finished,

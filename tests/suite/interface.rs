@@ -197,6 +197,15 @@ fn every_verb_has_a_document_with_the_numbers_of_its_text() {
     let (text, of) = both(&["man", "man"], &[], &["/files/12"]);
     assert_eq!(of["files"].as_array().unwrap().len(), text.lines().count());
     both(&["schema", "job"], &[], &["/properties/seed"]);
+    let (text, of) = both(&["watch", "iris.h5"], &[], &["/job", "/generations/1/ess"]);
+    assert!(text.contains("finished") && of["state"] == "finished" && of["heartbeat"].is_null(), "{of:#}");
+    succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "-o", "other.h5", "--seed", "8", "-q"]);
+    let (text, of) =
+        both(&["compare", "iris.h5", "other.h5"], &["--overwrite"], &["/comparison/parameters/0/runs/1/apart/shift/error"]);
+    assert_eq!(of["page"], "compare.html");
+    agrees(from(&text, "mcyr_km_18 "), &of["comparison"]["rows"]);
+    let (text, of) = both(&["export", "iris.h5", "tables"], &["--overwrite"], &["/files/0"]);
+    assert_eq!(of["files"].as_array().unwrap().len(), text.lines().count());
     assert_eq!(seen, VERBS.map(String::from).into());
 }
 

@@ -66,8 +66,11 @@ fn the_schema_takes_every_shipped_file_and_no_misspelt_key() {
     }
 }
 
+/// What is done with a change of a job: its key, and the change.
+type Try<'a> = dyn FnMut(&str, &dyn Fn(&mut Value)) + 'a;
+
 /// Calls `try_it` with each key of a file, and with what misspells it.
-fn misspell(value: &Value, at: &str, tables: &[Table], try_it: &mut dyn FnMut(&str, &dyn Fn(&mut Value))) {
+fn misspell(value: &Value, at: &str, tables: &[Table], try_it: &mut Try<'_>) {
     // Places in a list and names of one's own are `*`; below a name of one's own there may be a key again.
     let own: Vec<&str> = at.split('/').skip(1).collect();
     let is_own = |table: &Table| {

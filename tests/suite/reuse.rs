@@ -156,7 +156,8 @@ fn kernels_that_were_learnt_from_particles_hardly_bias_them() {
     });
     // Precision 5, mean 0.2.
     let z = |x: &f64| (x - 0.2) * 5.0f64.sqrt();
-    let statistics: [(&str, &dyn Fn(&f64) -> f64, f64); 2] = [("mean", &z, 0.0), ("variance", &|x| z(x).powi(2), 1.0)];
+    type Of<'a> = &'a dyn Fn(&f64) -> f64;
+    let statistics: [(&str, Of<'_>, f64); 2] = [("mean", &z, 0.0), ("variance", &|x| z(x).powi(2), 1.0)];
     for (name, of, exact) in statistics {
         let error = |run: &Run| {
             let pool = run.last().unwrap();
