@@ -8,6 +8,7 @@ use crate::report::figures::{Figure, Glyph, KeyItem, own};
 use crate::report::format::{escape, number, percent, plural, with_unit};
 use crate::report::rows::{Band, RowLine, Use};
 use crate::report::summary::Summary;
+use crate::report::tables;
 use crate::store::slug;
 use crate::trial::table::Row;
 use crate::trial::vocabulary::{Endpoint, Kind, Term};
@@ -300,7 +301,7 @@ fn panel(name: &str, rows: &[&RowLine]) -> Figure {
     let id = format!("curve-{}", slug(name));
     let caption = panel_caption(rows, Some(starts));
     let svg = chart.draw(&id, name, &caption);
-    Figure { id, title: name.into(), caption, svg, size: PANEL, key: own(BAND_KEY) }
+    Figure { id, title: name.into(), caption, svg, size: PANEL, key: own(BAND_KEY), data: tables::rows(rows.iter().copied()) }
 }
 
 /// The observed point with its interval; `place` puts a value into the chart.
@@ -380,7 +381,7 @@ fn forest(title: &str, rows: &[&RowLine]) -> Figure {
     let id = format!("forest-{}", slug(title));
     let caption = panel_caption(rows, None);
     let svg = chart.draw(&id, title, &caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
-    Figure { id, title: title.into(), caption, svg, size, key: own(BAND_KEY) }
+    Figure { id, title: title.into(), caption, svg, size, key: own(BAND_KEY), data: tables::rows(rows.iter().copied()) }
 }
 
 #[cfg(test)]

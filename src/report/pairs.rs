@@ -8,6 +8,7 @@ use crate::report::density::{Sample, is_log};
 use crate::report::figures::{Figure, Glyph, KeyItem, own};
 use crate::report::format::escape;
 use crate::report::summary::Summary;
+use crate::report::tables::{self, csv, plain};
 use crate::rng::{Key, Purpose};
 
 const PAIR_KEY: &[KeyItem] =
@@ -78,7 +79,11 @@ pub(super) fn figure(input: &Input<'_>, s: &Summary) -> Option<Figure> {
         escape(&caption)
     );
     let title = "Pairs of parameters".to_string();
-    Some(Figure { id: "pairs".into(), title, caption, svg, size: (side, side), key: own(PAIR_KEY) })
+    let head: Vec<String> =
+        columns.iter().map(|c| tables::column(&s.parameters[c.index].name, &s.parameters[c.index].unit)).collect();
+    let draw = |particle: &usize| columns.iter().map(|c| plain(last.theta[(*particle, c.index)])).collect();
+    let data = csv(&head, picked.iter().map(draw));
+    Some(Figure { id: "pairs".into(), title, caption, svg, size: (side, side), key: own(PAIR_KEY), data })
 }
 
 fn column<'a>(input: &Input<'a>, s: &Summary, last: &Generation, weights: &Weights, k: usize) -> Column<'a> {

@@ -237,6 +237,7 @@ impl<'a> Show<'a> {
         if self.stage.0 != what {
             self.stage = (what.into(), Instant::now());
         }
+        self.session.noted(what);
         let elapsed = self.stage.1.elapsed().as_secs_f64();
         let eta = match done {
             0 => "?".into(),

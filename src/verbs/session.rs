@@ -50,6 +50,7 @@ pub struct Session {
     place: Place,
     asked: Arc<AtomicBool>,
     work: RefCell<Vec<Value>>,
+    stages: RefCell<Vec<(String, f64)>>,
 }
 
 impl Session {
@@ -63,7 +64,7 @@ impl Session {
         }
         leave_in_time(asked.clone());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-        Session { begun: Instant::now(), started, verb, place, asked, work: RefCell::default() }
+        Session { begun: Instant::now(), started, verb, place, asked, work: RefCell::default(), stages: RefCell::default() }
     }
 
     /// `Break` once a signal has come.
@@ -78,7 +79,19 @@ impl Session {
 
     /// Notes how many simulations of a generation were begun in this process, and how many whole ones that work is worth.
     pub fn worked(&self, generation: usize, begun: u64, worth: f64) {
+        self.noted(&format!("generation {generation}"));
         self.work.borrow_mut().push(json!({ "generation": generation, "begun": begun, "worth": worth.round() }));
+    }
+
+    /// Notes a sign of life of a stage of the work; the last one is when it ended.
+    pub fn noted(&self, stage: &str) {
+        let mut stages = self.stages.borrow_mut();
+        if stages.last().is_none_or(|(last, _)| last != stage) {
+            stages.push((stage.into(), 0.0));
+        }
+        if let Some((_, until)) = stages.last_mut() {
+            *until = self.seconds();
+        }
     }
 
     /// The record of this session.
@@ -89,13 +102,14 @@ impl Session {
         json!({
             "verb": self.verb,
             "simulations": *self.work.borrow(),
+            "stages": self.stages.borrow().iter().map(|(what, until)| json!({ "what": what, "until": hundredths(*until) })).collect::<Vec<_>>(),
             "version": env!("CARGO_PKG_VERSION"),
             "commit": env!("NICHO_COMMIT"),
             "lock_sha256": env!("NICHO_LOCK_SHA256"),
             "compiler": env!("NICHO_COMPILER"),
             "features": env!("NICHO_FEATURES"),
             "started_unix": self.started,
-            "seconds": (self.seconds() * 10.0).round() / 10.0,
+            "seconds": hundredths(self.seconds()),
             "ranks": self.place.ranks,
             "threads": self.place.threads.first(),
             "hosts": runs(&self.place.hosts),
@@ -112,6 +126,10 @@ impl Session {
             "slurm_tasks": slurm("NTASKS"),
         })
     }
+}
+
+fn hundredths(seconds: f64) -> f64 {
+    (seconds * 100.0).round() / 100.0
 }
 
 /// A list with its repetitions counted, as in `n1*4, n2*3`: a thousand ranks sit on few hosts.
