@@ -137,7 +137,7 @@ fn sampler(s: &Summary, job: &Value) -> String {
         (Some("quantile"), Some(quantile)) if !s.tempered => {
             format!(
                 "; the tolerance falls to the {} % quantile of the distances from generation to generation",
-                number(100.0 * quantile)
+                plain(100.0 * quantile)
             )
         }
         _ => String::new(),
@@ -150,6 +150,11 @@ fn sampler(s: &Summary, job: &Value) -> String {
     format!("{name} with {} particles{how}", count(s.particles as u64))
 }
 
+/// Without needless digits.
+fn plain(x: f64) -> String {
+    format!("{}", (1e6 * x).round() / 1e6)
+}
+
 /// What ends the run, whichever comes first.
 fn stop(job: &Value) -> Option<String> {
     let of = job["stop"].as_object()?;
@@ -157,7 +162,7 @@ fn stop(job: &Value) -> Option<String> {
     let rate = of
         .get("acceptance_rate")
         .and_then(Value::as_f64)
-        .map(|rate| format!("an acceptance rate below {} %", number(100.0 * rate)));
+        .map(|rate| format!("an acceptance rate below {} %", plain(100.0 * rate)));
     let tolerance = of.get("tolerance").and_then(Value::as_f64).map(|tolerance| format!("a tolerance of {}", number(tolerance)));
     let ends: Vec<String> = [whole("generations", "generations"), whole("simulations", "simulations"), rate, tolerance]
         .into_iter()
@@ -180,13 +185,13 @@ pub(super) fn priors(input: &Input<'_>, s: &Summary) -> String {
 
 fn in_words(prior: &Marginal) -> String {
     match *prior {
-        Marginal::Uniform { lower, upper } => format!("flat, {} to {}", number(lower), number(upper)),
-        Marginal::LogUniform { lower, upper } => format!("flat in the logarithm, {} to {}", number(lower), number(upper)),
-        Marginal::Normal { mean, sd } => format!("normal, mean {}, sd {}", number(mean), number(sd)),
+        Marginal::Uniform { lower, upper } => format!("flat, {lower} to {upper}"),
+        Marginal::LogUniform { lower, upper } => format!("flat in the logarithm, {lower} to {upper}"),
+        Marginal::Normal { mean, sd } => format!("normal, mean {mean}, sd {sd}"),
         Marginal::LogNormal { median, sd } => {
-            format!("log-normal, median {}, sd of the logarithm {}", number(median), number(sd))
+            format!("log-normal, median {median}, sd of the logarithm {sd}")
         }
-        Marginal::Beta { a, b } => format!("Beta({}, {}), mean {} %", number(a), number(b), percent(a / (a + b))),
+        Marginal::Beta { a, b } => format!("Beta({a}, {b}), mean {} %", percent(a / (a + b))),
         Marginal::Integer { lower, upper } => format!("whole number, {lower} to {upper}"),
     }
 }

@@ -249,8 +249,13 @@ impl Chart {
     }
 
     /// The drawing; `id` makes its inner ids unique, `name` and `about` are read out by screen readers.
-    pub(super) fn draw(self, id: &str, name: &str, about: &str) -> String {
+    pub(super) fn draw(mut self, id: &str, name: &str, about: &str) -> String {
         let (width, height) = self.size;
+        // The library takes no chart without a plot.
+        if self.plots.is_empty() {
+            let (from, to) = ((self.x.range.0, self.y.range.0), (self.x.range.1, self.y.range.1));
+            self.line(&[from, to], Ink::Paper, 0.0, false);
+        }
         let layout = self.layout();
         let hidden = self.margins.filter(|_| matches!(self.y.ticks, Ticks::Hidden));
         let below = self.below;

@@ -5,6 +5,7 @@ use crate::report::density::{Sample, is_log, prior_range};
 use crate::report::format::{escape, number, with_unit};
 use crate::report::summary::{GenerationLine, Summary};
 use crate::report::tables::{column, csv, plain};
+use crate::report::verdict::UNINFORMED;
 use crate::report::{Input, arm_figures, curves, informed, pairs, profiles, timeline};
 use crate::store::slug;
 
@@ -152,14 +153,17 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     if parameter.mode.is_finite() {
         chart.line(&[(parameter.mode, 0.0), (parameter.mode, 0.97 * top)], Ink::Text, 1.4, true);
     }
-    let caption = format!(
-        "{}{} ({} to {}), contraction {}.",
-        if parameter.meaning.is_empty() { String::new() } else { format!("{}: ", sentence(&parameter.meaning)) },
-        number(parameter.mean),
-        number(parameter.q05),
-        number(parameter.q95),
-        if parameter.contraction.is_finite() { format!("{:.2}", parameter.contraction) } else { "-".into() },
-    );
+    let taught = match parameter.contraction {
+        c if !c.is_finite() => String::new(),
+        c if c < UNINFORMED => {
+            format!(" The data say next to nothing of it: the two curves are nearly one (contraction {c:.2}).")
+        }
+        c if c < 0.5 => format!(" The data narrow it somewhat (contraction {c:.2})."),
+        c => format!(" The data narrow it clearly (contraction {c:.2})."),
+    };
+    let meaning = if parameter.meaning.is_empty() { String::new() } else { format!("{}. ", sentence(&parameter.meaning)) };
+    let [mean, q05, q95] = [parameter.mean, parameter.q05, parameter.q95].map(number);
+    let caption = format!("{meaning}Mean {mean}, 5 to 95 %: {q05} to {q95}.{taught}");
     let id = format!("marginal-{}", slug(&parameter.name));
     let svg = chart.draw(&id, &format!("Prior and posterior of {title}"), &caption);
     let of = if x_is_log { format!("1 / ln {}", parameter.name) } else { format!("1 / {}", parameter.name) };
@@ -354,7 +358,7 @@ impl Figure {
 }
 
 /// A text in lines of at most that many characters, broken at blanks.
-fn broken(text: &str, width: usize) -> Vec<String> {
+pub(super) fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         match lines.last_mut() {

@@ -8,7 +8,7 @@ use crate::report::tables::{column, csv, plain};
 /// Width and height of a cell.
 const CELL: (f64, f64) = (27.0, 19.0);
 /// Opacity of a cell whose number is 1; text stays readable on it.
-const OPACITY: f64 = 0.6;
+const OPACITY: f64 = 0.5;
 /// Width of a character of a label, and of the sine and cosine of the slope of column labels.
 const CHARACTER: f64 = 6.3;
 const SLOPE: f64 = 0.707;

@@ -3,7 +3,7 @@
 use crate::report::curves::BAND_KEY;
 use crate::report::figures::{DENSITY_KEY, Figure, Sections};
 use crate::report::format::{count, escape, plural};
-use crate::report::page::{Section, document, facts, folded, grid, key, section, verbatim, wide};
+use crate::report::page::{Section, document, facts, figure, folded, grid, key, section, verbatim, wide};
 use crate::report::sections;
 use crate::report::summary::Summary;
 use crate::report::verdict::Level;
@@ -125,7 +125,6 @@ fn posterior(s: &Summary, figures: &Sections) -> Section {
     body.push_str(&key(DENSITY_KEY));
     body.push_str(&grid("grid small", &figures.marginals));
     if let Some(pairs) = &figures.pairs {
-        body.push_str("<h3>Pairs of parameters</h3>\n");
         body.push_str(&wide(pairs));
     }
     section("posterior", "Posterior", "Posterior", body)
@@ -163,7 +162,7 @@ fn generations(input: &Input<'_>, s: &Summary, figures: &Sections) -> Section {
         "generations",
         "Generations",
         "How the run went",
-        body + &figures.timeline.as_ref().map_or(String::new(), wide) + &timeline::html(input),
+        body + &figures.timeline.as_ref().map_or(String::new(), figure) + &timeline::html(input),
     )
 }
 

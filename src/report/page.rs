@@ -70,7 +70,7 @@ pub(super) fn wide(f: &Figure) -> String {
         "<div class=\"wide\" role=\"region\" aria-label=\"{title}\" tabindex=\"0\" style=\"--natural:{:.0}px\">{}</div>",
         f.size.0, f.svg
     );
-    key(&f.key) + &framed(f, &scroller)
+    framed(f, &(key(&f.key) + &scroller))
 }
 
 fn framed(f: &Figure, drawing: &str) -> String {

@@ -58,8 +58,8 @@ pub(super) fn figure(input: &Input<'_>, s: &Summary) -> Option<Figure> {
         let middle = (EDGE + i as f64 * (CELL + GAP) + CELL / 2.0, i as f64 * (CELL + GAP) + CELL / 2.0);
         let name = escape(&row.name);
         body.push_str(&format!(
-            "<text x=\"{}\" y=\"{}\" font-size=\"12\" text-anchor=\"middle\">{name}</text>\
-             <text x=\"14\" y=\"{}\" font-size=\"12\" text-anchor=\"middle\" transform=\"rotate(-90 14 {})\">{name}</text>",
+            "<text x=\"{}\" y=\"{}\" font-size=\"11\" text-anchor=\"middle\">{name}</text>\
+             <text x=\"14\" y=\"{}\" font-size=\"11\" text-anchor=\"middle\" transform=\"rotate(-90 14 {})\">{name}</text>",
             middle.0,
             side - EDGE + 40.0,
             middle.1,
@@ -94,13 +94,21 @@ fn column<'a>(input: &Input<'a>, s: &Summary, last: &Generation, weights: &Weigh
     let (low, high) = (prior.natural(a - pad), prior.natural(b + pad));
     let log = is_log(prior) && high / low > 8.0;
     let parameter = &s.parameters[k];
-    let axis = Axis { log, ..Axis::linear("", (low, high)) };
+    // Long numbers need room: two ticks, of which none is near the next.
+    let step = (!log).then(|| round_step((high - low) / 2.5));
+    let axis = Axis { log, step, ..Axis::linear("", (low, high)) };
     Column { index: k, name: shortened(&parameter.name), axis, prior }
+}
+
+/// The next larger of 1, 2 and 5 times a power of ten.
+fn round_step(least: f64) -> f64 {
+    let decade = libm::pow(10.0, libm::floor(libm::log10(least)));
+    [1.0, 2.0, 5.0].into_iter().map(|m| m * decade).find(|step| *step >= least).unwrap_or(10.0 * decade)
 }
 
 /// A name that fits beside a cell.
 fn shortened(name: &str) -> String {
-    let most = 16;
+    let most = 14;
     if name.chars().count() <= most { name.into() } else { name.chars().take(most - 1).chain(['…']).collect() }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn rows(s: &Summary) -> String {
     let mut body = totals(s);
     for (role, title) in [(Use::HeldOut, "Held out: real predictions"), (Use::Fitted, "Fitted")] {
         if s.count(role) > 0 {
-            body.push_str(&format!("<h3>{title}</h3>\n{}", of(role, title)));
+            body.push_str(&of(role, title));
         }
     }
     if s.count(Use::Context) > 0 {

@@ -13,7 +13,7 @@ use crate::report::page::{line, table};
 use crate::report::tables::{csv, plain};
 
 /// Width of the figure, and height of the strip of one stage.
-const SIZE: (f64, f64) = (560.0, 30.0);
+const SIZE: (f64, f64) = (400.0, 30.0);
 const TOP: f64 = 4.0;
 const BOTTOM: f64 = 46.0;
 
@@ -71,7 +71,7 @@ pub(super) fn figure(input: &Input<'_>) -> Option<Figure> {
         chart.bar((0.0, at), (stage.seconds, at), ink, 7.0);
         let speed = stage.begun.map_or(String::new(), |begun| {
             let rate = begun as f64 / stage.seconds.max(0.01);
-            format!(", {} simulations begun, {} a second", count(begun), number(rate))
+            format!(", {} begun, {} a second", count(begun), number(rate))
         });
         let y = TOP + SIZE.1 * k as f64 + 12.0;
         let text = escape(&format!("{}: {} s{speed}", stage.what, number(stage.seconds)));
@@ -112,7 +112,7 @@ pub(super) fn html(input: &Input<'_>) -> String {
             if begun > 0 { count(begun) } else { NONE.into() },
             words("hosts"),
         ];
-        line("", &cells, 3)
+        line("", &cells, 0)
     };
     let head = [
         ("Session", ""),
@@ -125,5 +125,5 @@ pub(super) fn html(input: &Input<'_>) -> String {
         ("Hosts", ""),
     ];
     let body: String = sessions.iter().enumerate().map(row).collect();
-    if body.is_empty() { body } else { table("Sessions that worked at this file", &head, 3, &body) }
+    if body.is_empty() { body } else { table("Sessions that worked at this file", &head, 0, &body) }
 }
