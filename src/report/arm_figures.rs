@@ -87,7 +87,7 @@ fn panel(scenario: &Scenario, name: &str, lines: &[&Line<'_>]) -> Figure {
         "Median of each arm, and 5 to 95 % of {of}, by the posterior. A dashed line near its full one: the prior said \
          so already. Bands overlap more than arms do, which share their patients: see the differences below."
     );
-    finish(scenario, name, lines, chart, PANEL, key, &caption, "")
+    Figure { data: data(scenario, lines), ..finish(scenario, name, chart, PANEL, key, &caption, "") }
 }
 
 fn strips(scenario: &Scenario, name: &str, line: &Line<'_>) -> Figure {
@@ -122,13 +122,12 @@ fn strips(scenario: &Scenario, name: &str, line: &Line<'_>) -> Figure {
          already.",
         line.asked.label
     );
-    finish(scenario, name, &[line], chart, size, key, &caption, &labels)
+    Figure { data: data(scenario, &[line]), ..finish(scenario, name, chart, size, key, &caption, &labels) }
 }
 
 fn finish(
     scenario: &Scenario,
     name: &str,
-    lines: &[&Line<'_>],
     chart: Chart,
     size: (f64, f64),
     key: Vec<(Glyph, String)>,
@@ -137,7 +136,7 @@ fn finish(
 ) -> Figure {
     let id = format!("scenario-{}-{}", scenario.key(), slug(name));
     let svg = chart.draw(&id, name, caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
-    Figure { id, title: name.into(), caption: caption.into(), svg, size, key, data: data(scenario, lines) }
+    Figure { id, title: name.into(), caption: caption.into(), svg, size, key, data: String::new() }
 }
 
 /// A line for each month and arm.

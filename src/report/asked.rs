@@ -92,7 +92,8 @@ fn model(job: &Value) -> String {
 /// Where the data are from, how many patients and rows, and who published them.
 fn data(input: &Input<'_>, s: &Summary) -> String {
     let header = input.store.header();
-    let mut text = format!("{}: {}", escape(&header.observations_name), row_counts(s));
+    let name = Some(escape(&header.observations_name)).filter(|name| !name.is_empty());
+    let mut text = format!("{}: {}", name.unwrap_or("in the job file".into()), row_counts(s));
     let values = job_values(&header.job_canonical);
     if !values.is_empty() {
         text += &format!(" ({})", escape(&values.join(", ")));

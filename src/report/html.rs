@@ -3,7 +3,7 @@
 use crate::report::curves::BAND_KEY;
 use crate::report::figures::{DENSITY_KEY, Figure, Sections};
 use crate::report::format::{count, escape, plural};
-use crate::report::page::{Section, document, facts, figure, folded, grid, key, section, verbatim, wide};
+use crate::report::page::{Section, document, facts, folded, grid, key, section, verbatim, wide};
 use crate::report::sections;
 use crate::report::summary::Summary;
 use crate::report::verdict::Level;
@@ -18,7 +18,12 @@ pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String
     }
     parts.push(section("rows", "Row by row", "Row by row", sections::rows(s)));
     if !s.models.is_empty() {
-        parts.push(section("models", "Models", "Models", sections::models(s) + &grid("grid small", &figures.models)));
+        parts.push(section(
+            "models",
+            "Models",
+            "Models",
+            sections::models(s) + &key(figures.models.first().map_or(&[][..], |f| &f.key)) + &grid("grid small", &figures.models),
+        ));
     }
     if !s.checks.checks.is_empty() {
         parts.push(section("checks", "Predictive checks", "Predictive checks", checks::html(s)));
@@ -162,7 +167,8 @@ fn generations(input: &Input<'_>, s: &Summary, figures: &Sections) -> Section {
         "generations",
         "Generations",
         "How the run went",
-        body + &figures.timeline.as_ref().map_or(String::new(), figure) + &timeline::html(input),
+        body + &figures.timeline.as_ref().map_or(String::new(), |f| grid("grid", std::slice::from_ref(f)))
+            + &timeline::html(input),
     )
 }
 

@@ -70,11 +70,12 @@ pub(super) fn figure(input: &Input<'_>) -> Option<Figure> {
         let ink = if stage.begun.is_some() { Ink::Posterior } else { Ink::Prior };
         chart.bar((0.0, at), (stage.seconds, at), ink, 7.0);
         let speed = stage.begun.map_or(String::new(), |begun| {
-            let rate = begun as f64 / stage.seconds.max(0.01);
-            format!(", {} begun, {} a second", count(begun), number(rate))
+            // Of what is over in an instant the clock tells no speed.
+            let rate = (stage.seconds >= 0.1).then(|| count((begun as f64 / stage.seconds).round() as u64));
+            format!(", {} begun{}", count(begun), rate.map_or(String::new(), |rate| format!(", {rate} a second")))
         });
         let y = TOP + SIZE.1 * k as f64 + 12.0;
-        let text = escape(&format!("{}: {} s{speed}", stage.what, number(stage.seconds)));
+        let text = escape(&format!("{}: {:.2} s{speed}", stage.what, stage.seconds));
         labels += &format!("<text x=\"18\" y=\"{y}\" font-size=\"11.5\">{text}</text>");
     }
     let caption = format!(
