@@ -83,7 +83,15 @@ pub(super) fn figure(input: &Input<'_>, s: &Summary) -> Option<Figure> {
         columns.iter().map(|c| tables::column(&s.parameters[c.index].name, &s.parameters[c.index].unit)).collect();
     let draw = |particle: &usize| columns.iter().map(|c| plain(last.theta[(*particle, c.index)])).collect();
     let data = csv(&head, picked.iter().map(draw));
-    Some(Figure { id: "pairs".into(), title, caption, svg, size: (side, side), key: own(PAIR_KEY), data })
+    Some(Figure {
+        id: "pairs".into(),
+        title,
+        caption,
+        svg,
+        size: (side, side),
+        key: own(&PAIR_KEY[..1 + usize::from(s.refined)]),
+        data,
+    })
 }
 
 fn column<'a>(input: &Input<'a>, s: &Summary, last: &Generation, weights: &Weights, k: usize) -> Column<'a> {

@@ -152,6 +152,11 @@
   }
 
   function letters(say) {
+    // Signs of a key are as large as they were drawn, beside their words.
+    for (const sign of all(".key svg").filter(shown)) {
+      const wide = sign.getBoundingClientRect().width;
+      if (Math.abs(wide - Number(sign.getAttribute("width"))) > 1) say(`the sign of '${sign.parentElement.textContent}' is ${wide} wide`);
+    }
     const bench = document.createElement("div");
     bench.style.cssText = "position:absolute;left:0;top:0";
     document.body.append(bench);

@@ -252,7 +252,7 @@ fn pages_of_a_comparison_and_of_a_coin_hold_up() {
 }
 
 /// Defects, each with the check that must find it and that alone, and what it says of it.
-const PLANTED: [(&str, &str, &str); 22] = [
+const PLANTED: [(&str, &str, &str); 23] = [
     ("width", "document.querySelector('h1').style.width = '3000px'", "in a window of"),
     (
         "width",
@@ -291,6 +291,7 @@ const PLANTED: [(&str, &str, &str); 22] = [
     ),
     ("letters", "document.querySelector('figure svg text').setAttribute('x', '-90')", "leaves the drawing"),
     ("letters", "{ const text = document.querySelector('figure svg text'); text.after(text.cloneNode(true)) }", "lies on"),
+    ("letters", "document.querySelector('.key svg').style.width = '90px'", "is 90 wide"),
     ("contrast", "document.querySelector('p').style.color = '#8a8a8a'", "has a contrast of 3."),
     ("contrast", "document.querySelector('figure svg text').style.fill = '#8a8a8a'", "has a contrast of 3."),
     ("keyboard", "document.querySelector('summary').tabIndex = -1", "is not reached"),
