@@ -1,8 +1,8 @@
 # Sourced by jobs/run and tests/run: finds what nicho is built with, gets what is missing, and says so.
 #
 # Sets root (the folder of the project), target (build products), features (for cargo's --features), and, after
-# need_python, NICHO_PYTHON; after need_mpi, MPICC and NICHO_MPIRUN. Everything that it makes is in target/setup; removing
-# that folder makes it choose again.
+# need_python, NICHO_PYTHON; after need_browser, NICHO_BROWSER; after need_mpi, MPICC and NICHO_MPIRUN. Everything that it
+# makes is in target/setup; removing that folder makes it choose again.
 # shellcheck shell=bash disable=SC2034 # what it sets is used by the scripts that source it
 
 set -euo pipefail
@@ -77,6 +77,7 @@ packages() {
         apk:libclang) echo clang-libclang ;;
         pacman:libclang) echo clang ;;
         brew:libclang) echo llvm ;;
+        *:browser) echo chromium ;;
         apt-get:slurm) echo slurmctld slurmd slurm-client munge ;;
         dnf:shellcheck | yum:shellcheck | zypper:shellcheck) echo ShellCheck ;;
         *) echo "$1" ;;
@@ -260,6 +261,24 @@ need_python() {
         cp "$wanted" "$venv/requirements.txt"
     fi
     export NICHO_PYTHON=$venv/bin/python
+}
+
+# --- A browser ------------------------------------------------------------------------------------------------------
+
+# A Chromium, in which the tests look at the pages of reports: that of NICHO_BROWSER, else the first that is here, else once
+# installed. Fails if it cannot be had.
+find_browser() {
+    local name
+    for name in ${NICHO_BROWSER:-} chromium chromium-browser google-chrome google-chrome-stable; do
+        have "$name" || continue
+        NICHO_BROWSER=$(command -v "$name")
+        export NICHO_BROWSER
+        return 0
+    done
+    return 1
+}
+need_browser() {
+    find_browser || { get browser "the tests look at the pages of reports in it" && find_browser; }
 }
 
 # --- MPI ------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::population::{Adjusted, Learnt, Regressed, Regressor, Reused, Shape, Surrogated, Weights};
 use crate::report::Input;
 use crate::report::format::{count, escape, number, with_unit};
-use crate::report::sections;
+use crate::report::page;
 use crate::report::summary::ParameterLine;
 use crate::report::text::{cut, table};
 
@@ -69,10 +69,14 @@ impl Adjustment {
         let line = |(k, p): (usize, &ParameterLine)| {
             let mut cells = vec![escape(&with_unit(&p.name, &p.unit))];
             cells.extend(self.pairs(k, p));
-            sections::line("", &cells, 1)
+            page::line("", &cells, 1)
         };
         let body: String = parameters.iter().enumerate().map(line).collect();
-        format!("<h3>Adjusted</h3>\n<p>{}.</p>\n{}", escape(&self.words), sections::table(&head, 1, &body))
+        format!(
+            "<h3>Adjusted</h3>\n<p>{}.</p>\n{}",
+            escape(&self.words),
+            page::table("Posterior before and after adjustment", &head, 1, &body)
+        )
     }
 
     /// Figures of ABC and adjusted in turn, and what was explained.

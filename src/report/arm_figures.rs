@@ -6,6 +6,7 @@ use crate::report::curves::round_range;
 use crate::report::figures::{Figure, Glyph};
 use crate::report::format::escape;
 use crate::report::rows::Band;
+use crate::report::tables::{csv, plain};
 use crate::store::{Scenario, slug};
 use crate::trial::vocabulary::Endpoint;
 
@@ -86,7 +87,7 @@ fn panel(scenario: &Scenario, name: &str, lines: &[&Line<'_>]) -> Figure {
         "Median of each arm, and 5 to 95 % of {of}, by the posterior. A dashed line near its full one: the prior said \
          so already. Bands overlap more than arms do, which share their patients: see the differences below."
     );
-    finish(scenario, name, chart, PANEL, key, &caption, "")
+    Figure { data: data(scenario, lines), ..finish(scenario, name, chart, PANEL, key, &caption, "") }
 }
 
 fn strips(scenario: &Scenario, name: &str, line: &Line<'_>) -> Figure {
@@ -121,7 +122,7 @@ fn strips(scenario: &Scenario, name: &str, line: &Line<'_>) -> Figure {
          already.",
         line.asked.label
     );
-    finish(scenario, name, chart, size, key, &caption, &labels)
+    Figure { data: data(scenario, &[line]), ..finish(scenario, name, chart, size, key, &caption, &labels) }
 }
 
 fn finish(
@@ -135,5 +136,32 @@ fn finish(
 ) -> Figure {
     let id = format!("scenario-{}-{}", scenario.key(), slug(name));
     let svg = chart.draw(&id, name, caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
-    Figure { id, title: name.into(), caption: caption.into(), svg, size, key }
+    Figure { id, title: name.into(), caption: caption.into(), svg, size, key, data: String::new() }
+}
+
+/// A line for each month and arm.
+fn data(scenario: &Scenario, lines: &[&Line<'_>]) -> String {
+    const HEAD: [&str; 11] = [
+        "arm",
+        "month [months]",
+        "posterior_q05 [share]",
+        "posterior_median [share]",
+        "posterior_q95 [share]",
+        "prior_q05 [share]",
+        "prior_median [share]",
+        "prior_q95 [share]",
+        "difference_q05 [share]",
+        "difference_median [share]",
+        "difference_q95 [share]",
+    ];
+    let three = |band: Option<Band>| band.map_or([f64::NAN; 3], |b| [b.q05, b.median, b.q95]).map(plain);
+    let month = |line: &&Line<'_>| {
+        let when = plain(line.asked.month);
+        let of = |(name, arm): (&String, &Arm)| {
+            let bands = [arm.posterior, arm.prior, arm.difference].map(three).concat();
+            [vec![name.clone(), when.clone()], bands].concat()
+        };
+        scenario.arms.iter().zip(&line.arms).map(of).collect::<Vec<Vec<String>>>()
+    };
+    csv(&HEAD, lines.iter().flat_map(month))
 }

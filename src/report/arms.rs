@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::report::curves;
 use crate::report::format::{NONE, escape, percent};
+use crate::report::page::{folded, line, table};
 use crate::report::rows::Band;
-use crate::report::sections::{line, table};
 use crate::report::text;
 use crate::store::{ActedRule, AskedRow, Scenario};
 use crate::trial::table::Row;
@@ -221,32 +221,36 @@ pub(super) fn json(scenario: &Scenario, seed: u64, inference: &str) -> Value {
     })
 }
 
-/// The table of the page.
+/// The tables of the page: each endpoint in its last month, and behind a summary in every month.
 pub(super) fn html(scenario: &Scenario) -> String {
     let lines = lines(scenario);
     let (compared, lacking) = (scenario.arms.len() > 1, lacking(&lines));
-    let mut head = vec![("Arm", ""), ("Posterior", "median"), ("5 to 95 %", ""), ("Prior", "median"), ("5 to 95 %", "")];
+    let mut head = vec![("Arm", ""), ("Posterior", "median, %"), ("5 to 95 %", ""), ("Prior", "median, %"), ("5 to 95 %", "")];
     if compared {
-        head.extend([("Difference", "median"), ("5 to 95 %", ""), ("Better", "probability")]);
+        head.extend([("Difference", "median, %"), ("5 to 95 %", ""), ("Better", "probability")]);
     }
     if lacking {
         head.push(("Draws", "with an estimate, %"));
     }
-    let mut body = String::new();
-    for one in &lines {
-        body.push_str(&format!("<tr><th colspan=\"{}\">{}</th></tr>\n", head.len(), escape(&one.title())));
-        for (name, arm) in scenario.arms.iter().zip(&one.arms) {
-            let mut row = vec![escape(name)];
-            row.extend(cells(arm, compared, lacking));
-            body.push_str(&line("", &row, 1));
-        }
-    }
+    let group = |one: &Line<'_>| {
+        let title = format!("<tr><th scope=\"rowgroup\" colspan=\"{}\">{}</th></tr>\n", head.len(), escape(&one.title()));
+        let row = |(name, arm): (&String, &Arm)| line("", &[vec![escape(name)], cells(arm, compared, lacking)].concat(), 1);
+        format!("</tbody><tbody>{title}{}", scenario.arms.iter().zip(&one.arms).map(row).collect::<String>())
+    };
+    let last = |one: &&Line<'_>| lines.iter().all(|other| other.family() != one.family() || other.asked.month <= one.asked.month);
+    let ends: String = lines.iter().filter(last).map(group).collect();
     let acted: String = rules(scenario)
         .map(|(arm, rule, shares)| line("", &[vec![escape(&scenario.arms[arm]), escape(rule)], shares.to_vec()].concat(), 2))
         .collect();
     let head_of_rules = [("Arm", ""), ("Rule", ""), ("Posterior", "%"), ("Prior", "%")];
-    let acted = if acted.is_empty() { acted } else { format!("<p>{RULES}.</p>\n{}", table(&head_of_rules, 2, &acted)) };
-    acted + &table(&head, 1, &body)
+    let acted = if acted.is_empty() { acted } else { table(RULES, &head_of_rules, 2, &acted) };
+    let ended = lines.iter().filter(last).count();
+    let mut out = table("Arms in the last month of each endpoint", &head, 1, &ends) + &acted;
+    if ended < lines.len() {
+        let all: String = lines.iter().map(group).collect();
+        out += &folded(&format!("Every month: {} rows in numbers", lines.len()), &table("Arms in every month", &head, 1, &all));
+    }
+    out
 }
 
 #[cfg(test)]

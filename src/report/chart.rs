@@ -152,12 +152,14 @@ pub(super) struct Chart {
     grid: bool,
     sparse: bool,
     plots: Vec<Plot>,
+    /// Markup below what the library draws.
+    below: String,
 }
 
 impl Chart {
     /// An empty chart of that width and height.
     pub(super) fn new(x: Axis, y: Axis, size: (f64, f64)) -> Chart {
-        Chart { x, y, size, margins: None, grid: true, sparse: false, plots: Vec::new() }
+        Chart { x, y, size, margins: None, grid: true, sparse: false, plots: Vec::new(), below: String::new() }
     }
 
     /// Fixes the margins: left, right, top, bottom.
@@ -215,11 +217,30 @@ impl Chart {
         }
     }
 
-    /// A cloud of small, translucent points.
+    /// A cloud of small, translucent points below everything else; the margins must be fixed. The library writes an element for
+    /// each point, six times as long.
     pub(super) fn cloud(&mut self, points: &[(f64, f64)], ink: Ink) {
-        let points: Vec<(f64, f64)> = points.iter().map(|p| self.at(p.0, p.1)).collect();
-        let cloud = ScatterPlot::new().with_data(points).with_size(1.6).with_color(ink.css()).with_marker_opacity(0.35);
-        self.plots.push(cloud.into());
+        const LAYERS: usize = 6;
+        let [left, right, top, bottom] = self.margins.unwrap_or_default();
+        let share = |axis: &Axis, v: f64| {
+            let of = |v: f64| if axis.log { libm::log(v) } else { v };
+            (of(v) - of(axis.range.0)) / (of(axis.range.1) - of(axis.range.0))
+        };
+        let shown = |axis: &Axis, v: f64| (axis.range.0..=axis.range.1).contains(&v);
+        let within: Vec<&(f64, f64)> = points.iter().filter(|p| shown(&self.x, p.0) && shown(&self.y, p.1)).collect();
+        // One path does not darken where it meets itself; several do where they meet.
+        for layer in 0..LAYERS {
+            let dots = within.iter().skip(layer).step_by(LAYERS).map(|p| {
+                let x = left + (self.size.0 - left - right) * share(&self.x, p.0);
+                let y = self.size.1 - bottom - (self.size.1 - top - bottom) * share(&self.y, p.1);
+                format!("M{x:.1} {y:.1}h0")
+            });
+            self.below += &format!(
+                "<path d=\"{}\" stroke=\"{}\" stroke-width=\"3.2\" stroke-linecap=\"round\" stroke-opacity=\"0.35\"/>",
+                dots.collect::<String>(),
+                ink.css()
+            );
+        }
     }
 
     /// A straight piece from one point to another.
@@ -228,10 +249,16 @@ impl Chart {
     }
 
     /// The drawing; `id` makes its inner ids unique, `name` and `about` are read out by screen readers.
-    pub(super) fn draw(self, id: &str, name: &str, about: &str) -> String {
+    pub(super) fn draw(mut self, id: &str, name: &str, about: &str) -> String {
         let (width, height) = self.size;
+        // The library takes no chart without a plot.
+        if self.plots.is_empty() {
+            let (from, to) = ((self.x.range.0, self.y.range.0), (self.x.range.1, self.y.range.1));
+            self.line(&[from, to], Ink::Paper, 0.0, false);
+        }
         let layout = self.layout();
         let hidden = self.margins.filter(|_| matches!(self.y.ticks, Ticks::Hidden));
+        let below = self.below;
         let svg = kuva::render_to_svg(self.plots, layout);
         let svg = own_ids(&svg, id);
         // The library writes: <svg …><!-- made by --> …; the head is replaced, the body kept.
@@ -240,7 +267,7 @@ impl Chart {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
              height=\"{height}\" font-family=\"system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif\" \
-             fill=\"{}\" role=\"img\"><title>{}</title><desc>{}</desc>{body}",
+             fill=\"{}\" role=\"img\"><title>{}</title><desc>{}</desc>{below}{body}",
             Ink::Text.css(),
             escape(name),
             escape(about)

@@ -20,8 +20,8 @@ use crate::density::{cholesky, forward};
 use crate::population::Predictive;
 use crate::report::Input;
 use crate::report::format::{NONE, escape, percent};
+use crate::report::page;
 use crate::report::rows::Use;
-use crate::report::sections;
 use crate::report::summary::Summary;
 use crate::report::tables::{plain, quoted};
 use crate::report::text;
@@ -318,7 +318,7 @@ pub(super) fn html(s: &Summary) -> String {
     let line = |check: &Check| {
         let name = if check.row { escape(&check.name) } else { format!("<b>{}</b> ({} rows)", escape(&check.name), check.rows) };
         let mark = |cell: String| if cell.ends_with('*') { format!("<span class=\"no\">{cell}</span>") } else { cell };
-        sections::line("", &[vec![name], cells(check).into_iter().map(mark).collect()].concat(), 1)
+        page::line("", &[vec![name], cells(check).into_iter().map(mark).collect()].concat(), 1)
     };
     let body: String = s.checks.checks.iter().map(line).collect();
     let side = |of: &'static str| [("Residual", "sd of replicates"), ("Rank", "% below"), ("p", of), ("p of all", of)];
@@ -331,7 +331,7 @@ pub(super) fn html(s: &Summary) -> String {
          chance, and few sets of rows a small p of all. If the prior is off, no fit can help; if the posterior is, the model cannot \
          bend there, or the tolerance is coarse. Posterior p-values have seen the data and are drawn to the middle: a small one \
          weighs more.</p>\n{}<p>{}</p>\n",
-        sections::table(&head, 1, &body),
+        page::table("Data against simulated trials", &head, 1, &body),
         s.checks.reach.map_or(String::new(), |reach| escape(&reach.words()))
     )
 }

@@ -5,9 +5,9 @@ use crate::report::compare::{Comparison, Of, ParameterOfAll, RowOfAll, cells};
 use crate::report::curves::{curve_name, round_range, words};
 use crate::report::figures::{Figure, Glyph};
 use crate::report::format::{NONE, escape, number, plural, value, with_unit};
-use crate::report::html::{STYLE, grid, key, section};
+use crate::report::page::{document, folded, grid, key, line, section, table};
 use crate::report::rows::{Band, RowLine, Use};
-use crate::report::sections::{line, table};
+use crate::report::tables::{column, csv, plain};
 use crate::store::slug;
 
 /// Size of a marginal and of a panel; width of a forest.
@@ -25,29 +25,22 @@ fn ink(k: usize) -> Ink {
 
 /// The whole page.
 pub fn comparison_page(c: &Comparison) -> String {
-    let mut parts = vec![("runs", "The runs", runs(c)), ("posteriors", "Posteriors", posteriors(c))];
+    let part = |id: &str, title: &str, body: String| section(id, title, title, body);
+    let mut parts = vec![part("runs", "The runs", runs(c)), part("posteriors", "Posteriors", posteriors(c))];
     if !c.models().is_empty() {
-        parts.push(("models", "Models", models(c)));
+        parts.push(part("models", "Models", models(c)));
     }
     if c.rows.iter().any(shared) {
-        parts.push(("predictions", "Predictions", predictions(c)));
+        parts.push(part("predictions", "Predictions", predictions(c)));
     }
     let missing = c.missing();
     if !missing.is_empty() {
         let items: String = missing.iter().map(|text| format!("<li>{}</li>\n", escape(text))).collect();
-        parts.push(("missing", "Not in every run", format!("<ul>\n{items}</ul>\n")));
+        parts.push(part("missing", "Not in every run", format!("<ul>\n{items}</ul>\n")));
     }
-    let links: Vec<String> = parts.iter().map(|(id, title, _)| format!("<a href=\"#{id}\">{title}</a>")).collect();
-    let body: String = parts.iter().map(|(id, title, body)| section(id, title, body)).collect();
-    let title = format!("{} compared", plural(c.names.len(), "run"));
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{title}: {names}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n<p class=\"quiet\">{names}</p>\n<nav>{}</nav>\n</header>\n\
-         <main>\n{body}</main>\n</body>\n</html>\n",
-        links.join(" "),
-        names = escape(&c.names.join(", ")),
-    )
+    let names = c.names.join(", ");
+    let head = format!("<p class=\"quiet\">{}</p>\n", escape(&names));
+    document(&format!("{} compared", plural(c.names.len(), "run")), &names, &head, &parts)
 }
 
 fn shared(row: &RowOfAll) -> bool {
@@ -67,11 +60,11 @@ fn runs(c: &Comparison) -> String {
         let facts = c.facts(k).map(|cell| escape(&cell));
         line("", &[vec![name], facts.to_vec()].concat(), 2)
     };
-    let mut body = table(&head, 2, &(0..c.names.len()).map(run).collect::<String>());
+    let mut body = table("The runs", &head, 2, &(0..c.names.len()).map(run).collect::<String>());
     let items: Vec<String> = c.agreement.iter().flatten().map(|a| {
         let (class, sign, word) = if a.agrees { ("good", "\u{2713}", "agrees") } else { ("note", "\u{2260}", "differs") };
         format!(
-            "<li class=\"{class}\"><span class=\"sign\" title=\"{word}\" aria-label=\"{word}\">{sign}</span><b>{word}</b><span>{}</span></li>",
+            "<li class=\"{class}\"><span class=\"sign\" role=\"img\" aria-label=\"{word}\">{sign}</span><b>{word}</b><span>{}</span></li>",
             escape(&a.text)
         )
     }).collect();
@@ -91,7 +84,7 @@ fn runs(c: &Comparison) -> String {
         let cells: Vec<String> = [name].into_iter().chain(values).map(|text| format!("<code>{}</code>", escape(text))).collect();
         line("", &cells, cells.len())
     };
-    body + "<h3>Keys of the job that differ</h3>\n" + &table(&head, head.len(), &c.keys.iter().map(key).collect::<String>())
+    body + &table("Keys of the job that differ", &head, head.len(), &c.keys.iter().map(key).collect::<String>())
 }
 
 fn posteriors(c: &Comparison) -> String {
@@ -112,7 +105,11 @@ fn posteriors(c: &Comparison) -> String {
     let mut body = String::new();
     for p in &both {
         let meaning = if p.meaning.is_empty() { String::new() } else { format!(" <small>{}</small>", escape(&p.meaning)) };
-        body += &format!("<tr><th colspan=\"{}\">{}{meaning}</th></tr>\n", head.len(), escape(&p.title));
+        body += &format!(
+            "</tbody><tbody><tr><th scope=\"rowgroup\" colspan=\"{}\">{}{meaning}</th></tr>\n",
+            head.len(),
+            escape(&p.title)
+        );
         for (k, run) in p.runs.iter().enumerate() {
             let cells = match run {
                 Ok(Of { line, apart }) => {
@@ -131,7 +128,7 @@ fn posteriors(c: &Comparison) -> String {
          which the prior is set (the logarithm of a positive parameter). Overlap is the area that both densities cover.</p>\n{}{}{}",
         key(&signs),
         grid("grid small", &figures),
-        table(&head, 1, &body)
+        table("Posteriors of the runs", &head, 1, &body)
     )
 }
 
@@ -170,9 +167,16 @@ fn marginal(c: &Comparison, p: &ParameterOfAll) -> Figure {
     if !lacking.is_empty() {
         caption += &format!(" Not inferred by {}.", lacking.join(", "));
     }
+    let point = |k: usize, p: &(f64, f64, f64)| [vec![c.names[k].clone()], [p.0, p.2, p.1].map(plain).into()].concat();
+    let curves = have.iter().map(|(k, _)| *k).zip(&p.curves);
+    let lines = curves.flat_map(|(k, curve)| curve.iter().map(move |p| point(k, p)));
+    // The title has the unit.
+    let value = if p.title.ends_with(']') { p.title.clone() } else { column(&p.title, "1") };
+    let head = ["run".into(), value, column("prior_density", "drawn axis"), column("posterior_density", "drawn axis")];
+    let data = csv(&head, lines);
     let id = format!("marginal-{}", slug(&p.title));
     let svg = chart.draw(&id, &format!("Posteriors of {}", p.title), &caption);
-    Figure { id, title: p.title.clone(), caption, svg, size: SMALL, key: run_key(c) }
+    Figure { id, title: p.title.clone(), caption, svg, size: SMALL, key: run_key(c), data }
 }
 
 fn models(c: &Comparison) -> String {
@@ -184,7 +188,10 @@ fn models(c: &Comparison) -> String {
         let cells: Vec<String> = [name].into_iter().chain(lines.iter().map(cell)).map(|cell| escape(&cell)).collect();
         body += &line("", &cells, 1);
     }
-    format!("<p>Posterior probabilities, after ± the Monte-Carlo standard error.</p>\n{}", table(&head, 1, &body))
+    format!(
+        "<p>Posterior probabilities, after ± the Monte-Carlo standard error.</p>\n{}",
+        table("Probabilities of the models", &head, 1, &body)
+    )
 }
 
 fn predictions(c: &Comparison) -> String {
@@ -216,7 +223,7 @@ fn predictions(c: &Comparison) -> String {
         let Some(first) = row.first() else { continue };
         let unit = if first.share { " (%)".to_string() } else { with_unit("", &first.unit) };
         lines += &format!(
-            "<tr><th colspan=\"{}\">{}{} <small>{}</small></th></tr>\n",
+            "</tbody><tbody><tr><th scope=\"rowgroup\" colspan=\"{}\">{}{} <small>{}</small></th></tr>\n",
             head.len(),
             escape(&words(first)),
             escape(&unit),
@@ -226,7 +233,7 @@ fn predictions(c: &Comparison) -> String {
             lines += &prediction(&c.names[k], one);
         }
     }
-    format!("{body}<details><summary>All rows as a table</summary>\n{}</details>\n", table(&head, 2, &lines))
+    body + &folded("All rows as a table", &table("Predictions of the runs", &head, 2, &lines))
 }
 
 fn prediction(name: &str, row: &RowLine) -> String {
@@ -350,7 +357,7 @@ fn panel(c: &Comparison, name: &str, rows: &[&RowOfAll]) -> Figure {
         chart.points(&medians, Mark::Dot, 2.0, ink(k));
     }
     rows.iter().for_each(|row| observed(&mut chart, row, |v| (month(row), v)));
-    finish(c, name, chart, PANEL, "")
+    finish(c, name, rows, chart, PANEL, "")
 }
 
 fn forest(c: &Comparison, title: &str, rows: &[&RowOfAll]) -> Figure {
@@ -381,11 +388,36 @@ fn forest(c: &Comparison, title: &str, rows: &[&RowOfAll]) -> Figure {
         let text = row.first().map(words).unwrap_or_default();
         labels += &format!("<text x=\"18\" y=\"{}\" font-size=\"12\">{}</text>", TOP + strip * i as f64 + 13.0, escape(&text));
     }
-    finish(c, title, chart, size, &labels)
+    finish(c, title, rows, chart, size, &labels)
 }
 
-fn finish(c: &Comparison, title: &str, chart: Chart, size: (f64, f64), labels: &str) -> Figure {
+fn finish(c: &Comparison, title: &str, rows: &[&RowOfAll], chart: Chart, size: (f64, f64), labels: &str) -> Figure {
     let id = format!("rows-{}", slug(title));
-    let svg = chart.draw(&id, title, "Predictions of each run and the data").replacen("</svg>", &format!("{labels}</svg>"), 1);
-    Figure { id, title: title.into(), caption: String::new(), svg, size, key: run_key(c) }
+    let caption =
+        "Median of each run by its posterior, with 5 to 95 %; observed in the colour of text, with 95 % intervals.".to_string();
+    let svg = chart.draw(&id, title, &caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
+    Figure { id, title: title.into(), caption, svg, size, key: run_key(c), data: data(c, rows) }
+}
+
+/// A line for each row and run.
+fn data(c: &Comparison, rows: &[&RowOfAll]) -> String {
+    const HEAD: [&str; 9] = [
+        "run",
+        "row",
+        "use",
+        "month [months]",
+        "observed [share or unit]",
+        "se [same]",
+        "posterior_q05 [same]",
+        "posterior_median [same]",
+        "posterior_q95 [same]",
+    ];
+    let line = |(name, one): (&String, &Option<RowLine>)| {
+        let one = one.as_ref()?;
+        let band = one.posterior.map_or([f64::NAN; 3], |b| [b.q05, b.median, b.q95]);
+        let numbers = [vec![one.month, one.observed, one.se], band.into()].concat();
+        let words = vec![name.clone(), one.id.clone(), one.role.name().to_string()];
+        Some([words, numbers.into_iter().map(plain).collect()].concat())
+    };
+    csv(&HEAD, rows.iter().flat_map(|row| c.names.iter().zip(&row.runs).filter_map(line)))
 }

@@ -4,10 +4,11 @@
 //! a Kaplan-Meier incidence and a share that is "current" have different denominators and are never joined by a line.
 
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
-use crate::report::figures::{Figure, Glyph, KeyItem, own};
+use crate::report::figures::{Figure, Glyph, KeyItem, broken, own};
 use crate::report::format::{escape, number, percent, plural, with_unit};
 use crate::report::rows::{Band, RowLine, Use};
 use crate::report::summary::Summary;
+use crate::report::tables;
 use crate::store::slug;
 use crate::trial::table::Row;
 use crate::trial::vocabulary::{Endpoint, Kind, Term};
@@ -300,7 +301,7 @@ fn panel(name: &str, rows: &[&RowLine]) -> Figure {
     let id = format!("curve-{}", slug(name));
     let caption = panel_caption(rows, Some(starts));
     let svg = chart.draw(&id, name, &caption);
-    Figure { id, title: name.into(), caption, svg, size: PANEL, key: own(BAND_KEY) }
+    Figure { id, title: name.into(), caption, svg, size: PANEL, key: own(BAND_KEY), data: tables::rows(rows.iter().copied()) }
 }
 
 /// The observed point with its interval; `place` puts a value into the chart.
@@ -348,8 +349,17 @@ fn panel_caption(rows: &[&RowLine], starts: Option<f64>) -> String {
 fn forest(title: &str, rows: &[&RowLine]) -> Figure {
     const TOP: f64 = 4.0;
     const BOTTOM: f64 = 48.0;
+    // The widest letters that a browser may put in give a line so many characters.
+    const CHARACTERS: usize = 52;
+    const LINE: f64 = 14.0;
     let n = rows.len() as f64;
-    let size = (FOREST.0, FOREST.1 * n + TOP + BOTTOM);
+    let label_of = |row: &RowLine| {
+        let flag = if row.inside == Some(false) { " (outside)" } else { "" };
+        broken(&format!("{}{flag}", words(row)), CHARACTERS)
+    };
+    let most = rows.iter().map(|row| label_of(row).len()).max().unwrap_or(1);
+    let strip = FOREST.1 + LINE * (most - 1) as f64;
+    let size = (FOREST.0, strip * n + TOP + BOTTOM);
     let label = if rows.iter().all(|r| r.share) { "Patients, %".into() } else { with_unit("Value", &rows[0].unit) };
     let x = axis(rows, &label);
     let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (0.0, n)) };
@@ -357,30 +367,31 @@ fn forest(title: &str, rows: &[&RowLine]) -> Figure {
     let mut labels = String::new();
     for (k, row) in rows.iter().enumerate() {
         // From the top of its strip: the name, the predictions, the observation.
-        let (prediction, observation) = (n - k as f64 - 0.58, n - k as f64 - 0.82);
+        let below = n - k as f64 - 1.0;
+        let up = |share: f64| share * FOREST.1 / strip;
+        let (prediction, observation) = (below + up(0.42), below + up(0.18));
         let mut slab = |from: f64, to: f64, half: f64, ink: Ink, opacity: f64| {
             chart.band(&[(from, prediction - half, prediction + half), (to, prediction - half, prediction + half)], ink, opacity);
         };
         if let Some(b) = row.prior {
-            slab(b.q05, b.q95, 0.13, Ink::Prior, 0.22);
+            slab(b.q05, b.q95, up(0.13), Ink::Prior, 0.22);
         }
         if let Some(b) = row.posterior {
-            slab(b.q05, b.q95, 0.09, Ink::Posterior, 0.25);
-            slab(b.q25, b.q75, 0.09, Ink::Posterior, 0.55);
-            chart.bar((b.median, prediction - 0.13), (b.median, prediction + 0.13), Ink::Posterior, 2.4);
+            slab(b.q05, b.q95, up(0.09), Ink::Posterior, 0.25);
+            slab(b.q25, b.q75, up(0.09), Ink::Posterior, 0.55);
+            chart.bar((b.median, prediction - up(0.13)), (b.median, prediction + up(0.13)), Ink::Posterior, 2.4);
         }
         observed(&mut chart, row, |v| (v, observation));
-        let flag = if row.inside == Some(false) { " (outside)" } else { "" };
-        labels.push_str(&format!(
-            "<text x=\"18\" y=\"{}\" font-size=\"12\">{}{flag}</text>",
-            TOP + FOREST.1 * k as f64 + 14.0,
-            escape(&words(row))
-        ));
+        let lines = label_of(row);
+        for (i, line) in lines.iter().enumerate() {
+            let y = TOP + strip * k as f64 + LINE * (1 + i + most - lines.len()) as f64;
+            labels.push_str(&format!("<text x=\"18\" y=\"{y}\" font-size=\"12\">{}</text>", escape(line)));
+        }
     }
     let id = format!("forest-{}", slug(title));
     let caption = panel_caption(rows, None);
     let svg = chart.draw(&id, title, &caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
-    Figure { id, title: title.into(), caption, svg, size, key: own(BAND_KEY) }
+    Figure { id, title: title.into(), caption, svg, size, key: own(BAND_KEY), data: tables::rows(rows.iter().copied()) }
 }
 
 #[cfg(test)]

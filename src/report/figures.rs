@@ -4,7 +4,9 @@ use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks, plain_colours};
 use crate::report::density::{Sample, is_log, prior_range};
 use crate::report::format::{escape, number, with_unit};
 use crate::report::summary::{GenerationLine, Summary};
-use crate::report::{Input, arm_figures, curves, informed, pairs, profiles};
+use crate::report::tables::{column, csv, plain};
+use crate::report::verdict::UNINFORMED;
+use crate::report::{Input, arm_figures, curves, informed, pairs, profiles, timeline};
 use crate::store::slug;
 
 /// Glyph of a key.
@@ -35,6 +37,8 @@ pub(super) struct Figure {
     pub size: (f64, f64),
     /// What its signs mean.
     pub key: Vec<(Glyph, String)>,
+    /// The numbers behind it: comma-separated values, each column with its unit.
+    pub data: String,
 }
 
 /// The figures, section by section.
@@ -49,6 +53,10 @@ pub(super) struct Sections {
     pub profiles: Vec<Figure>,
     /// Tolerance, acceptance and effective size by generation.
     pub generations: Vec<Figure>,
+    /// Probabilities of the models by generation, if models are compared.
+    pub models: Vec<Figure>,
+    /// What each stage took, if that was recorded.
+    pub timeline: Option<Figure>,
     /// Endpoints over months.
     pub curves: Vec<Figure>,
     /// Rows that are not curves.
@@ -62,7 +70,12 @@ impl Sections {
     pub(super) fn figures(&self) -> impl Iterator<Item = &Figure> {
         let marginals = self.marginals.iter().chain(&self.pairs).chain(&self.directions).chain(&self.profiles);
         let rows = self.curves.iter().chain(&self.forests);
-        marginals.chain(&self.generations).chain(rows).chain(self.scenarios.iter().flatten())
+        marginals
+            .chain(&self.models)
+            .chain(&self.generations)
+            .chain(&self.timeline)
+            .chain(rows)
+            .chain(self.scenarios.iter().flatten())
     }
 }
 
@@ -94,6 +107,8 @@ pub(super) fn all(input: &Input<'_>, summary: &Summary) -> Sections {
         directions: informed::figure(summary),
         profiles: profiles::figures(summary),
         generations: generations(summary),
+        models: models(summary),
+        timeline: timeline::figure(input),
         curves,
         forests,
         scenarios: input.store.scenarios().iter().map(arm_figures::figures).collect(),
@@ -109,6 +124,7 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     let title = with_unit(&parameter.name, &parameter.unit);
     let (x, scale) = axis(input, k);
     let x = Axis { label: title.clone(), ..x };
+    let x_is_log = x.log;
     let Some(last) = input.store.run().last() else { return empty(&title) };
     let weights = input.weights_of(last, k);
     let sample = Sample::of(last, &weights, k, prior);
@@ -137,17 +153,23 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     if parameter.mode.is_finite() {
         chart.line(&[(parameter.mode, 0.0), (parameter.mode, 0.97 * top)], Ink::Text, 1.4, true);
     }
-    let caption = format!(
-        "{}{} ({} to {}), contraction {}.",
-        if parameter.meaning.is_empty() { String::new() } else { format!("{}: ", sentence(&parameter.meaning)) },
-        number(parameter.mean),
-        number(parameter.q05),
-        number(parameter.q95),
-        if parameter.contraction.is_finite() { format!("{:.2}", parameter.contraction) } else { "-".into() },
-    );
+    let taught = match parameter.contraction {
+        c if !c.is_finite() => String::new(),
+        c if c < UNINFORMED => {
+            format!(" The data say next to nothing of it: the two curves are nearly one (contraction {c:.2}).")
+        }
+        c if c < 0.5 => format!(" The data narrow it somewhat (contraction {c:.2})."),
+        c => format!(" The data narrow it clearly (contraction {c:.2})."),
+    };
+    let meaning = if parameter.meaning.is_empty() { String::new() } else { format!("{}. ", sentence(&parameter.meaning)) };
+    let [mean, q05, q95] = [parameter.mean, parameter.q05, parameter.q95].map(number);
+    let caption = format!("{meaning}Mean {mean}, 5 to 95 %: {q05} to {q95}.{taught}");
     let id = format!("marginal-{}", slug(&parameter.name));
     let svg = chart.draw(&id, &format!("Prior and posterior of {title}"), &caption);
-    Figure { id, title, caption, svg, size: SMALL, key: own(DENSITY_KEY) }
+    let of = if x_is_log { format!("1 / ln {}", parameter.name) } else { format!("1 / {}", parameter.name) };
+    let head = [column(&parameter.name, &parameter.unit), column("prior_density", &of), column("posterior_density", &of)];
+    let lines = before.iter().zip(&after).map(|(b, a)| [b.0, b.2, a.2].map(plain).into());
+    Figure { id, title, caption, svg, size: SMALL, key: own(DENSITY_KEY), data: csv(&head, lines) }
 }
 
 /// With a capital.
@@ -157,7 +179,15 @@ fn sentence(text: &str) -> String {
 }
 
 fn empty(title: &str) -> Figure {
-    Figure { id: slug(title), title: title.into(), caption: String::new(), svg: String::new(), size: SMALL, key: Vec::new() }
+    Figure {
+        id: slug(title),
+        title: title.into(),
+        caption: String::new(),
+        svg: String::new(),
+        size: SMALL,
+        key: Vec::new(),
+        data: String::new(),
+    }
 }
 
 /// How an axis of a parameter is drawn: natural values along a linear or a logarithmic axis.
@@ -229,18 +259,56 @@ fn generations(s: &Summary) -> Vec<Figure> {
             None => "Largest accepted distance; it should level off. The noise floor was not measured.".into(),
         };
         let title = if s.tempered { "Temperature" } else { "Tolerance (distance)" };
-        figures.push(series("tolerance", title, &finite, floor, &caption, s));
+        figures.push(series(
+            if s.tempered { "temperature" } else { "tolerance" },
+            title,
+            if s.tempered { "1" } else { "distance" },
+            &finite,
+            floor,
+            &caption,
+            s,
+        ));
     }
     let each =
         |f: fn(&GenerationLine) -> f64| -> Vec<(f64, f64)> { s.generations.iter().map(|g| (g.number as f64, f(g))).collect() };
     let caption = "Accepted per simulated. A fall below about 1 % means that most of the work is in vain.";
-    figures.push(series("acceptance", "Acceptance rate, %", &each(|g| 100.0 * g.acceptance), None, caption, s));
+    figures.push(series("acceptance", "Acceptance rate, %", "%", &each(|g| 100.0 * g.acceptance), None, caption, s));
     let caption = format!("Independent particles that the {} weighted ones are worth.", s.particles);
-    figures.push(series("ess", "Effective sample size", &each(|g| g.ess), None, &caption, s));
+    figures.push(series("ess", "Effective sample size", "particles", &each(|g| g.ess), None, &caption, s));
     figures
 }
 
-fn series(id: &str, title: &str, points: &[(f64, f64)], level: Option<f64>, caption: &str, s: &Summary) -> Figure {
+/// Probability of each model by generation.
+fn models(s: &Summary) -> Vec<Figure> {
+    if s.models.is_empty() {
+        return Vec::new();
+    }
+    let last = s.generations.len() as f64 - 1.0;
+    let (left, right) = if last > 0.0 { (-0.2, last + 0.2) } else { (-1.0, 1.0) };
+    let x = Axis { step: Some(libm::ceil(last / 8.0).max(1.0)), ..Axis::linear("Generation", (left, right)) };
+    let y = Axis { ticks: Ticks::Percent, ..Axis::linear("Probability, %", (0.0, 1.0)) };
+    let mut chart = Chart::new(x, y, SMALL);
+    let mut key = Vec::new();
+    for (k, model) in s.models.iter().enumerate() {
+        let ink = Ink::Arm((k % Ink::ARMS) as u8);
+        let points: Vec<(f64, f64)> = model.course.iter().enumerate().map(|(g, p)| (g as f64, *p)).collect();
+        chart.line(&points, ink, 2.0, false);
+        chart.points(&points, Mark::Dot, 3.5, ink);
+        key.push((Glyph::Line(ink, false), model.name.clone()));
+    }
+    let title = "Posterior probability of each model".to_string();
+    let caption = "By generation: where a curve still moves at the end, the tolerance has more to say than the table shows.";
+    let svg = chart.draw("models-course", &title, caption);
+    let head: Vec<String> =
+        std::iter::once("generation [1]".into()).chain(s.models.iter().map(|m| column(&m.name, "1"))).collect();
+    let line = |g: &GenerationLine| {
+        std::iter::once(g.number.to_string()).chain(s.models.iter().map(|m| plain(m.course[g.number]))).collect()
+    };
+    let data = csv(&head, s.generations.iter().map(line));
+    vec![Figure { id: "models-course".into(), title, caption: caption.into(), svg, size: SMALL, key, data }]
+}
+
+fn series(id: &str, title: &str, unit: &str, points: &[(f64, f64)], level: Option<f64>, caption: &str, s: &Summary) -> Figure {
     let last = s.generations.len() as f64 - 1.0;
     let (left, right) = if last > 0.0 { (-0.2, last + 0.2) } else { (-1.0, 1.0) };
     let values = points.iter().map(|p| p.1).chain(level);
@@ -257,10 +325,13 @@ fn series(id: &str, title: &str, points: &[(f64, f64)], level: Option<f64>, capt
     }
     chart.line(points, Ink::Posterior, 2.0, false);
     chart.points(points, Mark::Dot, 3.5, Ink::Posterior);
+    let name = id;
     let id = format!("generations-{id}");
     let svg = chart.draw(&id, title, caption);
     let key = if level.is_some() { own(GENERATION_KEY) } else { Vec::new() };
-    Figure { id, title: title.into(), caption: caption.into(), svg, size: SMALL, key }
+    let lines = points.iter().map(|p| [p.0, p.1].map(plain).into());
+    let data = csv(&["generation [1]".to_string(), column(name, unit)], lines);
+    Figure { id, title: title.into(), caption: caption.into(), svg, size: SMALL, key, data }
 }
 
 impl Figure {
@@ -289,7 +360,7 @@ impl Figure {
 }
 
 /// A text in lines of at most that many characters, broken at blanks.
-fn broken(text: &str, width: usize) -> Vec<String> {
+pub(super) fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         match lines.last_mut() {

@@ -62,6 +62,18 @@ fn clean(x: f64, half: f64) -> f64 {
     if x.abs() < half { 0.0 } else { x }
 }
 
+/// Date and time, in UTC, of seconds since 1970 (Hinnant 2013, days to civil dates).
+pub(super) fn date(unix: u64) -> String {
+    let (days, second) = (unix / 86_400 + 719_468, unix % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02} {:02}:{:02}", second / 3600, second / 60 % 60)
+}
+
 /// Text for markup.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -81,4 +93,15 @@ pub(super) fn escape(text: &str) -> String {
 /// Name of a parameter with its unit in brackets.
 pub(super) fn with_unit(name: &str, unit: &str) -> String {
     if unit == "-" || unit.is_empty() { name.into() } else { format!("{name} [{unit}]") }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let of = |unix, text: &str| assert_eq!(super::date(unix), text);
+        of(0, "1970-01-01 00:00");
+        of(951_827_696, "2000-02-29 12:34");
+        of(1_735_689_599, "2024-12-31 23:59");
+    }
 }

@@ -3,11 +3,12 @@
 use crate::report::chart::Ink;
 use crate::report::figures::{Figure, Glyph};
 use crate::report::format::escape;
+use crate::report::tables::{column, csv, plain};
 
 /// Width and height of a cell.
 const CELL: (f64, f64) = (27.0, 19.0);
 /// Opacity of a cell whose number is 1; text stays readable on it.
-const OPACITY: f64 = 0.6;
+const OPACITY: f64 = 0.5;
 /// Width of a character of a label, and of the sine and cosine of the slope of column labels.
 const CHARACTER: f64 = 6.3;
 const SLOPE: f64 = 0.707;
@@ -30,6 +31,8 @@ pub(super) struct Heat<'a> {
     pub beside_title: &'a str,
     /// Numbers, row after row.
     pub values: Vec<f64>,
+    /// Their unit.
+    pub unit: &'static str,
     /// What stands in a cell.
     pub text: fn(f64) -> String,
     /// What the shades mean: a number and its words.
@@ -83,7 +86,12 @@ impl Heat<'_> {
             Glyph::Patch(ink, (100.0 * OPACITY * value.abs()).round() as u8)
         };
         let key = self.key.into_iter().map(|(value, words)| (glyph(value), words)).collect();
-        Figure { id: self.id.into(), title: self.title, caption: self.caption, svg, size, key }
+        let head: Vec<String> =
+            std::iter::once("row".into()).chain(self.columns.iter().map(|name| column(name, self.unit))).collect();
+        let line =
+            |(label, values): (&String, &[f64])| std::iter::once(label.clone()).chain(values.iter().map(|x| plain(*x))).collect();
+        let data = csv(&head, self.rows.iter().zip(self.values.chunks(m.max(1))).map(line));
+        Figure { id: self.id.into(), title: self.title, caption: self.caption, svg, size, key, data }
     }
 
     fn cell(&self, value: f64, (x, y): (f64, f64)) -> String {

@@ -1,16 +1,14 @@
-//! The page: one file, no network, no script; readable on a telephone, in light and dark, and on paper.
+//! The page of a run: which sections it has, and what each shows.
 
 use crate::report::curves::BAND_KEY;
-use crate::report::figures::{DENSITY_KEY, Figure, Glyph, Sections, key_glyph};
+use crate::report::figures::{DENSITY_KEY, Figure, Sections};
 use crate::report::format::{count, escape, plural};
-use crate::report::rows::Use;
+use crate::report::page::{Section, document, facts, folded, grid, key, section, verbatim, wide};
 use crate::report::sections;
 use crate::report::summary::Summary;
 use crate::report::verdict::Level;
-use crate::report::{Input, arms, checks, informed, profiles};
+use crate::report::{Input, arms, asked, checks, informed, profiles, timeline};
 use crate::store::Scenario;
-
-pub(super) const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
 pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String {
@@ -18,115 +16,85 @@ pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String
     if !figures.curves.is_empty() || !figures.forests.is_empty() {
         parts.push(endpoints(figures));
     }
-    parts.push(section("rows", "Row by row", &sections::rows(s)));
+    parts.push(section("rows", "Row by row", "Row by row", sections::rows(s)));
     if !s.models.is_empty() {
-        parts.push(section("models", "Models", &sections::models(s)));
+        parts.push(section(
+            "models",
+            "Models",
+            "Models",
+            sections::models(s) + &key(figures.models.first().map_or(&[][..], |f| &f.key)) + &grid("grid small", &figures.models),
+        ));
     }
     if !s.checks.checks.is_empty() {
-        parts.push(section("checks", "Predictive checks", &checks::html(s)));
+        parts.push(section("checks", "Predictive checks", "Predictive checks", checks::html(s)));
     }
-    parts.push(posterior(s, figures));
-    parts.push(information(s, figures));
-    parts.push(generations(s, figures));
+    parts.extend([posterior(s, figures), information(s, figures), generations(input, s, figures)]);
     if !s.modes.is_empty() {
-        parts.push(section("modes", "Modes", &sections::modes(s)));
+        parts.push(section("modes", "Modes", "Modes", sections::modes(s)));
     }
-    for (scenario, drawn) in input.store.scenarios().iter().zip(&figures.scenarios) {
-        parts.push(other_arms(scenario, drawn));
-    }
-    parts.push(section("provenance", "Where this comes from", &sections::provenance(input)));
-    let name = escape(&s.name);
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{name}: posterior and predictions</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{name}</h1>\n<p class=\"quiet\">{}</p>\n{}</header>\n<main>\n{}</main>\n\
-         </body>\n</html>\n",
-        escape(&sections::headline(s)),
-        contents(input, s, figures),
-        parts.join("\n")
-    )
+    let scenarios = input.store.scenarios().iter().zip(&figures.scenarios);
+    parts.extend(scenarios.map(|(scenario, drawn)| other_arms(scenario, drawn)));
+    parts.push(section("provenance", "Where this comes from", "Where this comes from", sections::provenance(input)));
+    let head = format!("<p class=\"quiet\">{}</p>\n{}", escape(&asked::headline(s)), judgement(s));
+    document(&s.name, "posterior and predictions", &head, &parts)
 }
 
-fn contents(input: &Input<'_>, s: &Summary, figures: &Sections) -> String {
-    let mut links = vec![("asked", "What was asked"), ("trust", "Whether to trust it")];
-    if !figures.curves.is_empty() || !figures.forests.is_empty() {
-        links.push(("endpoints", "Observed against predicted"));
-    }
-    links.push(("rows", "Row by row"));
-    if !s.models.is_empty() {
-        links.push(("models", "Models"));
-    }
-    if !s.checks.checks.is_empty() {
-        links.push(("checks", "Predictive checks"));
-    }
-    links.extend([("posterior", "Posterior"), ("information", "What the data say"), ("generations", "Generations")]);
-    if !s.modes.is_empty() {
-        links.push(("modes", "Modes"));
-    }
-    let link = |id: &str, text: &str| format!("<a href=\"#{id}\">{text}</a>");
-    let mut links: Vec<String> = links.iter().map(|(id, text)| link(id, text)).collect();
-    let scenarios = input.store.scenarios().iter();
-    links.extend(scenarios.map(|s| link(&format!("scenario-{}", s.key()), &format!("Arms: {}", escape(&s.name)))));
-    links.push(link("provenance", "Where this comes from"));
-    format!("<nav>{}</nav>\n", links.join(" "))
-}
-
-pub(super) fn section(id: &str, title: &str, body: &str) -> String {
-    format!("<section id=\"{id}\">\n<h2>{title}</h2>\n{body}</section>\n")
-}
-
-/// A long text behind a summary of its length.
-fn folded(text: &str) -> String {
-    const LONG: usize = 400;
-    let items = text.split(", ").count();
-    if text.len() < LONG { text.into() } else { format!("<details><summary>{items} values</summary>{text}</details>") }
-}
-
-fn asked(input: &Input<'_>, s: &Summary) -> String {
-    let facts = sections::facts(input, s);
-    let items: Vec<String> =
-        facts.iter().map(|(term, text)| format!("<dt>{}</dt><dd>{}</dd>", escape(term), folded(&escape(text)))).collect();
-    let question: String = sections::question(&input.store.header().job_text)
+fn asked(input: &Input<'_>, s: &Summary) -> Section {
+    let question: String = asked::question(&input.store.header().job_text)
         .iter()
         .map(|paragraph| format!("<p>{}</p>\n", escape(paragraph)))
         .collect();
-    section("asked", "What was asked", &format!("{question}<dl class=\"facts\">{}</dl>\n", items.join("\n")))
+    section("asked", "What was asked", "What was asked", question + &facts(&asked::facts(input, s)) + &asked::priors(input, s))
 }
 
-fn verdict(s: &Summary) -> String {
-    let items: Vec<String> = s
-        .verdict
-        .findings
+fn verdict(s: &Summary) -> Section {
+    let sign = |level: Level| match level {
+        Level::Good => ("good", "\u{2713}", "good"),
+        Level::Note => ("note", "\u{2022}", "to keep in mind"),
+        Level::Warning => ("warning", "!", "warning"),
+    };
+    let mut findings: Vec<_> = s.verdict.findings.iter().collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    let items: String = findings
         .iter()
         .map(|f| {
-            let (class, sign, word) = match f.level {
-                Level::Good => ("good", "\u{2713}", "good"),
-                Level::Note => ("note", "\u{2022}", "to keep in mind"),
-                Level::Warning => ("warning", "!", "warning"),
-            };
+            let (class, sign, word) = sign(f.level);
             format!(
-                "<li class=\"{class}\"><span class=\"sign\" title=\"{word}\" aria-label=\"{word}\">{sign}</span><b>{}</b>\
-                 <span>{}</span></li>",
+                "<li class=\"{class}\"><span class=\"sign\" role=\"img\" aria-label=\"{word}\">{sign}</span><b>{}</b>\
+                 <span>{}</span></li>\n",
                 f.about,
                 escape(&f.text)
             )
         })
         .collect();
-    let (warnings, notes) = (s.verdict.count(Level::Warning), s.verdict.count(Level::Note));
-    let head = match (warnings, notes) {
-        (0, 0) => "Nothing speaks against the numbers below, as far as it was checked.".to_string(),
-        (0, n) => format!("No warning; {} to keep in mind.", plural(n, "point")),
-        (w, n) => format!(
-            "{} against relying on this run as it is; {} to keep in mind.",
-            plural(w, "warning"),
-            plural(n, "further point")
-        ),
-    };
-    let body = format!("<p>{head}</p>\n<ul class=\"verdict\">\n{}\n</ul>\n", items.join("\n"));
-    section("trust", "Whether to trust it", &body)
+    let beyond = "Whether the engine finds what it should in simulated data of this job is another question, which a run does not ask: \
+                  <code>nicho validate calibration</code>.";
+    let body = format!("<ul class=\"verdict\">\n{items}</ul>\n<p class=\"quiet\">{beyond}</p>\n");
+    section("trust", "Whether to trust it", "Whether to trust it", body)
 }
 
-fn endpoints(figures: &Sections) -> String {
+/// The verdict in a sentence or two.
+fn judgement(s: &Summary) -> String {
+    let about = |level: Level| {
+        let names: Vec<String> = s.verdict.findings.iter().filter(|f| f.level == level).map(|f| f.about.to_lowercase()).collect();
+        names.join(", ")
+    };
+    let (warnings, notes) = (s.verdict.count(Level::Warning), s.verdict.count(Level::Note));
+    let (class, short) = match (warnings, notes) {
+        (0, 0) => ("good", "Nothing speaks against these numbers, as far as it was checked."),
+        (0, _) => ("good", "No warning."),
+        (1..3, _) => ("warning", "With reserve."),
+        _ => ("warning", "Not to be relied on as it is."),
+    };
+    let of = |n: usize, noun: &str, level: Level| {
+        if n == 0 { String::new() } else { format!(" {}: {}.", plural(n, noun), about(level)) }
+    };
+    let warned = of(warnings, "warning", Level::Warning);
+    let noted = of(notes, "point to keep in mind", Level::Note).replace("point to keep in minds", "points to keep in mind");
+    format!("<p class=\"judgement {class}\"><b>{short}</b>{}{}</p>\n", escape(&warned), escape(&noted))
+}
+
+fn endpoints(figures: &Sections) -> Section {
     let mut body = if figures.curves.is_empty() {
         String::from(
             "<p>What the model predicts with the posterior (blue) and with the prior (grey), and what was observed (orange).</p>\n",
@@ -152,35 +120,23 @@ fn endpoints(figures: &Sections) -> String {
         );
         body.push_str(&grid("grid", &figures.forests));
     }
-    section("endpoints", "Observed against predicted", &body)
+    section("endpoints", "Observed against predicted", "Observed against predicted", body)
 }
 
-fn posterior(s: &Summary, figures: &Sections) -> String {
+fn posterior(s: &Summary, figures: &Sections) -> Section {
     let mut body = sections::parameters(s);
     body.extend(s.adjusted.as_ref().map(|adjusted| adjusted.html(&s.parameters)));
     body.push_str("<h3>Marginals against priors</h3>\n");
     body.push_str(&key(DENSITY_KEY));
     body.push_str(&grid("grid small", &figures.marginals));
     if let Some(pairs) = &figures.pairs {
-        body.push_str("<h3>Pairs of parameters</h3>\n");
         body.push_str(&wide(pairs));
     }
-    section("posterior", "Posterior", &body)
-}
-
-/// A figure that needs the width of the page.
-fn wide(figure: &Figure) -> String {
-    format!(
-        "{}<figure id=\"{}\"><div class=\"wide\">{}</div><figcaption><span>{}</span></figcaption></figure>\n",
-        key(&figure.key),
-        figure.id,
-        figure.svg,
-        escape(&figure.caption)
-    )
+    section("posterior", "Posterior", "Posterior", body)
 }
 
 /// Which directions of parameter space the data inform.
-fn information(s: &Summary, figures: &Sections) -> String {
+fn information(s: &Summary, figures: &Sections) -> Section {
     let mut body = match &figures.directions {
         Some(directions) => informed::html(s) + &wide(directions),
         None => "<p>There is one parameter; its contraction says what the data say about it.</p>\n".into(),
@@ -188,10 +144,10 @@ fn information(s: &Summary, figures: &Sections) -> String {
     if let Some(first) = figures.profiles.first() {
         body += &(profiles::html(s) + &key(&first.key) + &grid("grid small", &figures.profiles));
     }
-    section("information", "What the data say about the parameters", &body)
+    section("information", "What the data say", "What the data say about the parameters", body)
 }
 
-fn generations(s: &Summary, figures: &Sections) -> String {
+fn generations(input: &Input<'_>, s: &Summary, figures: &Sections) -> Section {
     let simulated = s.generations.iter().map(|g| g.simulated).sum();
     let mut body = format!(
         "<p>{}, {} simulations. {}</p>\n",
@@ -207,60 +163,33 @@ fn generations(s: &Summary, figures: &Sections) -> String {
         body.push_str(&key(figures.generations.first().map_or(&[][..], |f| &f.key)));
     }
     body.push_str(&grid("grid small", &figures.generations));
-    let falls = if s.tempered { "Temperature" } else { "Tolerance" };
-    section("generations", &format!("{falls}, acceptance and sample size by generation"), &body)
+    section(
+        "generations",
+        "Generations",
+        "How the run went",
+        body + &figures.timeline.as_ref().map_or(String::new(), |f| grid("grid", std::slice::from_ref(f)))
+            + &timeline::html(input),
+    )
 }
 
 /// A scenario: its arms, predicted.
-fn other_arms(scenario: &Scenario, figures: &[Figure]) -> String {
+fn other_arms(scenario: &Scenario, figures: &[Figure]) -> Section {
     let reference = scenario.arms.first().map_or("", String::as_str);
     let question: String =
-        sections::question(&scenario.text).iter().map(|paragraph| format!("<p>{}</p>\n", escape(paragraph))).collect();
+        asked::question(&scenario.text).iter().map(|paragraph| format!("<p>{}</p>\n", escape(paragraph))).collect();
     let body = format!(
         "{question}<p>Predicted, not observed: {} virtual patients in each arm, {} draws of the posterior and as many of the prior. \
          Arms of one draw have the same patients, so that differences to {} are those of the treatment alone. What the posterior \
-         says and the prior did not is what the data taught; the rest is assumption.</p>\n{}{}{}\
-         <details><summary>The scenario file</summary><pre>{}</pre></details>\n",
+         says and the prior did not is what the data taught; the rest is assumption.</p>\n{}{}{}{}",
         scenario.patients,
         scenario.particle.len(),
         escape(reference),
         key(figures.iter().max_by_key(|f| f.key.len()).map_or(&[][..], |f| &f.key)),
         grid("grid", figures),
         arms::html(scenario),
-        escape(&scenario.text)
+        folded("The scenario file", &verbatim("The scenario file", &scenario.text))
     );
     let title = if scenario.title.is_empty() { &scenario.name } else { &scenario.title };
-    section(&format!("scenario-{}", scenario.key()), &format!("Other arms: {}", escape(title)), &body)
-}
-
-pub(super) fn grid(class: &str, figures: &[Figure]) -> String {
-    let items: Vec<String> = figures.iter().map(figure).collect();
-    format!("<div class=\"{class}\">\n{}\n</div>\n", items.join("\n"))
-}
-
-fn figure(f: &Figure) -> String {
-    format!(
-        "<figure id=\"{}\"><figcaption><b>{}</b></figcaption>\n{}\n<figcaption><span>{}</span></figcaption></figure>",
-        f.id,
-        escape(&f.title),
-        f.svg,
-        escape(&f.caption)
-    )
-}
-
-pub(super) fn key<S: AsRef<str>>(items: &[(Glyph, S)]) -> String {
-    let items: Vec<String> =
-        items.iter().map(|(glyph, text)| format!("<li>{}{}</li>", key_glyph(*glyph), escape(text.as_ref()))).collect();
-    if items.is_empty() { String::new() } else { format!("<ul class=\"key\">{}</ul>\n", items.join("")) }
-}
-
-/// How many rows are fitted, held out and shown only, in words.
-pub(super) fn row_counts(s: &Summary) -> String {
-    let mut text = format!("{} fitted", s.count(Use::Fitted));
-    for (role, word) in [(Use::HeldOut, "held out"), (Use::Context, "shown only")] {
-        if s.count(role) > 0 {
-            text.push_str(&format!(", {} {word}", s.count(role)));
-        }
-    }
-    text
+    let link = format!("Arms: {}", scenario.name);
+    section(&format!("scenario-{}", scenario.key()), &link, &format!("Other arms: {title}"), body)
 }

@@ -14,7 +14,7 @@ use crate::report::Input;
 use crate::report::figures::Figure;
 use crate::report::format::{escape, percent};
 use crate::report::heat::Heat;
-use crate::report::sections;
+use crate::report::page;
 use crate::report::summary::Summary;
 use crate::report::tables::{plain, quoted};
 use crate::report::text;
@@ -134,7 +134,7 @@ pub(super) fn html(s: &Summary) -> String {
     let line = |direction: &Direction| {
         let mark = if direction.informed { "yes" } else { "no" };
         let cells = [escape(&direction.name(s)), percent(direction.sd), mark.to_string()];
-        sections::line("", &cells, 1)
+        page::line("", &cells, 1)
     };
     let body: String = s.informed.directions.iter().take(MOST).map(line).collect();
     let head = [("Combination of parameters", "up or down along it"), ("sd", "% of the prior's"), ("Informed", "")];
@@ -146,7 +146,7 @@ pub(super) fn html(s: &Summary) -> String {
          moved, and the fit stays; what is said of them is the prior's. A sample of this size that knew nothing would show {} % \
          or more in every direction.</p>\n{}<p>{}</p>\n",
         percent(s.informed.chance),
-        sections::table(&head, 1, &body),
+        page::table("Directions, the best informed first", &head, 1, &body),
         more(s)
     )
 }
@@ -201,6 +201,7 @@ pub(super) fn figure(s: &Summary) -> Option<Figure> {
         beside: Vec::new(),
         beside_title: "",
         values: directions.iter().flat_map(|direction| columns.iter().map(|k| direction.loadings[*k])).collect(),
+        unit: "prior sd",
         text: |x| if x.abs() < 0.095 { String::new() } else { format!("{x:+.1}") },
         key: vec![(1.0, "up".into()), (-1.0, "down".into())],
     };

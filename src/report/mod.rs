@@ -26,6 +26,7 @@ use crate::trial::table::{Row, Table};
 mod adjusted;
 mod arm_figures;
 mod arms;
+mod asked;
 mod chart;
 mod checks;
 mod compare;
@@ -40,6 +41,7 @@ mod heat;
 mod html;
 mod informed;
 mod models;
+mod page;
 mod pairs;
 mod patient;
 mod profiles;
@@ -50,6 +52,7 @@ mod sections;
 mod summary;
 mod tables;
 mod text;
+mod timeline;
 mod verdict;
 
 #[cfg(test)]
@@ -111,25 +114,32 @@ pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     let summary = Summary::of(input)?;
     let sections = figures::all(input, &summary);
     let mut files = vec![
-        (folder.join("report.html"), html::page(input, &summary, &sections)),
-        (folder.join("parameters.csv"), tables::parameters(&summary)),
-        (folder.join("rows.csv"), tables::rows(&summary)),
-        (folder.join("directions.csv"), informed::csv(&summary)),
-        (folder.join("checks.csv"), checks::csv(&summary)),
+        ("report.html".to_string(), html::page(input, &summary, &sections)),
+        ("parameters.csv".to_string(), tables::parameters(&summary)),
+        ("rows.csv".to_string(), tables::rows(summary.rows.iter())),
+        ("directions.csv".to_string(), informed::csv(&summary)),
+        ("checks.csv".to_string(), checks::csv(&summary)),
     ];
     if !summary.models.is_empty() {
-        files.push((folder.join("models.csv"), tables::models(&summary)));
+        files.push(("models.csv".to_string(), tables::models(&summary)));
     }
     if !summary.profiles.is_empty() {
-        files.push((folder.join("profiles.csv"), profiles::csv(&summary)));
+        files.push(("profiles.csv".to_string(), profiles::csv(&summary)));
     }
-    let drawn = folder.join("figures");
-    fs::create_dir_all(&drawn).map_err(Error::io(&drawn, "create this folder"))?;
-    for figure in sections.figures() {
-        files.push((drawn.join(format!("{}.svg", figure.id)), figure.standalone()));
-    }
-    files.iter().try_for_each(|(path, text)| put(path, text))?;
-    Ok(files.into_iter().map(|(path, _)| path).collect())
+    files.extend(sections.figures().map(|figure| (format!("figures/{}.svg", figure.id), figure.standalone())));
+    put_all(folder, files)
+}
+
+/// Writes files into a folder, which is made if it is missing; their paths.
+fn put_all(folder: &Path, files: Vec<(String, String)>) -> Result<Vec<PathBuf>> {
+    let place = |(name, text): (String, String)| {
+        let path = folder.join(name);
+        let home = path.parent().unwrap_or(folder);
+        fs::create_dir_all(home).map_err(Error::io(home, "create this folder"))?;
+        put(&path, &text)?;
+        Ok(path)
+    };
+    files.into_iter().map(place).collect()
 }
 
 /// Writes a file beside, and renames it.

@@ -8,6 +8,7 @@ use crate::report::density::{Sample, is_log};
 use crate::report::figures::{Figure, Glyph, KeyItem, own};
 use crate::report::format::escape;
 use crate::report::summary::Summary;
+use crate::report::tables::{self, csv, plain};
 use crate::rng::{Key, Purpose};
 
 const PAIR_KEY: &[KeyItem] =
@@ -57,8 +58,8 @@ pub(super) fn figure(input: &Input<'_>, s: &Summary) -> Option<Figure> {
         let middle = (EDGE + i as f64 * (CELL + GAP) + CELL / 2.0, i as f64 * (CELL + GAP) + CELL / 2.0);
         let name = escape(&row.name);
         body.push_str(&format!(
-            "<text x=\"{}\" y=\"{}\" font-size=\"12\" text-anchor=\"middle\">{name}</text>\
-             <text x=\"14\" y=\"{}\" font-size=\"12\" text-anchor=\"middle\" transform=\"rotate(-90 14 {})\">{name}</text>",
+            "<text x=\"{}\" y=\"{}\" font-size=\"11\" text-anchor=\"middle\">{name}</text>\
+             <text x=\"14\" y=\"{}\" font-size=\"11\" text-anchor=\"middle\" transform=\"rotate(-90 14 {})\">{name}</text>",
             middle.0,
             side - EDGE + 40.0,
             middle.1,
@@ -78,7 +79,19 @@ pub(super) fn figure(input: &Input<'_>, s: &Summary) -> Option<Figure> {
         escape(&caption)
     );
     let title = "Pairs of parameters".to_string();
-    Some(Figure { id: "pairs".into(), title, caption, svg, size: (side, side), key: own(PAIR_KEY) })
+    let head: Vec<String> =
+        columns.iter().map(|c| tables::column(&s.parameters[c.index].name, &s.parameters[c.index].unit)).collect();
+    let draw = |particle: &usize| columns.iter().map(|c| plain(last.theta[(*particle, c.index)])).collect();
+    let data = csv(&head, picked.iter().map(draw));
+    Some(Figure {
+        id: "pairs".into(),
+        title,
+        caption,
+        svg,
+        size: (side, side),
+        key: own(&PAIR_KEY[..1 + usize::from(s.refined)]),
+        data,
+    })
 }
 
 fn column<'a>(input: &Input<'a>, s: &Summary, last: &Generation, weights: &Weights, k: usize) -> Column<'a> {
@@ -89,13 +102,21 @@ fn column<'a>(input: &Input<'a>, s: &Summary, last: &Generation, weights: &Weigh
     let (low, high) = (prior.natural(a - pad), prior.natural(b + pad));
     let log = is_log(prior) && high / low > 8.0;
     let parameter = &s.parameters[k];
-    let axis = Axis { log, ..Axis::linear("", (low, high)) };
+    // Long numbers need room: two ticks, of which none is near the next.
+    let step = (!log).then(|| round_step((high - low) / 2.5));
+    let axis = Axis { log, step, ..Axis::linear("", (low, high)) };
     Column { index: k, name: shortened(&parameter.name), axis, prior }
+}
+
+/// The next larger of 1, 2 and 5 times a power of ten.
+fn round_step(least: f64) -> f64 {
+    let decade = libm::pow(10.0, libm::floor(libm::log10(least)));
+    [1.0, 2.0, 5.0].into_iter().map(|m| m * decade).find(|step| *step >= least).unwrap_or(10.0 * decade)
 }
 
 /// A name that fits beside a cell.
 fn shortened(name: &str) -> String {
-    let most = 16;
+    let most = 14;
     if name.chars().count() <= most { name.into() } else { name.chars().take(most - 1).chain(['…']).collect() }
 }
 

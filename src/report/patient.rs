@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::cml::signaling::Signals;
 use crate::model::cml::state::{CH, CL, CR, E, M, QH, QL, QR, X};
 use crate::model::cml::trajectory::{Happening, Trajectory};
@@ -10,8 +10,8 @@ use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::curves::round_range;
 use crate::report::figures::{Figure, Glyph};
 use crate::report::format::escape;
-use crate::report::tables::{plain, quoted};
-use crate::report::text;
+use crate::report::tables::{column, csv, plain, quoted};
+use crate::report::{put_all, text};
 use crate::trial::history::Event;
 use crate::trial::vocabulary::Word;
 
@@ -27,22 +27,14 @@ const MARK: usize = 70;
 /// Writes the trajectory, events and traits of a patient, and its figures, into `folder`; what was written.
 ///
 /// # Errors
-/// [`Error::Io`] if the folder cannot be written.
+/// `Io` if the folder cannot be written.
 pub fn write_patient(of: &Trajectory, name: &str, folder: &Path) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
     let mut files: Vec<(String, String)> =
         [("trajectory.csv", trajectory(of)), ("events.csv", events(of)), ("patient.csv", traits(of))]
             .map(|(file, text)| (file.into(), text))
             .into();
     files.extend(figures(of, name).iter().map(|figure| (format!("{}.svg", figure.id), figure.standalone())));
-    files
-        .into_iter()
-        .map(|(file, text)| {
-            let path = folder.join(file);
-            std::fs::write(&path, text).map_err(Error::io(&path, "write"))?;
-            Ok(path)
-        })
-        .collect()
+    put_all(folder, files)
 }
 
 /// What happened to a patient, as a table of the terminal.
@@ -211,13 +203,18 @@ fn figure(of: &Trajectory, [id, title, label, name]: [&str; 4], log: Option<(f64
         extra.push_str(&bars(of, end, y, drug.name(), drug.profile().unit, doses));
     }
     key.splice(0..0, curves_key);
+    let head: Vec<String> =
+        std::iter::once("month [months]".into()).chain(curves.iter().map(|curve| column(curve.what, label))).collect();
+    let visit =
+        |i: usize| std::iter::once(plain(of.months[i])).chain(curves.iter().map(|curve| plain((curve.value)(i)))).collect();
+    let data = csv(&head, (0..of.months.len()).map(visit));
     let title = format!("{title}: {name}");
     let svg = chart.draw(id, &title, "One virtual patient at its visits.");
     let svg = svg
         .replacen(&format!("viewBox=\"0 0 {} {}\"", SIZE.0, SIZE.1), &format!("viewBox=\"0 0 {} {}\"", size.0, size.1), 1)
         .replacen(&format!("height=\"{}\"", SIZE.1), &format!("height=\"{}\"", size.1), 1)
         .replacen("</svg>", &format!("{extra}</svg>"), 1);
-    Figure { id: id.into(), title, caption: String::new(), svg, size, key }
+    Figure { id: id.into(), title, caption: String::new(), svg, size, key, data }
 }
 
 /// Values as steps: each holds from the visit before on; the first, at diagnosis, is that without treatment.

@@ -12,10 +12,10 @@ use crate::report::Input;
 use crate::report::chart::{Axis, Chart, Ink, Mark};
 use crate::report::figures::{Figure, Glyph, KeyItem, own};
 use crate::report::format::{NONE, escape, number, with_unit};
+use crate::report::page;
 use crate::report::rows::Z95;
-use crate::report::sections;
-use crate::report::summary::Summary;
-use crate::report::tables::{plain, quoted};
+use crate::report::summary::{ParameterLine, Summary};
+use crate::report::tables::{self, plain};
 use crate::report::text;
 use crate::store::slug;
 
@@ -141,7 +141,7 @@ pub(super) fn text(s: &Summary) -> String {
 pub(super) fn html(s: &Summary) -> String {
     let line = |k: usize| {
         let name = escape(&with_unit(&s.parameters[k].name, &s.parameters[k].unit));
-        sections::line("", &[vec![name], cells(s, k).into()].concat(), 1)
+        page::line("", &[vec![name], cells(s, k).into()].concat(), 1)
     };
     let body: String = (0..s.profiles.len()).map(line).collect();
     let head = [
@@ -156,20 +156,21 @@ pub(super) fn html(s: &Summary) -> String {
          profile. Where the two intervals differ, the peak is no bell. An end is open where the objective does not rise by 1.92 \
          within three posterior sd or the bounds of the prior. Where the data alone do not bound a parameter, its interval is the \
          prior's work.</p>\n{}",
-        sections::table(&head, 1, &body)
+        page::table("Intervals by curvature and by profile", &head, 1, &body)
     )
 }
 
 /// A line for each point.
 pub(super) fn csv(s: &Summary) -> String {
-    let mut out = String::from("parameter,unit,value [unit],objective_rise [1],misfit_rise [1]\n");
-    for (parameter, profile) in s.parameters.iter().zip(&s.profiles) {
-        for (i, value) in profile.values.iter().enumerate() {
-            let numbers = [*value, profile.rise[i], profile.misfit[i]].map(plain);
-            out += &format!("{},{},{}\n", quoted(&parameter.name), quoted(&parameter.unit), numbers.join(","));
-        }
-    }
-    out
+    tables::csv(&CSV, s.parameters.iter().zip(&s.profiles).flat_map(|(parameter, profile)| points(parameter, profile)))
+}
+
+const CSV: [&str; 5] = ["parameter", "unit", "value [unit]", "objective_rise [1]", "misfit_rise [1]"];
+
+fn points(parameter: &ParameterLine, profile: &ProfileLine) -> Vec<Vec<String>> {
+    let numbers = |i: usize| [profile.values[i], profile.rise[i], profile.misfit[i]].map(plain).into();
+    let line = |i: usize| [vec![parameter.name.clone(), parameter.unit.clone()], numbers(i)].concat();
+    (0..profile.values.len()).map(line).collect()
 }
 
 /// A figure per parameter.
@@ -191,8 +192,8 @@ fn figure(s: &Summary, k: usize) -> Figure {
     let (rise, misfit) = (below(&profile.rise), below(&profile.misfit));
     chart.line(&misfit, Ink::Data, 2.0, true);
     chart.line(&rise, Ink::Posterior, 2.0, false);
-    let points: Vec<(f64, f64)> = rise.iter().copied().filter(|point| profile.values.contains(&point.0)).collect();
-    chart.points(&points, Mark::Dot, 3.0, Ink::Posterior);
+    let dots: Vec<(f64, f64)> = rise.iter().copied().filter(|point| profile.values.contains(&point.0)).collect();
+    chart.points(&dots, Mark::Dot, 3.0, Ink::Posterior);
     let [low, high] = profile.interval.map(|end| end.map_or(NONE.into(), number));
     let caption = match profile.interval {
         [None, None] => "The objective rises by 1.92 on neither side.".into(),
@@ -202,7 +203,8 @@ fn figure(s: &Summary, k: usize) -> Figure {
     };
     let id = format!("profile-{}", slug(&parameter.name));
     let svg = chart.draw(&id, &format!("Profile of {title}"), &caption);
-    Figure { id, title, caption, svg, size: SIZE, key: own(KEY) }
+    let data = tables::csv(&CSV, points(parameter, profile));
+    Figure { id, title, caption, svg, size: SIZE, key: own(KEY), data }
 }
 
 /// A line up to the top of the figure, where it leaves it.

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::figures::{Figure, Glyph};
+use crate::report::put_all;
+use crate::report::tables::{csv, plain};
 use crate::validate::calibration::{BINS, DRAWS, Line, binomial_band};
 
 const SIZE: (f64, f64) = (360.0, 240.0);
@@ -14,9 +16,8 @@ const BAND: f64 = 0.99;
 /// Writes `ranks.csv`, `recovery.csv`, a histogram and a plot of true against found values of each parameter into `folder`; what was written.
 ///
 /// # Errors
-/// [`Error::Io`] if the folder cannot be written.
+/// `Io` if the folder cannot be written.
 pub fn write_ranks(lines: &[Line], folder: &Path) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
     let names: Vec<&str> = lines.iter().map(|line| line.name).collect();
     let mut table = format!("replicate,{}\n", names.join(","));
     for i in 0..lines.first().map_or(0, |line| line.ranks.len()) {
@@ -32,14 +33,7 @@ pub fn write_ranks(lines: &[Line], folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = vec![("ranks.csv".to_string(), table), ("recovery.csv".to_string(), recovery)];
     files.extend(lines.iter().map(|line| (format!("recovery-{}.svg", line.name), recovered(line).standalone())));
     files.extend(lines.iter().map(|line| (format!("ranks-{}.svg", line.name), histogram(line).standalone())));
-    files
-        .into_iter()
-        .map(|(file, text)| {
-            let path = folder.join(file);
-            std::fs::write(&path, text).map_err(Error::io(&path, "write"))?;
-            Ok(path)
-        })
-        .collect()
+    put_all(folder, files)
 }
 
 fn histogram(line: &Line) -> Figure {
@@ -66,7 +60,9 @@ fn histogram(line: &Line) -> Figure {
         (Glyph::Line(Ink::Posterior, false), "data sets".to_string()),
         (Glyph::Patch(Ink::Prior, 30), format!("{} % of counts, if uniform", 100.0 * BAND)),
     ];
-    Figure { id, title: format!("Ranks of {}", line.name), caption: about, svg, size: SIZE, key }
+    let bin = |(k, count): (usize, &usize)| [plain(k as f64 * wide), plain((k + 1) as f64 * wide), count.to_string()].into();
+    let data = csv(&["from [rank]", "to [rank]", "count [data sets]"], counts.iter().enumerate().map(bin));
+    Figure { id, title: format!("Ranks of {}", line.name), caption: about, svg, size: SIZE, key, data }
 }
 
 /// Posterior means against true values.
@@ -91,5 +87,7 @@ fn recovered(line: &Line) -> Figure {
         (Glyph::Point(Ink::Posterior, Mark::Dot), "data sets".to_string()),
         (Glyph::Line(Ink::Prior, true), "found as it was".to_string()),
     ];
-    Figure { id, title: format!("Recovery of {}", line.name), caption: about, svg, size: SIZE, key }
+    let pair = |(truth, found): &(f64, f64)| [*truth, *found].map(plain).into();
+    let data = csv(&["true [coordinate of the prior]", "posterior_mean [same]"], line.recovery.iter().map(pair));
+    Figure { id, title: format!("Recovery of {}", line.name), caption: about, svg, size: SIZE, key, data }
 }

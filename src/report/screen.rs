@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::figures::Figure;
 use crate::report::heat::Heat;
+use crate::report::put_all;
 use crate::report::tables::{plain, quoted};
 use crate::report::text::table;
 use crate::validate::Screen;
@@ -92,16 +93,9 @@ impl Screened<'_> {
     /// Writes `screen.csv` and `screen.svg` into `folder`; what was written.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be written.
+    /// `Io` if the folder cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        std::fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
-        let files = [("screen.csv", self.csv()), ("screen.svg", self.figure().standalone())];
-        let put = |(name, text): (&str, String)| {
-            let path = folder.join(name);
-            std::fs::write(&path, text).map_err(Error::io(&path, "write"))?;
-            Ok(path)
-        };
-        files.into_iter().map(put).collect()
+        put_all(folder, vec![("screen.csv".into(), self.csv()), ("screen.svg".into(), self.figure().standalone())])
     }
 
     /// Rows are parameters, those that move most above; endpoints stand in the order of the parameter that moves them most, so
@@ -132,6 +126,7 @@ impl Screened<'_> {
             beside: order.iter().map(|k| format!("{:.1}", 100.0 * self.screen.mean(*k))).collect(),
             beside_title: "mean",
             values: order.iter().flat_map(|k| columns.iter().map(move |(.., m)| shares[(*k, *m)])).collect(),
+            unit: "share of rank variance",
             text: |share| if share < SHOWN { String::new() } else { format!("{:.0}", 100.0 * share) },
             key: [0.1, 0.5, 1.0].map(|share| (share, format!("{:.0} %", 100.0 * share))).into(),
         }

@@ -4,112 +4,12 @@ use serde_json::Value;
 
 use crate::population::Mode;
 use crate::report::Input;
+use crate::report::asked::scalar;
 use crate::report::curves::words;
 use crate::report::format::{count, escape, number, percent, plural, signed, value, with_unit};
-use crate::report::html::row_counts;
+use crate::report::page::{self, folded, line, table, verbatim};
 use crate::report::rows::{RowLine, Skill, Totals, Use};
 use crate::report::summary::Summary;
-
-/// What the run came to, in a line under the title.
-pub(super) fn headline(s: &Summary) -> String {
-    let mut text =
-        format!("{}, {} ({})", plural(s.parameters.len(), "parameter"), plural(s.rows.len(), "data row"), row_counts(s));
-    if s.held_out.rows > 0 {
-        text.push_str(&format!("; {} of {} held-out rows in their 90 % band", s.held_out.inside, s.held_out.rows));
-    }
-    format!("{text}.")
-}
-
-/// The opening comment of a job file, where it states its question, its data and its cost, a string for each paragraph. A
-/// paragraph begins after an empty line or with a word that ends in a colon.
-pub(super) fn question(job_text: &str) -> Vec<String> {
-    let mut paragraphs: Vec<String> = Vec::new();
-    let mut fresh = true;
-    for line in job_text.lines().map_while(|line| line.strip_prefix('#')) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        fresh |= words.first().is_some_and(|word| word.ends_with(':'));
-        match paragraphs.last_mut() {
-            _ if words.is_empty() => {}
-            Some(last) if !fresh => *last = format!("{last} {}", words.join(" ")),
-            _ => paragraphs.push(words.join(" ")),
-        }
-        fresh = words.is_empty();
-    }
-    paragraphs
-}
-
-/// The job in words.
-pub(super) fn facts(input: &Input<'_>, s: &Summary) -> Vec<(String, String)> {
-    let header = input.store.header();
-    let job: Value = serde_json::from_str(&header.job_canonical).unwrap_or(Value::Null);
-    let mut facts = vec![("Job".to_string(), header.job_name.clone())];
-    let mut add = |term: &str, path: &[&str]| {
-        let found = path.iter().find_map(|p| job.pointer(p)).and_then(scalar);
-        facts.extend(found.map(|text| (term.to_string(), text)));
-    };
-    add("Model", &["/model/name", "/model"]);
-    add("Virtual patients", &["/model/patients"]);
-    add("Sampler", &["/sampler/name", "/sampler"]);
-    add("Distance", &["/distance/name", "/distance"]);
-    add("Seed", &["/seed"]);
-    facts.push(("Particles".into(), count(s.particles as u64)));
-    let names: Vec<&str> = s.parameters.iter().map(|p| p.name.as_str()).collect();
-    facts.push(("Inferred".into(), format!("{}: {}", names.len(), names.join(", "))));
-    if !header.fixed.is_empty() {
-        let fixed: Vec<String> = header
-            .fixed
-            .iter()
-            .map(|(c, v)| {
-                let unit = if c.unit == "-" { String::new() } else { format!(" {}", c.unit) };
-                format!("{} = {}{unit}", c.name, number(*v))
-            })
-            .collect();
-        facts.push(("Held fixed".into(), fixed.join(", ")));
-    }
-    facts.push(("Data".into(), format!("{}: {}", header.observations_name, row_counts(s))));
-    facts
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    }
-}
-
-/// A table; the first `left` columns are flush left.
-pub(super) fn table(head: &[(&str, &str)], left: usize, body: &str) -> String {
-    let cells: Vec<String> = head
-        .iter()
-        .enumerate()
-        .map(|(k, (text, small))| {
-            let class = if k < left { " class=\"l\"" } else { "" };
-            let small = if small.is_empty() { String::new() } else { format!("<small>{}</small>", escape(small)) };
-            format!("<th scope=\"col\"{class}>{}{small}</th>", escape(text))
-        })
-        .collect();
-    format!("<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>\n{body}</tbody></table></div>\n", cells.join(""))
-}
-
-/// A line of a table.
-pub(super) fn line(class: &str, cells: &[String], left: usize) -> String {
-    let cells: Vec<String> = cells
-        .iter()
-        .enumerate()
-        .map(|(k, cell)| {
-            let class = match k {
-                0 => " class=\"l name\"",
-                k if k < left => " class=\"l\"",
-                _ => "",
-            };
-            format!("<td{class}>{cell}</td>")
-        })
-        .collect();
-    let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
-    format!("<tr{class}>{}</tr>\n", cells.join(""))
-}
 
 /// The posterior.
 pub(super) fn parameters(s: &Summary) -> String {
@@ -131,7 +31,7 @@ pub(super) fn parameters(s: &Summary) -> String {
         "<p>Weighted over the {} particles of the last generation. Contraction is 1 - posterior variance / prior variance, on \
          the scale on which the prior is set (the logarithm of a positive parameter): near 0 the data said nothing about it.</p>\n{}",
         count(s.particles as u64),
-        table(&head, 1, &body)
+        table("Posterior", &head, 1, &body)
     )
 }
 
@@ -155,19 +55,19 @@ pub(super) fn rows(s: &Summary) -> String {
         ("Skill", "v. prior"),
         ("Width", "/ sampling"),
     ];
-    let of = |role: Use| -> String {
+    let of = |role: Use, caption: &str| -> String {
         let lines: String = s.rows.iter().filter(|r| r.role == role).map(row).collect();
-        table(&head, 1, &lines)
+        table(caption, &head, 1, &lines)
     };
     let mut body = totals(s);
     for (role, title) in [(Use::HeldOut, "Held out: real predictions"), (Use::Fitted, "Fitted")] {
         if s.count(role) > 0 {
-            body.push_str(&format!("<h3>{title}</h3>\n{}", of(role)));
+            body.push_str(&of(role, title));
         }
     }
     if s.count(Use::Context) > 0 {
         let title = format!("Shown only, neither fitted nor scored: {}", plural(s.count(Use::Context), "row"));
-        body.push_str(&format!("<details><summary>{title}</summary>\n{}</details>\n", of(Use::Context)));
+        body.push_str(&folded(&title, &of(Use::Context, "Rows that are shown only")));
     }
     let unit = if s.rows.iter().any(|r| r.share) { "Shares are in per cent. " } else { "" };
     format!(
@@ -232,7 +132,7 @@ fn totals(s: &Summary) -> String {
         ];
         if t.rows == 0 { String::new() } else { line("", &cells, 1) }
     };
-    table(&head, 1, &(one("All held-out rows", &s.held_out) + &one("All fitted rows", &s.fitted)))
+    table("All rows together", &head, 1, &(one("All held-out rows", &s.held_out) + &one("All fitted rows", &s.fitted)))
 }
 
 fn summaries(s: &Summary) -> String {
@@ -252,7 +152,7 @@ fn summaries(s: &Summary) -> String {
     format!(
         "<p>Summaries of the accepted particles. They were accepted because they are near the observed values: this shows \
          that the run works, not that the model predicts.</p>\n{}",
-        table(&head, 1, &body)
+        table("Observed and accepted summaries", &head, 1, &body)
     )
 }
 
@@ -271,7 +171,7 @@ pub(super) fn models(s: &Summary) -> String {
     for g in &s.generations {
         let head = [g.number.to_string(), if g.tolerance.is_finite() { number(g.tolerance) } else { "∞".into() }];
         let cells: Vec<String> = head.into_iter().chain(s.models.iter().map(|m| format!("{:.3}", m.course[g.number]))).collect();
-        by_generation.push_str(&line("", &cells, 0));
+        by_generation.push_str(&line("", &cells, 1));
     }
     format!(
         "<p>Posterior probabilities, with even odds before the data; after ± the Monte-Carlo standard error. The Bayes factor is over the \
@@ -279,8 +179,8 @@ pub(super) fn models(s: &Summary) -> String {
          differ in what the summaries leave out are not told apart, and a finite tolerance favours none of them only as far as \
          it is small (Robert et al. 2011, PNAS 108:15112). A parameter below is that of the models in which it acts. By generation one sees how much the \
          tolerance has to say.</p>\n{}{}",
-        table(&head, 1, &body),
-        table(&course, 0, &by_generation)
+        table("Models", &head, 1, &body),
+        table("Probability by generation", &course, 1, &by_generation)
     )
 }
 
@@ -315,7 +215,7 @@ pub(super) fn modes(s: &Summary) -> String {
         "<p>Peaks of the posterior, polished by an optimiser from the best particles, best first. The objective is half the \
          squared distance of the mean summaries less the log prior density: lower is better. After ± stands the standard deviation that the curvature \
          of the peak alone implies; where it is far below the posterior sd, the posterior is no single bell.</p>\n{}",
-        table(&head, 1, &body)
+        table("Modes, the best first", &head, 1, &body)
     )
 }
 
@@ -332,15 +232,14 @@ pub(super) fn provenance(input: &Input<'_>) -> String {
     }
     let sessions = input.store.sessions();
     if let Some(Value::Object(last)) = sessions.last() {
-        facts.push(("Sessions".into(), sessions.len().to_string()));
+        facts.push(("Sessions, of which the last".into(), sessions.len().to_string()));
         facts.extend(last.iter().filter_map(|(key, v)| Some((key.replace('_', " "), scalar(v)?))));
     }
-    let items: Vec<String> =
-        facts.iter().map(|(term, text)| format!("<dt>{}</dt><dd><code>{}</code></dd>", escape(term), escape(text))).collect();
+    let shown = facts.into_iter().filter(|(_, text)| !text.is_empty());
+    let shown: Vec<(String, String)> = shown.map(|(term, text)| (term, format!("<code>{}</code>", escape(&text)))).collect();
     format!(
-        "<p>The same job and seed give the same digest on any number of threads or ranks.</p>\n<dl class=\"facts\">{}</dl>\n\
-         <details><summary>The job file</summary><pre>{}</pre></details>\n",
-        items.join("\n"),
-        escape(&header.job_text)
+        "<p>The same job and seed give the same digest on any number of threads or ranks.</p>\n{}{}",
+        page::facts(&shown),
+        folded("The job file", &verbatim("The job file", &header.job_text))
     )
 }

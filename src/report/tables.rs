@@ -29,16 +29,16 @@ pub(super) fn models(s: &Summary) -> String {
 }
 
 /// A line per row of the data. Shares are in [0, 1].
-pub(super) fn rows(s: &Summary) -> String {
+pub(super) fn rows<'a>(rows: impl Iterator<Item = &'a RowLine> + Clone) -> String {
     let mut out = String::from(
         "id,label,role,month [months],observed [share or unit],se [same],n [patients],prior_q05 [same],prior_median \
          [same],prior_q95 [same],posterior_q05 [same],posterior_median [same],posterior_q95 [same],inside,crps \
          [same],crps_last [same],crps_hazard [same],crps_prior [same],skill_last [1],skill_hazard [1],skill_prior \
          [1],width_ratio [1]",
     );
-    let several = s.rows.iter().any(|row| !row.trial.is_empty());
+    let several = rows.clone().any(|row| !row.trial.is_empty());
     out.push_str(if several { ",trial\n" } else { "\n" });
-    for r in &s.rows {
+    for r in rows {
         out.push_str(&row(r));
         out.push_str(&if several { format!(",{}\n", quoted(&r.trial)) } else { "\n".into() });
     }
@@ -61,6 +61,18 @@ fn row(r: &RowLine) -> String {
     fields.extend([r.crps, r.crps_last, r.crps_hazard, r.crps_prior].map(optional));
     fields.extend([r.skill_last(), r.skill_hazard(), r.skill_prior(), r.width_ratio].map(optional));
     fields.join(",")
+}
+
+/// A head of names with their units, and lines of as many fields.
+pub(super) fn csv<S: AsRef<str>>(head: &[S], lines: impl IntoIterator<Item = Vec<String>>) -> String {
+    let joined = |fields: &mut dyn Iterator<Item = String>| fields.collect::<Vec<String>>().join(",") + "\n";
+    let head = joined(&mut head.iter().map(|name| quoted(name.as_ref())));
+    lines.into_iter().fold(head, |text, fields| text + &joined(&mut fields.iter().map(|field| quoted(field))))
+}
+
+/// Name of a column with its unit; that of a pure number is 1.
+pub(super) fn column(name: &str, unit: &str) -> String {
+    format!("{name} [{}]", if unit == "-" || unit.is_empty() { "1" } else { unit })
 }
 
 /// A number, or an empty field.

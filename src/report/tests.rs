@@ -242,6 +242,9 @@ fn a_trial_gives_a_page_that_stands_alone() {
     let page = fs::read_to_string(&files[0]).unwrap();
     check_markup(&page);
     assert!(page.contains("IRIS &lt;imatinib&gt; &amp; niche"));
+    assert!(
+        page.matches("<svg ").count() > 30 && page.matches("data:image/svg+xml").count() == page.matches("data:text/csv").count()
+    );
     let figures: Vec<&PathBuf> = files.iter().filter(|f| f.extension().is_some_and(|e| e == "svg")).collect();
     for figure in &figures {
         let svg = fs::read_to_string(figure).unwrap();

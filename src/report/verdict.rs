@@ -18,7 +18,7 @@ const FEW_REGRESSED: f64 = 100.0;
 /// A tolerance this many times the median noise floor is still far above it.
 const FAR: f64 = 1.5;
 /// Contraction below which a parameter counts as not informed by the data: its posterior is less than 10 % narrower.
-const UNINFORMED: f64 = 1.0 - INFORMED * INFORMED;
+pub(super) const UNINFORMED: f64 = 1.0 - INFORMED * INFORMED;
 
 /// How a finding bears on trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

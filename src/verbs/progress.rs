@@ -240,6 +240,7 @@ impl<'a> Show<'a> {
         if self.stage.0 != what {
             self.stage = (what.into(), Instant::now());
         }
+        self.session.noted(what);
         let elapsed = self.stage.1.elapsed().as_secs_f64();
         let eta = (done > 0).then(|| elapsed * of.saturating_sub(done) as f64 / done as f64);
         let rate = if elapsed > 0.0 { done as f64 / elapsed } else { 0.0 };

@@ -1,6 +1,6 @@
 //! What a session says of itself in `/provenance`, and how a signal ends it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -53,8 +53,7 @@ pub struct Session {
     place: Place,
     asked: Arc<AtomicBool>,
     work: RefCell<Vec<Value>>,
-    /// Seconds at the end of the last generation.
-    mark: Cell<f64>,
+    stages: RefCell<Vec<(String, f64)>>,
     heartbeat: RefCell<Option<Heartbeat>>,
 }
 
@@ -76,7 +75,7 @@ impl Session {
             place,
             asked,
             work: RefCell::default(),
-            mark: Cell::default(),
+            stages: RefCell::default(),
             heartbeat: RefCell::default(),
         }
     }
@@ -116,10 +115,22 @@ impl Session {
     /// Notes how many simulations of a generation were begun in this process, how many whole ones that work is worth, and how long
     /// it took.
     pub fn worked(&self, generation: usize, begun: u64, worth: f64) {
-        let seconds = self.seconds() - self.mark.replace(self.seconds());
-        let seconds = (seconds * 10.0).round() / 10.0;
+        let before = self.stages.borrow().last().map_or(0.0, |(_, until)| *until);
+        self.noted(&format!("generation {generation}"));
+        let seconds = hundredths(self.seconds() - before);
         let work = json!({ "generation": generation, "begun": begun, "worth": worth.round(), "seconds": seconds });
         self.work.borrow_mut().push(work);
+    }
+
+    /// Notes a sign of life of a stage of the work; the last one is when it ended.
+    pub fn noted(&self, stage: &str) {
+        let mut stages = self.stages.borrow_mut();
+        if stages.last().is_none_or(|(last, _)| last != stage) {
+            stages.push((stage.into(), 0.0));
+        }
+        if let Some((_, until)) = stages.last_mut() {
+            *until = self.seconds();
+        }
     }
 
     /// The record of this session.
@@ -130,13 +141,14 @@ impl Session {
         json!({
             "verb": self.verb,
             "simulations": *self.work.borrow(),
+            "stages": self.stages.borrow().iter().map(|(what, until)| json!({ "what": what, "until": hundredths(*until) })).collect::<Vec<_>>(),
             "version": env!("CARGO_PKG_VERSION"),
             "commit": env!("NICHO_COMMIT"),
             "lock_sha256": env!("NICHO_LOCK_SHA256"),
             "compiler": env!("NICHO_COMPILER"),
             "features": env!("NICHO_FEATURES"),
             "started_unix": self.started,
-            "seconds": (self.seconds() * 10.0).round() / 10.0,
+            "seconds": hundredths(self.seconds()),
             "ranks": self.place.ranks,
             "threads": self.place.threads.first(),
             "hosts": runs(&self.place.hosts),
@@ -153,6 +165,10 @@ impl Session {
             "slurm_tasks": slurm("NTASKS"),
         })
     }
+}
+
+fn hundredths(seconds: f64) -> f64 {
+    (seconds * 100.0).round() / 100.0
 }
 
 /// A list with its repetitions counted, as in `n1*4, n2*3`: a thousand ranks sit on few hosts.

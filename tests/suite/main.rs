@@ -6,6 +6,7 @@
 mod adjusted;
 mod architecture;
 mod bad_input;
+mod browser;
 mod command_line;
 mod comparison;
 mod distances;
