@@ -1,6 +1,6 @@
 //! The one error type. Every variant carries the path, key or id that it is about, and says what to do.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// What each exit code of the command line means: `--help` says it, and the pages.
@@ -28,7 +28,8 @@ pub fn colours() -> bool {
 /// Says on standard error what is wrong.
 pub fn complain(what: impl std::fmt::Display) {
     let (red, plain) = if colours() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    eprintln!("{red}error:{plain} {what}");
+    // A reader that has gone hears nothing.
+    let _ = writeln!(std::io::stderr(), "{red}error:{plain} {what}");
 }
 
 /// Shorthand for results of this crate.

@@ -4,7 +4,7 @@ use crate::population::{Generation, Weights};
 use crate::report::density::Sample;
 use crate::report::format::{NONE, count, number, with_unit};
 use crate::report::text::{cut, table};
-use crate::report::{Input, figures};
+use crate::report::{Input, figures, models};
 
 /// Points of a sparkline.
 const POINTS: usize = 24;
@@ -30,8 +30,13 @@ pub fn dashboard(input: &Input<'_>, seconds: &[Option<f64>], blocks: bool, clock
         ]
     };
     let generations = table(&head, run.generations.iter().enumerate().map(line).collect(), 0);
-    let marginals: Vec<Vec<String>> = (0..input.priors.len()).map(|k| marginal(input, last, k, blocks)).collect();
-    format!("{generations}\n{}", table(&["parameter", "prior", "posterior", "mean", "5 %", "95 %"], marginals, 3))
+    // Of models that are compared the last coordinate is the number of one, which is no parameter.
+    let parameters = input.priors.len() - usize::from(!input.models.is_empty());
+    let marginals: Vec<Vec<String>> = (0..parameters).map(|k| marginal(input, last, k, blocks)).collect();
+    let marginals = table(&["parameter", "mean", "5 %", "95 %", "posterior", "prior"], marginals, 1);
+    let odds = models::lines(run, input.models).iter().map(|m| m.cells()[..3].to_vec()).collect::<Vec<_>>();
+    let odds = if odds.is_empty() { String::new() } else { format!("\n{}", table(&["model", "probability", "+/-"], odds, 1)) };
+    format!("{generations}\n{marginals}{odds}")
 }
 
 fn marginal(input: &Input<'_>, last: &Generation, k: usize, blocks: bool) -> Vec<String> {
@@ -46,11 +51,11 @@ fn marginal(input: &Input<'_>, last: &Generation, k: usize, blocks: bool) -> Vec
     let quantile = |w: &Weights, q: f64| number(w.quantile(values(), q));
     vec![
         cut(&with_unit(&column.name, &column.unit), NAME),
-        line(&|u| libm::exp(prior.ln_density_at(u))),
-        line(&|u| sample.density(u)),
         number(weights.mean(values())),
         quantile(&weights, 0.05),
         quantile(&weights, 0.95),
+        line(&|u| sample.density(u)),
+        line(&|u| libm::exp(prior.ln_density_at(u))),
     ]
 }
 

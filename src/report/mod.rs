@@ -66,6 +66,7 @@ pub use dashboard::dashboard;
 pub use export::export;
 pub use informed::{Direction, Informed};
 pub use models::ModelLine;
+pub use page::PAGE_BEGINS;
 pub use patient::{patient_events, write_patient};
 pub use profiles::ProfileLine;
 pub use ranks::write_ranks;

@@ -6,6 +6,9 @@ use crate::report::format::escape;
 
 const STYLE: &str = include_str!("style.css");
 
+/// What every page begins with.
+pub const PAGE_BEGINS: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta name=\"generator\" content=\"nicho\"/>\n";
+
 /// What a page may load: nothing. Its style stands in it, and links to save a figure carry what they save.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
@@ -41,7 +44,7 @@ pub(super) fn document(name: &str, about: &str, head: &str, sections: &[Section]
     let parts: String = sections.iter().map(part).collect();
     let name = escape(name);
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+        "{PAGE_BEGINS}<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\"/>\n<link rel=\"icon\" href=\"data:,\"/>\n\
          <title>{name}: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n\

@@ -314,7 +314,7 @@ fn fitted_summaries(input: &Input<'_>) -> Vec<RowLine> {
             label: if column.long_name.is_empty() { column.name.clone() } else { column.long_name.clone() },
             trial: String::new(),
             role: Use::Fitted,
-            share: false,
+            share: column.unit == "-" && input.table.is_some(),
             unit: column.unit.clone(),
             month: f64::NAN,
             observed: header.observed[k],

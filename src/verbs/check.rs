@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::progress::clock;
 use super::say::document;
 use super::shared::{agree, agree_on, on_ranks};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::job::Job;
 use crate::job::definition::{Meant, Source};
@@ -202,13 +202,21 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
     }
     let draws = prior_draws(&problem, 64);
     let mut out = vec![0.0; problem.model.summaries().len()];
-    let (begun, mut timed, mut failed) = (Instant::now(), 0u32, 0u32);
+    let (begun, mut timed, mut failed, mut why) = (Instant::now(), 0u32, 0u32, String::new());
     for (id, theta) in draws.theta.rows().into_iter().enumerate() {
-        failed += u32::from(problem.simulate(&theta.to_vec(), trial_key(problem.key, 0, id as u64), &mut out).is_err());
+        if let Err(error) = problem.simulate(&theta.to_vec(), trial_key(problem.key, 0, id as u64), &mut out) {
+            failed += 1;
+            why = error.0;
+        }
         timed += 1;
         if begun.elapsed() > TIMING {
             break;
         }
+    }
+    if failed == timed {
+        let budget = 100.0 * sampler.failures;
+        let (failed, simulated) = (failed.into(), timed.into());
+        return Err(Error::Failures { generation: 0, failed, simulated, budget, reason: why, place: String::new() });
     }
     let each = begun.elapsed().as_secs_f64() / f64::from(timed);
     line!("  simulation     {:.2} ms each on one core ({timed} timed at draws of the prior, {failed} failed)", 1e3 * each);

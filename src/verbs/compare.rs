@@ -9,7 +9,7 @@ use super::describe::differing;
 use super::say::document;
 use super::stored::{Basis, embedded};
 use crate::error::{Error, Result};
-use crate::report::{self, Compared, Comparison, comparison_page, comparison_tables};
+use crate::report::{self, Compared, Comparison, PAGE_BEGINS, comparison_page, comparison_tables};
 use crate::store::Store;
 
 /// Prints the tables of a comparison, and writes its page.
@@ -24,14 +24,8 @@ pub fn compare(files: &[PathBuf], page: &Path, overwrite: bool) -> Result<()> {
         let problem = if files.len() < 2 { "one run cannot be compared" } else { "a file is named twice" };
         return Err(Error::Usage { problem: problem.into(), fix: "name two result files or more, each once".into() });
     }
-    if page.is_dir() || (page.exists() && !overwrite) {
-        let (problem, fix) = match page.is_dir() {
-            true => ("is a folder", "name a file, as in -o compare.html"),
-            false => ("is there already", "add --overwrite to replace it, or -o to write elsewhere"),
-        };
-        return Err(Error::Output { path: page.into(), problem: problem.into(), fix: fix.into() });
-    }
     let stores = files.iter().map(Store::open).collect::<Result<Vec<Store>>>()?;
+    free(page, overwrite)?;
     let jobs = stores.iter().map(embedded).collect::<Result<Vec<_>>>()?;
     let bases = jobs.iter().map(Basis::of).collect::<Result<Vec<Basis>>>()?;
     let mut runs = Vec::new();
@@ -45,7 +39,8 @@ pub fn compare(files: &[PathBuf], page: &Path, overwrite: bool) -> Result<()> {
         other => other.to_string(),
     };
     let mut keys: Vec<(String, Vec<String>)> =
-        differing(&canonical).into_iter().map(|(key, values)| (key, values.iter().map(text).collect())).collect();
+        // The fixed values of all parameters follow from keys that are named themselves.
+        differing(&canonical).into_iter().filter(|(key, _)| key != "parameter_values").map(|(key, values)| (key, values.iter().map(text).collect())).collect();
     let tables: Vec<&str> = stores.iter().map(|store| store.header().observations_sha256.as_str()).collect();
     if tables.iter().any(|sha256| *sha256 != tables[0]) {
         let short = |sha256: &&str| {
@@ -60,6 +55,19 @@ pub fn compare(files: &[PathBuf], page: &Path, overwrite: bool) -> Result<()> {
     text!("{}", comparison_tables(&comparison));
     line!("\nPage    {}", page.display());
     Ok(())
+}
+
+/// Refuses to write a page over anything that is none, or over one that is to stay.
+fn free(page: &Path, overwrite: bool) -> Result<()> {
+    let old = || std::fs::read(page).is_ok_and(|bytes| bytes.starts_with(PAGE_BEGINS.as_bytes()));
+    let (problem, fix) = match page {
+        page if page.is_dir() => ("is a folder", "name a file, as in -o compare.html"),
+        page if !page.exists() => return Ok(()),
+        _ if !old() => ("is there already, and no page of nicho", "write elsewhere, with -o"),
+        _ if !overwrite => ("is there already", "add --overwrite to replace it, or -o to write elsewhere"),
+        _ => return Ok(()),
+    };
+    Err(Error::Output { path: page.into(), problem: problem.into(), fix: fix.into() })
 }
 
 /// What the runs are called: the names of their files without ending, with as many folders before them as tell them apart.

@@ -75,6 +75,13 @@ pub fn predict(flags: &PredictFlags) -> Result<()> {
             }
             Ok(store)
         })?;
+        if shared.run.stopped.is_none() {
+            let generations = shared.run.generations.len();
+            tracing::warn!(
+                generations,
+                "the run has not ended: this predicts from its last generation, not from the posterior asked for"
+            );
+        }
         let session = Session::new("predict", exec.place());
         let sampler = job.sampler();
         let budget = Budget::of(sampler.population);

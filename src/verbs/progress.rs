@@ -51,8 +51,9 @@ impl Write for Lines {
         match self {
             Lines::File(file) => file.as_ref().write_all(bytes)?,
             Lines::AboveBar => match BAR.lock().map(|bar| bar.clone()).unwrap_or_default() {
-                Some(bar) => bar.suspend(|| std::io::stderr().write_all(bytes))?,
-                None => std::io::stderr().write_all(bytes)?,
+                // A reader that has gone (`nicho run JOB 2>&1 | head`) is no reason to end a run.
+                Some(bar) => drop(bar.suspend(|| std::io::stderr().write_all(bytes))),
+                None => drop(std::io::stderr().write_all(bytes)),
             },
         }
         Ok(bytes.len())

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use console::Term;
-use serde::Serialize;
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -178,7 +177,7 @@ impl Eye {
             seen.tables
         );
         let document = json!({
-            "file": self.file, "job": seen.name, "state": life, "generations": seen.lines,
+            "file": self.file, "job": seen.name, "state": life.word(), "generations": seen.lines,
             // The last words of the run, as its heartbeat has them.
             "heartbeat": sign.map(|sign| json!({ "seconds_ago": sign.age, "words": sign.words })),
         });
@@ -211,8 +210,7 @@ impl Seen {
 }
 
 /// How a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     /// Everything is in the file.
     Finished,
@@ -240,6 +238,19 @@ impl Life {
                 _ if sign.age > SILENT => Life::Silent,
                 _ => Life::Runs,
             },
+        }
+    }
+
+    /// The state in a word, for programs.
+    fn word(self) -> &'static str {
+        match self {
+            Life::Finished => "finished",
+            Life::Runs => "runs",
+            Life::Silent => "silent",
+            Life::Gone => "killed",
+            Life::Interrupted => "interrupted",
+            Life::Failed => "failed",
+            Life::Unknown => "unknown",
         }
     }
 
