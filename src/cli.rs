@@ -1,24 +1,28 @@
 //! The command line: parses flags and calls one function for each verb. A program of one's own gives it models of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::error::{Error, Result};
+use crate::error::{EXIT_CODES, Error, Result, complain};
 use crate::exec::{self, Launch};
 use crate::model::{self, Own};
 use crate::validate::mechanisms;
 use crate::verbs::{
-    self, CalibrationFlags, Draw, Followed, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags, ScreenFlags,
+    self, CalibrationFlags, Draw, Followed, InitFlags, Keep, LogFlags, LogFormat, MechanismFlags, Point, PredictFlags, RunFlags,
+    SchemaOf, ScreenFlags, WatchFlags,
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// Calibrates the bone-marrow niche and BCR-ABL signaling model of chronic myeloid leukaemia to trial data by approximate
 /// Bayesian computation.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = after_help())]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
+    /// One JSON document in place of text on standard output: names that stay, numbers in full. Logs go to standard error
+    #[arg(long, global = true)]
+    json: bool,
     #[command(flatten)]
     logs: Logs,
 }
@@ -46,10 +50,21 @@ const EXAMPLES: &str = "Examples:
   mpirun -n 8 nicho run jobs/iris.toml -o iris.h5 --threads 1      (built with --features mpi)
   sbatch slurm/run.sbatch jobs/iris.toml -o iris.h5
   nicho predict iris.h5 jobs/scenarios/second-generation.toml
-  nicho digest iris.h5
+  nicho digest iris.h5";
 
-Exit codes: 0 done; 1 not reproduced, or a mechanism fails; 2 flags; 3 job file or observations; 4 output file in the way;
-5 too many simulations fail; 6 input/output or damaged file; 70 a defect of nicho; 75 interrupted, go on with --resume.";
+/// Examples, and what exit codes mean.
+fn after_help() -> String {
+    let codes = EXIT_CODES.map(|(code, meaning)| format!("\n  {code:<3} {meaning}"));
+    format!("{EXAMPLES}\n\nExit codes:{}", codes.concat())
+}
+
+/// Shells that completions can be made for.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
 
 #[derive(Subcommand)]
 enum Verb {
@@ -111,7 +126,7 @@ enum Verb {
         #[arg(long, default_value_t = 0)]
         replicate: u64,
         /// Comma-separated values in place of a table.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "json")]
         csv: bool,
         /// Follow this patient (from 0) instead: what happened, and all states, doses and signaling nodes, as CSV and figures.
         #[arg(long, value_name = "J", requires = "output", conflicts_with = "csv")]
@@ -148,9 +163,6 @@ enum Verb {
         /// Worker threads; 0 is one for each CPU. The result does not depend on it.
         #[arg(long, default_value_t = 0)]
         threads: usize,
-        /// One JSON document in place of tables.
-        #[arg(long)]
-        json: bool,
         /// Store it in place of another scenario of that name, or of the same with more draws.
         #[arg(long)]
         replace: bool,
@@ -166,6 +178,42 @@ enum Verb {
         /// Folder of the report; by default <file>.report beside it.
         #[arg(short, long)]
         output: Option<PathBuf>,
+    },
+    /// Show a run at a glance while it goes on: generations, progress, marginals. Disturbs nothing.
+    #[command(after_help = "Example:\n  nicho watch iris.h5 --every 10")]
+    Watch {
+        /// The result file (HDF5), of a run that goes on or has ended.
+        file: PathBuf,
+        /// Seconds between two looks, on a terminal.
+        #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+        every: u64,
+        /// Look once, as where standard output is no terminal.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Lay several runs over each other: what differs between their jobs, posteriors and predictions.
+    #[command(after_help = "Example:\n  nicho compare iris-1.h5 iris-2.h5 -o seeds.html")]
+    Compare {
+        /// The result files (HDF5), two or more; the others are compared with the first.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The page (HTML, one file).
+        #[arg(short, long, value_name = "PAGE", default_value = "compare.html")]
+        output: PathBuf,
+        /// Replace the page that is there.
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Write everything in a result file as tidy tables (CSV).
+    #[command(after_help = "Example:\n  nicho export iris.h5 iris-tables")]
+    Export {
+        /// The result file (HDF5).
+        file: PathBuf,
+        /// Folder of the tables, new or empty.
+        folder: PathBuf,
+        /// Replace the export that is in the folder.
+        #[arg(long)]
+        overwrite: bool,
     },
     /// Print the digest of the inference and of each derived group.
     #[command(after_help = "Example:\n  nicho digest iris.h5 | head -1")]
@@ -190,6 +238,46 @@ enum Verb {
         #[command(subcommand)]
         what: What,
     },
+    /// Write a commented job file to begin with.
+    #[command(
+        after_help = "Examples:\n  nicho init -o my.toml                                 of the model cml, with the figures of IRIS\n  nicho init --model cml --data my.csv -o my.toml"
+    )]
+    Init {
+        /// The model, by its name in the catalogue.
+        #[arg(long, value_name = "NAME", default_value = "cml")]
+        model: String,
+        /// Its observation table (CSV); without one the figures of IRIS are written beside the job.
+        #[arg(long, value_name = "FILE")]
+        data: Option<PathBuf>,
+        /// The job file; none is overwritten.
+        #[arg(short, long, value_name = "FILE", default_value = "job.toml")]
+        output: PathBuf,
+    },
+    /// Print completions of verbs and flags for a shell.
+    #[command(
+        after_help = "Examples:\n  nicho completions bash > ~/.local/share/bash-completion/completions/nicho\n  nicho completions zsh > ~/.zfunc/_nicho                 with fpath+=~/.zfunc before compinit\n  nicho completions fish > ~/.config/fish/completions/nicho.fish"
+    )]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write manual pages, one of the program and one of each verb.
+    #[command(after_help = "Example:\n  nicho man ~/.local/share/man/man1    then man nicho, man nicho-run")]
+    Man {
+        /// The folder, made if it is missing.
+        folder: PathBuf,
+    },
+    /// Print what a job or scenario file may say: a JSON Schema, with which an editor completes and checks what is typed.
+    #[command(
+        after_help = "Example:\n  nicho schema job > job.schema.json\n\nThe first line of a job then is #:schema ./job.schema.json (taplo, and VS Code with Even Better TOML)."
+    )]
+    Schema {
+        /// Of which files.
+        of: SchemaOf,
+        /// Every key on a page in Markdown in place of it.
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -211,9 +299,6 @@ struct Calibration {
     /// Worker threads; 0 is one for each CPU. The result does not depend on it.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// JSON in place of a table.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -241,9 +326,6 @@ enum What {
         /// A line for each parameter and row, as comma-separated values, in place of a table.
         #[arg(long, conflicts_with = "json")]
         csv: bool,
-        /// JSON in place of a table.
-        #[arg(long)]
-        json: bool,
     },
     /// Does each mechanism of the source review act in the model as stated?
     #[command(
@@ -259,11 +341,8 @@ enum What {
         /// Worker threads; 0 is one for each CPU. The result does not depend on it.
         #[arg(long, default_value_t = 0)]
         threads: usize,
-        /// JSON in place of a table.
-        #[arg(long, conflicts_with = "markdown")]
-        json: bool,
         /// Markdown in place of a table.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "json")]
         markdown: bool,
     },
 }
@@ -280,7 +359,10 @@ enum What {
 /// ```
 pub fn main(own: Vec<Own>) -> ExitCode {
     model::bring(own);
-    let Cli { verb, logs } = Cli::parse();
+    let Cli { verb, json, logs } = Cli::parse();
+    if json {
+        verbs::speak_json();
+    }
     let verbosity = if logs.quiet { -1 } else { i8::try_from(logs.verbose).unwrap_or(2) };
     let result = verbs::init_logs(&LogFlags { verbosity, format: logs.log_format, folder: logs.log_dir }).and_then(|span| {
         let result = exec::heed(|| work(verb));
@@ -292,16 +374,67 @@ pub fn main(own: Vec<Own>) -> ExitCode {
         Err(error) => {
             // What is wrong everywhere is said once.
             if exec::rank() == 0 && !matches!(error, Error::Elsewhere { .. }) {
-                eprintln!("error: {error}");
+                complain(&error);
             }
             ExitCode::from(error.exit_code())
         }
     }
 }
 
+/// The parser, called as this program is: one with models of its own has a name of its own.
+fn parser() -> clap::Command {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let name = PathBuf::from(called).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let parser = Cli::command();
+    // A name lasts as long as the process, which has one.
+    if name.is_empty() { parser } else { parser.name(&*name.leak()) }
+}
+
+/// What a shell reads to complete verbs and flags.
+fn completions(shell: Shell) -> String {
+    let (mut parser, mut script) = (parser(), Vec::new());
+    let name = parser.get_name().to_string();
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    clap_complete::generate(shell, &mut parser, name, &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// Names and texts of the manual pages, that of the program first.
+fn manual() -> Result<Vec<(String, String)>> {
+    let mut parser = parser().disable_help_subcommand(true);
+    // Flags of all verbs become those of each, and verbs are called as their pages are.
+    parser.build();
+    let mut pages = Vec::new();
+    page(&parser, &mut pages).map_err(Error::io(Path::new("manual page"), "write"))?;
+    Ok(pages)
+}
+
+/// The page of a verb and those of the verbs below it.
+fn page(parser: &clap::Command, pages: &mut Vec<(String, String)>) -> std::io::Result<()> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(parser.clone()).render(&mut text)?;
+    let name = parser.get_display_name().unwrap_or(parser.get_name());
+    pages.push((format!("{name}.1"), String::from_utf8_lossy(&text).into_owned()));
+    parser.get_subcommands().try_for_each(|verb| page(verb, pages))
+}
+
 fn work(verb: Verb) -> Result<()> {
     // Of several processes that a launcher started, one does what is no work for ranks.
-    let once = matches!(verb, Verb::Simulate { .. } | Verb::Report { .. } | Verb::Digest { .. });
+    let once = matches!(
+        verb,
+        Verb::Simulate { .. }
+            | Verb::Report { .. }
+            | Verb::Watch { .. }
+            | Verb::Compare { .. }
+            | Verb::Export { .. }
+            | Verb::Digest { .. }
+            | Verb::Init { .. }
+            | Verb::Schema { .. }
+    );
     if once && Launch::detect().is_some_and(|launch| launch.rank > 0) {
         return Ok(());
     }
@@ -321,27 +454,40 @@ fn work(verb: Verb) -> Result<()> {
             }
         }
         Verb::Refine { file, threads } => verbs::refine(&file, threads),
-        Verb::Predict { file, scenario, draws, threads, json, replace, no_store } => {
+        Verb::Predict { file, scenario, draws, threads, replace, no_store } => {
             let keep = match (replace, no_store) {
                 (true, _) => Keep::Replace,
                 (_, true) => Keep::Print,
                 _ => Keep::Store,
             };
             let draws = draws.map(|draws| draws as usize);
-            verbs::predict(&PredictFlags { file, scenario, draws, threads, json, keep })
+            verbs::predict(&PredictFlags { file, scenario, draws, threads, keep })
         }
         Verb::Report { file, output } => verbs::report_of(&file, output.as_deref()),
+        Verb::Watch { file, every, once } => verbs::watch(&WatchFlags { file, every, once }),
+        Verb::Compare { files, output, overwrite } => verbs::compare(&files, &output, overwrite),
+        Verb::Export { file, folder, overwrite } => verbs::export(&file, &folder, overwrite),
         Verb::Digest { file } => verbs::digest(&file),
         Verb::Reproduce { file, threads } => verbs::reproduce(&file, threads),
+        Verb::Init { model, data, output } => verbs::init(&InitFlags { model, data, output }),
+        Verb::Completions { shell } => {
+            verbs::print_completions(&completions(shell));
+            Ok(())
+        }
+        Verb::Man { folder } => verbs::write_manual(&folder, &manual()?),
+        Verb::Schema { of, markdown } => {
+            verbs::schema(of, markdown);
+            Ok(())
+        }
         Verb::Validate { what: What::Sbc(flags) } => {
-            let Calibration { job, replicates, tolerance, population, output, threads, json } = flags;
-            verbs::validate_calibration(&CalibrationFlags { job, replicates, tolerance, population, output, threads, json })
+            let Calibration { job, replicates, tolerance, population, output, threads } = flags;
+            verbs::validate_calibration(&CalibrationFlags { job, replicates, tolerance, population, output, threads })
         }
-        Verb::Validate { what: What::Screen { job, draws, output, threads, csv, json } } => {
-            verbs::validate_screen(&ScreenFlags { job, draws, output, threads, csv, json })
+        Verb::Validate { what: What::Screen { job, draws, output, threads, csv } } => {
+            verbs::validate_screen(&ScreenFlags { job, draws, output, threads, csv })
         }
-        Verb::Validate { what: What::Mechanisms { cohort, seed, threads, json, markdown } } => {
-            verbs::validate_mechanisms(&MechanismFlags { cohort, seed, threads, json, markdown })
+        Verb::Validate { what: What::Mechanisms { cohort, seed, threads, markdown } } => {
+            verbs::validate_mechanisms(&MechanismFlags { cohort, seed, threads, markdown })
         }
     }
 }

@@ -1,6 +1,35 @@
 //! The one error type. Every variant carries the path, key or id that it is about, and says what to do.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+
+/// What each exit code of the command line means: `--help` says it, and the pages.
+pub const EXIT_CODES: [(u8, &str); 9] = [
+    (0, "done"),
+    (1, "not reproduced, not calibrated, or a mechanism fails"),
+    (2, "wrong flags"),
+    (3, "wrong job file, scenario file or observations"),
+    (4, "the output file is in the way: another job's, finished already, or with another scenario of that name"),
+    (5, "too many simulations fail, or a simulator ends the run"),
+    (6, "input or output failed, or the file is damaged"),
+    (70, "a defect of nicho"),
+    (75, "interrupted; what is finished stands, and nicho run --resume goes on"),
+];
+
+/// Whether standard error takes colours: a terminal does, unless `NO_COLOR` is set (no-color.org); `CLICOLOR_FORCE` has them anywhere
+/// (bixense.com/clicolors).
+pub fn colours() -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let dumb = set("TERM").is_some_and(|value| value == "dumb");
+    set("NO_COLOR").is_none() && (forced || (std::io::stderr().is_terminal() && !dumb))
+}
+
+/// Says on standard error what is wrong.
+pub fn complain(what: impl std::fmt::Display) {
+    let (red, plain) = if colours() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    eprintln!("{red}error:{plain} {what}");
+}
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -198,8 +227,7 @@ impl Error {
         move |source| Error::Io { path, action, source }
     }
 
-    /// The exit code of the command line: 1 not reproduced, not calibrated or a mechanism that fails, 2 usage, 3 input, 4 output conflict,
-    /// 5 failure budget or a simulator out of order, 6 I/O or damaged file, 70 defect, 75 interrupted (try again with `--resume`).
+    /// The exit code of the command line, one of [`EXIT_CODES`].
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Different { .. } | Error::Refuted { .. } | Error::Miscalibrated { .. } => 1,

@@ -284,7 +284,7 @@ pub struct Predictive {
 }
 
 /// A mode of the posterior, polished by an optimiser.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Mode {
     /// Parameters in natural units.
     pub theta: Vec<f64>,
@@ -347,9 +347,34 @@ pub struct Surrogated {
     pub score_error: f64,
 }
 
+/// What simulations of earlier generations have added to the last one.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Reused {
+    /// How many of them came within the last tolerance.
+    pub earlier: u64,
+    /// Effective number of the particles of the last generation.
+    pub before: f64,
+    /// Effective number of all together, by the weights that they have then.
+    pub after: f64,
+}
+
+/// What foretells parameters from summaries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Regressor {
+    /// A linear regression.
+    Linear,
+    /// A linear regression, and a small neural network for what that leaves.
+    Network,
+}
+
 /// What a regression of the parameters on the summaries came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Regressed {
+    /// Of which kind it was.
+    pub by: Regressor,
+    /// What of earlier generations it was learnt from; `None` in files from before that was done.
+    pub reused: Option<Reused>,
     /// Effective number of the particles, weighed by their distance too.
     pub ess: f64,
     /// For each parameter, the share of its variance among the particles that their summaries foretell, left-out particles
@@ -362,8 +387,10 @@ pub struct Regressed {
 pub enum Learnt {
     /// By a surrogate likelihood from all simulations.
     Surrogate(Surrogated),
-    /// By regression among the accepted particles.
+    /// By regression among the simulations within the last tolerance.
     Regression(Regressed),
+    /// Not at all: the simulations of all generations within the last tolerance, as they are.
+    Reuse(Reused),
 }
 
 /// A posterior beside that of ABC, from the same simulations.

@@ -51,6 +51,8 @@ pub enum Purpose {
     Exposure = 13,
     /// Acceptance of a simulation with a probability.
     Accept = 14,
+    /// Where the fit of a network starts.
+    Fit = 15,
 }
 
 /// An address in the tree of randomness.

@@ -93,6 +93,28 @@ impl Kernel {
         }
     }
 
+    /// The same of the mixture without its centre `j`.
+    pub fn ln_density_without(&self, j: usize, u: &[f64]) -> f64 {
+        let d = self.dimension;
+        let weight = self.cumulative[j] - if j > 0 { self.cumulative[j - 1] } else { 0.0 };
+        let mut z: Vec<f64> = u.iter().zip(&self.centres[j * d..]).map(|(u, c)| u - c).collect();
+        let height = match &self.steps {
+            Steps::Alike { factor, .. } => {
+                forward(factor, d, &mut z);
+                libm::log(weight)
+            }
+            Steps::Own { factors, ln_height } => {
+                forward(&factors[j * d * d..(j + 1) * d * d], d, &mut z);
+                ln_height[j]
+            }
+        };
+        let whole = self.ln_density(u);
+        let part = height - 0.5 * z.iter().map(|z| z * z).sum::<f64>();
+        // Rounding can leave less than nothing.
+        let left = -libm::expm1(part - whole);
+        if left > 0.0 && weight < 1.0 { whole + libm::log(left) - libm::log1p(-weight) } else { f64::NEG_INFINITY }
+    }
+
     /// What [`Kernel::ln_density`] lacks, the same for every `u`: of no account between particles of one kernel, but of two.
     pub fn ln_constant(&self) -> f64 {
         let d = self.dimension;
@@ -330,6 +352,28 @@ mod tests {
         let alike = Kernel::new(2, vec![0.0, 0.0, 2.0, 1.0], &weights, &covariance);
         let whole = |kernel: &Kernel| kernel.ln_density(&[0.3, -1.0]) + kernel.ln_constant();
         assert!((whole(&own) - whole(&alike)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn without_a_centre_it_is_the_mixture_of_the_others() {
+        let ln = |weights: &[f64]| Weights::from_ln(&weights.iter().map(|w| libm::log(*w)).collect::<Vec<_>>());
+        let (all, two) = (ln(&[0.2, 0.5, 0.3]), ln(&[0.2, 0.3]));
+        let (u, covariance) = ([0.0, 0.0, 2.0, 1.0, -1.0, 3.0], [1.0, 0.8, 0.8, 1.5]);
+        let steps = [1.0, 0.5, 0.5, 2.0, 0.5, 0.0, 0.0, 3.0, 0.7, 0.1, 0.1, 0.9];
+        let alike =
+            [Kernel::new(2, u.to_vec(), &all, &covariance), Kernel::new(2, [&u[..2], &u[4..]].concat(), &two, &covariance)];
+        let own = [
+            Kernel::with_own_steps(2, u.to_vec(), &all, &steps),
+            Kernel::with_own_steps(2, [&u[..2], &u[4..]].concat(), &two, &[&steps[..4], &steps[8..]].concat()),
+        ];
+        for [whole, rest] in [alike, own] {
+            for at in [[2.0, 1.0], [0.3, -1.0], [1.5, 1.4]] {
+                let (without, exact) = (whole.ln_density_without(1, &at), rest.ln_density(&at));
+                assert!((without - exact).abs() < 1e-12, "{without} {exact}");
+            }
+        }
+        let one = Kernel::new(1, vec![0.5], &ln(&[1.0]), &[1.0]);
+        assert_eq!(one.ln_density_without(0, &[0.7]), f64::NEG_INFINITY);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod eigen;
 mod kernel;
 pub mod least_squares;
 mod mixture;
+pub mod network;
 
 pub use eigen::eigen;
 pub use kernel::{
@@ -66,6 +67,20 @@ pub enum Marginal {
         /// Greatest.
         upper: f64,
     },
+}
+
+impl std::fmt::Display for Marginal {
+    /// As in `lognormal(median = 0.6, sd = 0.5)`, in the words of a job file.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Marginal::Uniform { lower, upper } => write!(f, "uniform(lower = {lower}, upper = {upper})"),
+            Marginal::LogUniform { lower, upper } => write!(f, "loguniform(lower = {lower}, upper = {upper})"),
+            Marginal::Normal { mean, sd } => write!(f, "normal(mean = {mean}, sd = {sd})"),
+            Marginal::LogNormal { median, sd } => write!(f, "lognormal(median = {median}, sd = {sd})"),
+            Marginal::Beta { a, b } => write!(f, "beta(a = {a}, b = {b})"),
+            Marginal::Integer { lower, upper } => write!(f, "integer(lower = {lower}, upper = {upper})"),
+        }
+    }
 }
 
 impl Marginal {

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use crate::density::network::Network;
 use crate::rng::Stream;
 
 pub mod energy;
@@ -12,6 +13,9 @@ pub mod trial;
 
 /// Names of the distances that a job can ask for.
 pub const CATALOGUE: &[&str] = &["trial", "euclidean", "energy", "learned"];
+
+/// Names of the regressions by which parameters are foretold.
+pub const REGRESSIONS: &[&str] = &["linear", "network"];
 
 /// Distance of observations that are impossible at the simulated summaries; half its square is still a number.
 pub const IMPOSSIBLE: f64 = 1e150;
@@ -29,12 +33,14 @@ pub struct Parts {
     pub foretold: Option<Foretold>,
 }
 
-/// A linear prediction of the parameters by the summaries.
+/// A prediction of the parameters by the summaries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Foretold {
     /// Change of each parameter's coordinate, in units of its prior standard deviation, with each summary, in its unit: (parameter,
     /// summary).
     pub slope: Array2<f64>,
+    /// What a network adds to that, in the same units: of summaries to parameters.
+    pub network: Option<Network>,
     /// For each parameter the share of its prior variance that is foretold, draws left out by the others, in [0, 1].
     pub explained: Vec<f64>,
 }
@@ -96,8 +102,20 @@ fn mean(rows: &[&[f64]]) -> Vec<f64> {
     (0..m).map(|k| rows.iter().map(|row| row[k]).sum::<f64>() / rows.len() as f64).collect()
 }
 
-/// A point that is uniform in the unit ball of dimension `d`.
-fn in_ball(d: usize, rng: &mut Stream) -> Vec<f64> {
+/// A point that is uniform in the unit ball of dimension `d` of the norm (Σ |xᵢ|ᵖ)^(1/p): x / (Σ |xᵢ|ᵖ + E)^(1/p), where the density of each
+/// xᵢ is in proportion to exp(−|x|ᵖ) and E is exponential (Barthe, Guédon, Mendelson and Naor 2005, Ann Probab 33:480); where p = 2,
+/// a direction and a radius.
+fn in_ball(d: usize, p: f64, rng: &mut Stream) -> Vec<f64> {
+    if p != 2.0 {
+        let (mut powers, mut sum) = (Vec::with_capacity(d), rng.exponential());
+        for _ in 0..d {
+            let sign = if rng.uniform() < 0.5 { -1.0 } else { 1.0 };
+            let power = rng.gamma(1.0 / p);
+            sum += power;
+            powers.push((sign, power));
+        }
+        return powers.into_iter().map(|(sign, power)| sign * libm::pow(power / sum, 1.0 / p)).collect();
+    }
     let direction: Vec<f64> = (0..d).map(|_| rng.normal()).collect();
     let length = direction.iter().map(|z| z * z).sum::<f64>().sqrt();
     let radius = libm::pow(rng.uniform(), 1.0 / d as f64);

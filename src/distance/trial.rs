@@ -125,7 +125,7 @@ impl Distance for Trial {
 
     fn near(&self, summaries: &[f64], radius: f64, rng: &mut Stream) -> Option<Vec<f64>> {
         let mut point = summaries.to_vec();
-        let mut ball = in_ball(self.groups.iter().map(|group| group.members.len()).sum(), rng);
+        let mut ball = in_ball(self.groups.iter().map(|group| group.members.len()).sum(), 2.0, rng);
         let mut rest = &mut ball[..];
         for group in &self.groups {
             let (step, more) = rest.split_at_mut(group.members.len());

@@ -6,45 +6,54 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
+use serde_json::json;
 
 use super::program::ProgramDef;
+use super::spanned::Spanned;
 use super::trials::TrialDef;
-
+use super::{legal, priors, settings};
 use crate::error::{Error, Result};
-use crate::trial::vocabulary::nearest;
+use crate::model::cml::cohort::Part;
+use crate::model::cml::course::FewCells;
+use crate::trial::vocabulary::{Word, nearest, similar, words};
+use crate::{distance, model, sampler};
 
 /// A whole job file.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// Name of the run; the default output is `<name>.h5`.
+    #[schemars(example = &"iris")]
     pub name: Spanned<String>,
     /// Seed: with the job it fixes every number of the result.
+    #[schemars(example = 20140601)]
     pub seed: Spanned<u64>,
     /// The simulator.
     pub model: ModelDef,
-    /// Models that are compared.
+    /// Models that are compared, two or more; none if there is one model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variant: Vec<VariantDef>,
-    /// Trials that are fitted together.
+    /// Trials that are fitted together; none if there is one trial.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trial: Vec<TrialDef>,
-    /// Prior of each inferred parameter.
+    /// Prior of each inferred parameter, one at least: its name as in the parameter table (`nicho check JOB --parameters`),
+    /// then its distribution.
     pub priors: BTreeMap<Spanned<String>, Spanned<PriorDef>>,
-    /// The data.
+    /// The data: a table, or values of a model's own summaries.
     pub observations: Spanned<ObservationsDef>,
     /// How far simulated summaries are from the data.
     #[serde(default)]
     pub distance: DistanceDef,
-    /// Noise of each observed value, where it decides on what is accepted.
+    /// Noise of each observed value, by the name of its summary, where `sampler.accept` is `noise`; that of a table follows from
+    /// its standard errors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub noise: BTreeMap<Spanned<String>, Spanned<NoiseDef>>,
     /// The sampler.
     #[serde(default)]
     pub sampler: SamplerDef,
-    /// When to stop.
+    /// When to stop: whichever comes first.
     #[serde(default)]
     pub stop: StopDef,
     /// Polishing of the posterior modes.
@@ -59,198 +68,264 @@ pub struct Definition {
 }
 
 /// `[model]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelDef {
     /// Name in the catalogue of models.
+    #[schemars(transform = legal::one_of(model::names()), example = &"cml")]
     pub name: Spanned<String>,
-    /// Virtual patients in a cohort.
+    /// Virtual patients in a cohort, of the model `cml`; without it as many as the largest denominator of the fitted rows. Of
+    /// several trials each has its own.
     #[serde(default)]
+    #[schemars(transform = legal::PATIENTS.schema(), example = 553)]
     pub patients: Option<Spanned<usize>>,
-    /// How few stem cells of a clone are followed: `counted` one by one, or `fluid`, by the equations.
+    /// How few stem cells of a clone are followed, of the model `cml`: `counted` one by one, or `fluid`, by the equations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::one_of(words::<FewCells>()), extend("default" = FewCells::default().name()), example = &"fluid")]
     pub few_cells: Option<Spanned<String>>,
-    /// Parts of the model that are left out.
+    /// Parts of the model `cml` that are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(transform = legal::one_of(words::<Part>()), example = ["quiescence"])]
     pub without: Vec<Spanned<String>>,
     /// The external program, of the model `program`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Spanned<ProgramDef>>,
-    /// Values that differ from the parameter table's defaults.
+    /// Values that differ from the parameter table's defaults, by name, each in the table's unit and legal range.
     #[serde(default)]
+    #[schemars(extend("x-unit" = "of the parameter"), example = json!({ "hill": 2.0 }))]
     pub fixed: BTreeMap<Spanned<String>, Spanned<f64>>,
 }
 
 /// One `[[variant]]`: what it has in place of `[model]`, or beside it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VariantDef {
-    /// What it is called in results.
+    /// What it is called in results; each has a name of its own.
+    #[schemars(example = &"no quiescence")]
     pub name: Spanned<String>,
     /// Name in the catalogue of models, if another than that of `[model]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::one_of(model::names()), example = &"coin")]
     pub model: Option<Spanned<String>>,
-    /// Parts of the model that it does without, beside those of `[model]`.
+    /// Parts of the model `cml` that it does without, beside those of `[model]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(transform = legal::one_of(words::<Part>()), example = ["quiescence"])]
     pub without: Vec<Spanned<String>>,
-    /// Values of parameters that it does not share with the others.
+    /// Values of parameters that it does not share with the others, by name, each in the table's unit and legal range.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("x-unit" = "of the parameter"), example = json!({ "p_heads": 0.5 }))]
     pub fixed: BTreeMap<Spanned<String>, Spanned<f64>>,
 }
 
 /// One line of `[priors]`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriorDef {
-    /// Name of the distribution.
+    /// Name of the distribution; the keys that it takes, and no others, stand beside it. Median, mean and bounds lie in the legal
+    /// range of the parameter.
+    #[schemars(transform = legal::one_of(priors::distributions()), example = &"lognormal")]
     pub distribution: Spanned<String>,
-    /// Unit, as in the model's parameter table.
+    /// Unit, as in the model's parameter table; required unless the parameter is a pure number.
     #[serde(default)]
+    #[schemars(example = &"uM")]
     pub unit: Option<Spanned<String>>,
     /// Median (lognormal).
     #[serde(default)]
+    #[schemars(transform = legal::POSITIVE.schema(), extend("x-unit" = "of the parameter"), example = 0.6)]
     pub median: Option<Spanned<f64>>,
     /// Mean (normal).
     #[serde(default)]
+    #[schemars(extend("x-unit" = "of the parameter"), example = 0.5)]
     pub mean: Option<Spanned<f64>>,
     /// Standard deviation: of the value (normal), of its natural logarithm (lognormal).
     #[serde(default)]
+    #[schemars(transform = legal::POSITIVE.schema(), extend("x-unit" = "of the parameter (normal), 1 (lognormal)"), example = 0.5)]
     pub sd: Option<Spanned<f64>>,
-    /// Lower bound (uniform, loguniform).
+    /// Lower bound (uniform, loguniform: above 0, integer: whole).
     #[serde(default)]
+    #[schemars(extend("x-unit" = "of the parameter"), example = 0.1)]
     pub lower: Option<Spanned<f64>>,
-    /// Upper bound (uniform, loguniform).
+    /// Upper bound (uniform, loguniform, integer: whole), above `lower`.
     #[serde(default)]
+    #[schemars(extend("x-unit" = "of the parameter"), example = 5.0)]
     pub upper: Option<Spanned<f64>>,
     /// First shape (beta).
     #[serde(default)]
+    #[schemars(transform = legal::SHAPE.schema(), example = 3.0)]
     pub a: Option<Spanned<f64>>,
     /// Second shape (beta).
     #[serde(default)]
+    #[schemars(transform = legal::SHAPE.schema(), example = 17.0)]
     pub b: Option<Spanned<f64>>,
 }
 
 /// `[observations]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ObservationsDef {
-    /// Table of published figures, relative to the job file. Its content enters the digest, its path does not.
+    /// Table of published figures, relative to the job file; the model `cml` needs one. Its content enters the digest, its path
+    /// does not.
     #[serde(default, skip_serializing)]
+    #[schemars(example = &"data/iris.csv")]
     pub file: Option<Spanned<PathBuf>>,
-    /// Rows of role `fit` that are left out of the fit.
+    /// Ids of rows of role `fit` that are left out of the fit; they are predicted like rows held out.
     #[serde(default)]
+    #[schemars(example = ["os_60"])]
     pub exclude: Vec<Spanned<String>>,
-    /// Observed values of a model's own summaries, for models without a trial.
+    /// Observed values of a model's own summaries, each of them by name, for models without a trial.
     #[serde(default)]
+    #[schemars(extend("x-unit" = "of the summary"), example = json!({ "heads": 3.0 }))]
     pub values: BTreeMap<Spanned<String>, Spanned<f64>>,
 }
 
 /// `[distance]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DistanceDef {
-    /// Name in the catalogue of distances; by default `trial` for trial data and `euclidean` otherwise.
+    /// Name in the catalogue of distances; by default `trial` for trial data and `euclidean` otherwise. It follows from the noise
+    /// where `sampler.accept` is `noise`.
     #[serde(default)]
+    #[schemars(transform = legal::one_of(distance::CATALOGUE), example = &"trial")]
     pub name: Option<Spanned<String>>,
-    /// Weights of rows, groups or summaries; 1 where none is given.
+    /// Weights of rows or groups (`trial`), or summaries (`euclidean`), by name; 1 where none is given, 0 leaves out.
     #[serde(default)]
+    #[schemars(transform = legal::NOT_NEGATIVE.schema(), example = json!({ "response": 0.5 }))]
     pub weights: BTreeMap<Spanned<String>, Spanned<f64>>,
-    /// Scales of the summaries, of `euclidean`: `none`, or `mad`, from a pilot of the prior.
+    /// Scales of the summaries, of `euclidean`: `none`, or `mad`, the median absolute deviation in a pilot of the prior.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::one_of(super::distances::SCALES), extend("default" = super::distances::SCALES[0]), example = &"mad")]
     pub scale: Option<Spanned<String>>,
-    /// Whether summaries that are observed far outside what the pilot gave count for less.
+    /// Whether summaries that are observed far outside what the pilot gave count for less; needs `scale = "mad"` and three
+    /// summaries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = false), example = true)]
     pub robust: Option<Spanned<bool>>,
-    /// Exponent of `euclidean`, 1 or more; 2 if not given.
+    /// Exponent of `euclidean`: 1 sums absolute differences, 2 squares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::FROM_ONE.schema(), extend("default" = super::distances::EXPONENT), example = 1.0)]
     pub p: Option<Spanned<f64>>,
+    /// What foretells the parameters, of `learned`: `linear`, as if not given, or `network`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::one_of(distance::REGRESSIONS), extend("default" = distance::REGRESSIONS[0]), example = &"network")]
+    pub regression: Option<Spanned<String>>,
 }
 
 /// One line of `[noise]`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseDef {
-    /// Name of the distribution.
+    /// Name of the distribution; the keys that it takes stand beside it.
+    #[schemars(transform = legal::one_of(super::noise::distributions()), example = &"normal")]
     pub distribution: Spanned<String>,
     /// Standard deviation: of the value (normal), of its natural logarithm (lognormal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::POSITIVE.schema(), extend("x-unit" = "of the summary (normal), 1 (lognormal)"), example = 0.5)]
     pub sd: Option<Spanned<f64>>,
     /// Denominator (binomial).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::FROM_ONE.schema(), example = 20)]
     pub n: Option<Spanned<u64>>,
-    /// Limit of detection (normal, lognormal).
+    /// Limit of detection (normal; lognormal: above 0): a value that is not above it says no more than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-unit" = "of the summary"), example = 0.01)]
     pub limit: Option<Spanned<f64>>,
 }
 
 /// `[sampler]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SamplerDef {
-    /// Name in the catalogue of samplers.
+    /// Name in the catalogue of samplers: `smc`, generations at falling tolerances, or `rejection`, one from the prior.
+    #[schemars(transform = legal::one_of(sampler::CATALOGUE), example = &"smc")]
     pub name: Spanned<String>,
     /// Particles in a generation; where all simulations are kept, simulations in a generation.
+    #[schemars(transform = legal::MANY.schema(), example = 1000)]
     pub population: Spanned<usize>,
-    /// Which simulations a generation holds: those `accepted`, or `all`.
+    /// Which simulations a generation holds: those `accepted`, or `all`, which takes the sampler `smc` with the schedule
+    /// `quantile`.
     #[serde(skip_serializing_if = "is_accepted")]
+    #[schemars(transform = legal::one_of(settings::KEEP), extend("default" = SamplerDef::default().keep), example = &"all")]
     pub keep: Spanned<String>,
-    /// What decides whether a simulation is accepted: a `tolerance`, or the `noise` of the data.
+    /// What decides whether a simulation is accepted: a `tolerance` of its distance, or the `noise` of the data, for which the
+    /// posterior is exact at temperature 1.
     #[serde(skip_serializing_if = "is_tolerance")]
+    #[schemars(transform = legal::one_of(settings::ACCEPT), extend("default" = SamplerDef::default().accept), example = &"noise")]
     pub accept: Spanned<String>,
-    /// How the tolerance falls: `quantile`, `ess` or `list`; it does not in rejection.
+    /// How the tolerance falls: by `quantile` or `ess`, both at the rate of the key `quantile`, or along a `list`; not at all in
+    /// rejection.
+    #[schemars(transform = legal::one_of(settings::SCHEDULES), example = &"ess")]
     pub schedule: Spanned<String>,
     /// The next tolerance is this quantile of the last distances, or leaves this share of their effective sample size, as the next
-    /// temperature does.
+    /// temperature does; not for the schedule `list`, nor for rejection.
+    #[schemars(transform = legal::WITHIN.schema(), example = 0.5)]
     pub quantile: Spanned<f64>,
-    /// The tolerances, or temperatures, of a fixed list.
+    /// The tolerances, or temperatures, of the schedule `list`, falling.
+    #[schemars(transform = legal::NOT_NEGATIVE.schema(), extend("x-unit" = "of the distance"), example = [8.0, 4.0, 2.0])]
     pub tolerances: Spanned<Vec<f64>>,
-    /// Which particles shape the step of a proposal: `global` or `nearest`.
+    /// Which particles shape the step of a proposal: `global`, all of them alike, or `nearest`, of each its neighbours, with
+    /// 20000 particles at most; not for rejection.
     #[serde(skip_serializing_if = "is_global")]
+    #[schemars(transform = legal::one_of(settings::KERNELS), extend("default" = SamplerDef::default().kernel), example = &"nearest")]
     pub kernel: Spanned<String>,
-    /// Share of proposals that are draws of the prior.
+    /// Share of proposals that are draws of the prior, which bounds every weight; not for rejection.
     #[serde(skip_serializing_if = "is_none")]
+    #[schemars(transform = legal::PART.schema(), extend("default" = SamplerDef::default().defensive), example = 0.05)]
     pub defensive: Spanned<f64>,
 }
 
 /// `[stop]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StopDef {
-    /// When a generation at this tolerance is finished; rejection needs it, above 0. Of temperatures 1, if it is not given.
+    /// When a generation at this tolerance is finished; rejection needs it, above 0. Of temperatures, 1 or more, and 1 if it is
+    /// not given.
+    #[schemars(transform = legal::NOT_NEGATIVE.schema(), extend("x-unit" = "of the distance"), example = 1.0)]
     pub tolerance: Spanned<f64>,
     /// When the acceptance rate falls below this; not for rejection.
+    #[schemars(transform = legal::PART.schema(), example = 0.01)]
     pub acceptance_rate: Spanned<f64>,
-    /// When this many simulations are spent.
+    /// When this many simulations are spent; as many as a generation has particles at least.
+    #[schemars(transform = legal::FROM_ONE.schema(), example = 100_000)]
     pub simulations: Spanned<u64>,
     /// After this many generations; not for rejection, which makes one.
+    #[schemars(transform = legal::FROM_ONE.schema(), example = 9)]
     pub generations: Spanned<usize>,
     /// Error when more than this share of simulations fails.
+    #[schemars(transform = legal::SHARE.schema(), example = 0.2)]
     pub failures: Spanned<f64>,
 }
 
 /// `[refine]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RefineDef {
-    /// Modes looked for at most; 0 leaves refinement out.
+    /// Modes looked for at most; 0 leaves refinement out, as where models are compared.
+    #[schemars(transform = legal::FEW.schema(), example = 3)]
     pub modes: Spanned<usize>,
     /// Simulations for each mode.
+    #[schemars(transform = legal::FROM_ONE.schema(), example = 10_000)]
     pub simulations: Spanned<u64>,
     /// Replicate simulations, on common random numbers, that are averaged into one value of the objective.
+    #[schemars(transform = legal::REPLICATES.schema(), example = 8)]
     pub replicates: Spanned<usize>,
-    /// Points of the profile along each parameter, on each side of the best mode; 0 leaves profiles out.
+    /// Points of the profile along each parameter, on each side of the best mode; 0 leaves profiles out. Each costs at most as many
+    /// simulations as a mode.
     #[serde(skip_serializing_if = "is_none")]
+    #[schemars(transform = legal::FEW.schema(), extend("default" = RefineDef::default().profile), example = 4)]
     pub profile: Spanned<usize>,
 }
 
 /// `[adjust]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdjustDef {
-    /// `none`; `regression`: the accepted particles, moved to where their summaries would be those observed; or `surrogate`:
-    /// prior times a likelihood that is learnt from all simulations.
+    /// `none`; `reuse`: the simulations of all generations within the last tolerance; `regression`: those, moved to where their
+    /// summaries would be those observed, 50 of them at least; `network`: the same, with a small neural network for what is not
+    /// linear; or `surrogate`: prior times a likelihood that is learnt from all simulations, which takes `keep = "all"`.
+    #[schemars(transform = legal::one_of(settings::methods()), example = &"regression")]
     pub method: Spanned<String>,
     /// Equal-weight draws.
+    #[schemars(transform = legal::MANY.schema(), example = 4000)]
     pub draws: Spanned<usize>,
 }
 
@@ -278,13 +353,15 @@ fn is_accepted(keep: &Spanned<String>) -> bool {
 }
 
 /// `[output]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputDef {
-    /// Result file, relative to the current folder; the flag `-o` comes before it.
+    /// Result file, relative to the current folder; the flag `-o` comes before it. `<name>.h5` if neither is given.
     #[serde(skip_serializing)]
+    #[schemars(example = &"iris.h5")]
     pub file: Option<PathBuf>,
     /// Equal-weight draws of prior and posterior, each with one predictive simulation.
+    #[schemars(transform = legal::MANY.schema(), example = 400)]
     pub draws: Spanned<usize>,
 }
 
@@ -380,7 +457,7 @@ impl Source {
     /// # Errors
     /// [`Error::Io`] if it cannot be read.
     pub fn read(file: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(file).map_err(Error::io(file, "read the file"))?;
+        let text = std::fs::read_to_string(file).map_err(|error| Error::io(file, "read the file")(misspelt(file, error)))?;
         Ok(Source { file: file.to_path_buf(), text })
     }
 
@@ -452,6 +529,26 @@ impl Source {
             Some((key, _)) => table + key.trim(),
             None => table + line.trim(),
         }
+    }
+}
+
+/// An error about a file that is not there, with the file beside it that is called most like it.
+fn misspelt(file: &Path, error: std::io::Error) -> std::io::Error {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return error;
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut stems: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".toml")?.to_string())).collect();
+    stems.sort();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    match similar(&stem, stems.iter().map(String::as_str)) {
+        Some(near) => {
+            let near = file.with_file_name(near.to_string() + ".toml");
+            std::io::Error::new(error.kind(), format!("{error}; did you mean {}?", near.display()))
+        }
+        None => error,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use toml::Spanned;
-
 use super::Job;
+use super::legal;
+use super::spanned::Spanned;
 use crate::distance::energy::Energy;
 use crate::distance::euclidean::{Euclidean, Pilot};
 use crate::distance::learned::Learned;
@@ -13,11 +13,14 @@ use crate::distance::{self, Distance, trial::Trial};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::model::Model;
+use crate::rng::{Branch, Key};
 use crate::sampler::accept::Accept;
 use crate::sampler::{Piloted, Problem, pilot};
 
 /// Names of the ways to scale summaries.
-const SCALES: &[&str] = &["none", "mad"];
+pub(super) const SCALES: &[&str] = &["none", "mad"];
+/// Exponent of a job that does not give it.
+pub(super) const EXPONENT: f64 = 2.0;
 /// Draws of the prior in a pilot at most; a small population has a small pilot.
 const MOST_PILOT: usize = 1000;
 /// Summaries of which one can be an outlier, at least: no more than a third are taken for such.
@@ -74,6 +77,11 @@ impl Job {
             "learned" => Some("a regression says what each summary counts for"),
             _ => None,
         };
+        if let Some(regression) = def.regression.as_ref().filter(|_| name.get_ref() != "learned") {
+            let problem = format!("the distance '{}' has no regression: it compares summaries, not predictions", name.get_ref());
+            let fix = "add name = \"learned\" under [distance], or leave the key out";
+            return Err(self.source.error(regression.span(), "distance.regression", &problem, fix));
+        }
         let keys = [
             ("scale", def.scale.as_ref().map(Spanned::span)),
             ("robust", def.robust.as_ref().map(Spanned::span)),
@@ -98,11 +106,17 @@ impl Job {
                     other => other,
                 })
             }
-            "learned" => match pilot {
-                Some(pilot) => self.learned(model, pilot, name),
-                // In the place of one that has learnt nothing yet.
-                None => self.euclidean(model, None, &placed),
-            },
+            "learned" => {
+                let unknown = |by: &&Spanned<String>| !distance::REGRESSIONS.contains(&by.get_ref().as_str());
+                if let Some(by) = def.regression.as_ref().filter(unknown) {
+                    return Err(self.source.unknown(by, "distance.regression", "regression", distance::REGRESSIONS));
+                }
+                match pilot {
+                    Some(pilot) => self.learned(model, pilot, name),
+                    // In the place of one that has learnt nothing yet.
+                    None => self.euclidean(model, None, &placed),
+                }
+            }
             "euclidean" => self.euclidean(model, pilot, &placed),
             "trial" => {
                 let fix = "name a table under [observations], or use euclidean";
@@ -115,16 +129,17 @@ impl Job {
     fn learned(&self, model: &dyn Model, pilot: &Piloted, name: &Spanned<String>) -> Result<Box<dyn Distance>> {
         self.enough(pilot, name, "distance.name")?;
         let Piloted { coordinates, summaries } = pilot;
+        let network = self.definition.distance.regression.as_ref().is_some_and(|by| by.get_ref() == "network");
         let nothing = || {
             let problem = format!("no summary says anything of any parameter in {} simulations of the pilot", summaries.len());
-            self.source.error(
-                name.span(),
-                "distance.name",
-                &problem,
-                "raise sampler.population to 1000, or use the distance 'euclidean'",
-            )
+            let mut fixes = vec!["use the distance 'euclidean'"];
+            fixes.extend((!network).then_some("add regression = \"network\", which hears more than what is linear"));
+            fixes.extend((self.pilot() < Some(MOST_PILOT)).then_some("raise sampler.population to 1000"));
+            fixes.reverse();
+            self.source.error(name.span(), "distance.name", &problem, &fixes.join(", or "))
         };
-        let learned = Learned::new(self.observed(model)?, coordinates, summaries).ok_or_else(nothing)?;
+        let key = network.then_some(Key::root(*self.definition.seed.get_ref()).branch(Branch::Pilot));
+        let learned = Learned::new(self.observed(model)?, coordinates, summaries, key).ok_or_else(nothing)?;
         Ok(Box::new(learned))
     }
 
@@ -156,9 +171,9 @@ impl Job {
         if let Some(scale) = scale.filter(|scale| !SCALES.contains(&scale.get_ref().as_str())) {
             return Err(self.source.unknown(scale, "distance.scale", "scale", SCALES));
         }
-        let p = def.p.as_ref().map_or(2.0, |p| *p.get_ref());
-        if let Some(given) = def.p.as_ref().filter(|_| !(p.is_finite() && p >= 1.0)) {
-            let problem = format!("{p} is outside the legal range: 1 or more, and finite");
+        let p = def.p.as_ref().map_or(EXPONENT, |p| *p.get_ref());
+        if let Some(given) = def.p.as_ref().filter(|_| !(p.is_finite() && legal::FROM_ONE.holds(p))) {
+            let problem = format!("{p} is outside the legal range: {}, and finite", legal::FROM_ONE);
             return Err(self.source.error(given.span(), "distance.p", &problem, "give 1, 2 or another number from 1 on"));
         }
         let robust = def.robust.as_ref().filter(|robust| *robust.get_ref());

@@ -3,6 +3,7 @@
 use super::Job;
 use crate::error::Result;
 use crate::store::{Column, Header, PredictedRow};
+use crate::trial::vocabulary::Word;
 
 impl Job {
     /// Everything about the run that is known before it starts; enough to run it again from the file alone.
@@ -51,13 +52,12 @@ impl Job {
                 .map(|(summary, value)| PredictedRow {
                     id: summary.name.clone(),
                     label: summary.name.clone(),
-                    trial: String::new(),
                     role: "fit".into(),
                     unit: summary.unit.clone(),
                     month: f64::NAN,
                     value: *value,
                     se: f64::NAN,
-                    n: 0,
+                    ..PredictedRow::default()
                 })
                 .collect();
         }
@@ -72,6 +72,10 @@ impl Job {
             value: row.value,
             se: row.variance().map_or(f64::NAN, f64::sqrt),
             n: row.n.unwrap_or(0.0) as u64,
+            endpoint: row.endpoint.name().into(),
+            kind: row.kind.name().into(),
+            given: row.given_text(),
+            source: row.source.clone(),
         })
         .collect()
     }

@@ -4,26 +4,29 @@
 pub mod definition;
 mod distances;
 mod header;
+mod legal;
 mod noise;
 mod priors;
 pub mod program;
+pub mod reference;
 pub mod scenario;
 mod settings;
+mod spanned;
+pub mod template;
 pub mod trials;
 mod variants;
 
 use std::path::{Path, PathBuf};
-
-use toml::Spanned;
 
 use crate::adjust::Method;
 use crate::density::{Marginal, Prior, Reach};
 use crate::error::Result;
 use crate::model::cml::cohort::{Cml, Part, Trial};
 use crate::model::cml::course::FewCells;
-use crate::model::cml::parameters::{self, OF_OTHER_DRUGS};
+use crate::model::cml::parameters::{self, ASSAY_OFFSET, OF_OTHER_DRUGS};
 use crate::model::cml::trials::shared;
 use crate::model::{self, Model, Parameter};
+use crate::population::Regressor;
 use crate::refine::Refine;
 use crate::rng::Key;
 use crate::sampler::Problem;
@@ -33,6 +36,7 @@ use crate::sampler::smc::{Keep, Schedule, Smc};
 use crate::trial::table::{Row, Table};
 use crate::trial::vocabulary::{Role, Word, nearest, words};
 use definition::{Definition, Meant, Source};
+use spanned::Spanned;
 use trials::largest;
 
 /// A job file that has been read and found sound.
@@ -169,12 +173,6 @@ impl Job {
             }
         }
         match name.as_str() {
-            "coin" => Ok(Box::new(model::reference::Coin::default())),
-            "gaussian_linear" => Ok(Box::new(model::reference::GaussianLinear::default())),
-            "gaussian_mixture" => Ok(Box::new(model::reference::GaussianMixture::default())),
-            "slcp" => Ok(Box::new(model::reference::Slcp::default())),
-            "normal" => Ok(Box::new(model::reference::Normal::default())),
-            "two_moons" => Ok(Box::new(model::reference::TwoMoons::default())),
             "cml" => {
                 let Some(table) = &self.table else {
                     let span = self.definition.observations.span();
@@ -185,9 +183,9 @@ impl Job {
                     return Ok(Box::new(self.trials(rows, variant)?));
                 }
                 let size = patients.map_or(largest(table.fitted()), |p| *p.get_ref());
-                if !(10..=100_000).contains(&size) {
+                if !legal::PATIENTS.holds(size as f64) {
                     let span = patients.map_or(0..0, Spanned::span);
-                    let problem = format!("{size} patients; the legal range is 10 to 100000");
+                    let problem = format!("{size} patients; the legal range is {}", legal::PATIENTS);
                     return Err(self.source.error(span, "model.patients", &problem, "give the size of the trial's arm"));
                 }
                 let horizon = rows.iter().map(|row| row.month).fold(0.0, f64::max);
@@ -200,7 +198,7 @@ impl Job {
                     Err(self.source.error(asked.span(), "model.program", "the model 'program' names no program", fix))
                 }
             },
-            name => model::own(name).ok_or_else(|| self.source.unknown(asked, "model.name", "model", &model::names())),
+            name => model::plain(name).ok_or_else(|| self.source.unknown(asked, "model.name", "model", &model::names())),
         }
     }
 
@@ -265,7 +263,11 @@ impl Job {
         let find = |name: &Spanned<String>, key: &str| {
             table.iter().position(|p| p.name == name.get_ref()).ok_or_else(|| {
                 let near = nearest(name.get_ref(), table.iter().map(|p| p.name));
-                let fix = format!("did you mean '{near}'? `nicho check JOB --parameters` lists all of them");
+                let fix = match name.get_ref() == ASSAY_OFFSET.name {
+                    true => "it is one trial's own: write \"assay_offset@TRIAL\", and own = [\"assay_offset\"] in that [[trial]]"
+                        .into(),
+                    false => format!("did you mean '{near}'? `nicho check JOB --parameters` lists all of them"),
+                };
                 let problem =
                     format!("the model '{}' has no parameter '{}'", self.definition.model.name.get_ref(), name.get_ref());
                 self.source.error(name.span(), key, &problem, &fix)
@@ -422,7 +424,9 @@ impl Job {
     pub fn adjust(&self) -> Option<(Method, usize)> {
         let def = &self.definition.adjust;
         let method = match def.method.get_ref().as_str() {
-            "regression" => Method::Regression,
+            "reuse" => Method::Reuse,
+            "regression" => Method::Regression(Regressor::Linear),
+            "network" => Method::Regression(Regressor::Network),
             "surrogate" => Method::Surrogate,
             _ => return None,
         };

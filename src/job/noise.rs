@@ -1,9 +1,8 @@
 //! The `[noise]` table: definitions to a noise model of the data, with every mistake placed.
 
-use toml::Spanned;
-
 use super::Job;
 use super::definition::NoiseDef;
+use super::spanned::Spanned;
 use crate::distance::noise::{Noise, NoiseModel};
 use crate::error::Result;
 use crate::model::Model;
@@ -11,6 +10,11 @@ use crate::model::Model;
 /// What each distribution takes: what it must be given, and what it may.
 const TAKES: [(&str, &[&str], &[&str]); 4] =
     [("normal", &["sd"], &["limit"]), ("lognormal", &["sd"], &["limit"]), ("binomial", &["n"], &[]), ("poisson", &[], &[])];
+
+/// Names of the distributions.
+pub(super) fn distributions() -> [&'static str; TAKES.len()] {
+    TAKES.map(|(name, ..)| name)
+}
 
 impl Job {
     /// The noise model of the observed values of a model's own summaries.
@@ -49,7 +53,7 @@ impl Job {
         let NoiseDef { distribution, sd, n, limit } = def.get_ref();
         let name = distribution.get_ref().as_str();
         let Some((_, needs, may)) = TAKES.iter().find(|(known, ..)| *known == name) else {
-            return Err(self.source.unknown(distribution, &key, "distribution", &TAKES.map(|(known, ..)| known)));
+            return Err(self.source.unknown(distribution, &key, "distribution", &distributions()));
         };
         let keys = [
             ("sd", sd.as_ref().map(Spanned::span)),

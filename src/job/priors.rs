@@ -1,8 +1,7 @@
 //! The `[priors]` table: definitions to densities, with every mistake placed.
 
-use toml::Spanned;
-
 use super::definition::{PriorDef, Source};
+use super::spanned::Spanned;
 use crate::density::Marginal;
 use crate::error::Result;
 use crate::model::Parameter;
@@ -18,6 +17,11 @@ const TAKES: [(&str, [&str; 2]); 6] = [
     ("integer", ["lower", "upper"]),
 ];
 
+/// Names of the distributions.
+pub(super) fn distributions() -> [&'static str; TAKES.len()] {
+    TAKES.map(|(name, _)| name)
+}
+
 /// Builds the prior of one parameter.
 ///
 /// # Errors
@@ -28,7 +32,7 @@ pub fn marginal(source: &Source, parameter: &Parameter, def: &Spanned<PriorDef>)
     let inner = def.get_ref();
     let name = inner.distribution.get_ref().as_str();
     let Some((_, takes)) = TAKES.iter().find(|(known, _)| *known == name) else {
-        return Err(source.unknown(&inner.distribution, &key, "distribution", &TAKES.map(|(known, _)| known)));
+        return Err(source.unknown(&inner.distribution, &key, "distribution", &distributions()));
     };
     let given = [
         ("median", &inner.median),

@@ -4,55 +4,72 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
 
 use super::definition::Source;
+use super::legal;
+use super::spanned::Spanned;
 use crate::error::Result;
 use crate::model::program::{Policy, Program};
 use crate::model::{Parameter, Proposed, Summary};
 use crate::trial::vocabulary::Word;
 
 /// `[model.program]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProgramDef {
-    /// The program and its arguments; started in the folder of the job file.
+    /// The program and its arguments; started in the folder of the job file, once for each thread.
+    #[schemars(example = ["python3", "program.py"])]
     pub command: Spanned<Vec<String>>,
-    /// Names of what it answers, in their order.
+    /// Names of what it answers, in their order: letters, digits and underscores.
+    #[schemars(example = ["peak", "ever_ill"])]
     pub summaries: Spanned<Vec<String>>,
-    /// What it is asked about, in the order of their names.
+    /// What it is asked about, in the order of their names: letters, digits and underscores.
     pub parameters: BTreeMap<Spanned<String>, Spanned<ParameterDef>>,
-    /// Time limit of a simulation, seconds.
+    /// Time limit of a simulation.
     #[serde(default = "ten_minutes")]
+    #[schemars(transform = legal::SECONDS.schema(), extend("x-unit" = "s"), example = 30.0)]
     pub seconds: Spanned<f64>,
     /// What becomes of a simulation that exceeds it: `retry` (then abort), `abort` or `reject`.
     #[serde(default = "retry")]
+    #[schemars(transform = legal::one_of(ON_TIMEOUT.map(Word::name)), example = &"abort")]
     pub on_timeout: Spanned<String>,
     /// What becomes of one that fails: `reject` or `abort`.
     #[serde(default = "reject")]
+    #[schemars(transform = legal::one_of(ON_FAILURE.map(Word::name)), example = &"abort")]
     pub on_failure: Spanned<String>,
 }
 
 /// One line of `[model.program.parameters]`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterDef {
     /// Value where the job neither fixes it nor gives it a prior.
+    #[schemars(extend("x-unit" = "of the parameter"), example = 1.5)]
     pub default: Spanned<f64>,
-    /// Legal range.
+    /// Least legal value; without it there is none.
     #[serde(default)]
+    #[schemars(extend("x-unit" = "of the parameter"), example = 0.0)]
     pub lower: Option<f64>,
-    /// See [`ParameterDef::lower`].
+    /// Most legal value; without it there is none.
     #[serde(default)]
+    #[schemars(extend("x-unit" = "of the parameter"), example = 10.0)]
     pub upper: Option<f64>,
-    /// Unit.
+    /// Unit; without it the parameter is a pure number.
     #[serde(default)]
+    #[schemars(example = &"1/d")]
     pub unit: Option<String>,
     /// What it is, in words.
     #[serde(default)]
+    #[schemars(example = &"contacts that infect")]
     pub meaning: Option<String>,
 }
+
+/// What can become of a simulation that exceeds its time limit.
+const ON_TIMEOUT: [Policy; 3] = [Policy::Retry, Policy::Abort, Policy::Reject];
+/// What can become of one that fails.
+const ON_FAILURE: [Policy; 2] = [Policy::Reject, Policy::Abort];
 
 fn ten_minutes() -> Spanned<f64> {
     Spanned::new(0..0, 600.0)
@@ -104,8 +121,8 @@ impl ProgramDef {
             );
         }
         let seconds = *self.seconds.get_ref();
-        if !(seconds > 0.0 && seconds <= 1e7) {
-            let problem = format!("{seconds} is outside the legal range: above 0 to 1e7 s");
+        if !legal::SECONDS.holds(seconds) {
+            let problem = format!("{seconds} is outside the legal range: {} s", legal::SECONDS);
             return refuse(self.seconds.span(), "seconds", &problem, "give a value in the range");
         }
         let policy = |name: &Spanned<String>, key: &str, known: &[Policy]| match Policy::parse(name.get_ref()) {
@@ -115,8 +132,8 @@ impl ProgramDef {
                 Err(source.unknown(name, &format!("model.program.{key}"), "choice", &words))
             }
         };
-        let on_timeout = policy(&self.on_timeout, "on_timeout", &[Policy::Retry, Policy::Abort, Policy::Reject])?;
-        let on_failure = policy(&self.on_failure, "on_failure", &[Policy::Reject, Policy::Abort])?;
+        let on_timeout = policy(&self.on_timeout, "on_timeout", &ON_TIMEOUT)?;
+        let on_failure = policy(&self.on_failure, "on_failure", &ON_FAILURE)?;
         let mut parameters = Vec::new();
         for (name, def) in &self.parameters {
             if !is_name(name.get_ref()) {

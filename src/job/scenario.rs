@@ -27,10 +27,13 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
+use serde_json::json;
 
 use super::definition::{Meant, Source};
+use super::legal;
+use super::spanned::Spanned;
 use crate::error::{Error, Result};
 use crate::model::cml::cohort::Trial;
 use crate::trial::estimate::Estimator;
@@ -42,26 +45,34 @@ use rules::{ArmDef, protocol};
 
 pub(super) mod rules;
 
-/// Longest follow-up, months.
-pub(super) const MOST_MONTHS: f64 = 360.0;
-/// Patients that an arm may have.
-pub(super) const PATIENTS: std::ops::RangeInclusive<usize> = 10..=100_000;
 /// Longest name of a scenario.
 const MOST_NAME: usize = 60;
 
-#[derive(Deserialize)]
+/// A whole scenario file.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Definition {
+pub(super) struct Definition {
+    /// Name of the prediction in the result file: at most 60 letters, digits, hyphens, underscores and blanks.
+    #[schemars(example = &"early-switch")]
     name: Spanned<String>,
+    /// What it is about, in one line.
     #[serde(default = "untitled")]
+    #[schemars(example = &"Switch to nilotinib without CCyR at 12 months")]
     title: Spanned<String>,
+    /// Virtual patients in an arm; without it as many as the job's cohort has.
     #[serde(default)]
+    #[schemars(transform = legal::PATIENTS.schema(), example = 500)]
     patients: Option<Spanned<usize>>,
+    /// Length of follow-up.
+    #[schemars(transform = legal::MONTHS.schema(), extend("x-unit" = "months"), example = 60.0)]
     months: Spanned<f64>,
+    /// Months of the visits; without it those of IRIS.
     #[serde(default)]
     visits: Option<VisitsDef>,
+    /// The arms, one at least; the first is the reference with which the others are compared.
     #[serde(default)]
     arm: Vec<ArmDef>,
+    /// What is predicted in each arm, one at least.
     #[serde(default)]
     endpoint: Vec<EndpointDef>,
 }
@@ -71,35 +82,51 @@ fn untitled() -> Spanned<String> {
 }
 
 /// Visits as they are written.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VisitsDef {
+    /// Visits with a blood count and BCR-ABL, after month 0 and ascending: their months, or segments, each `every` so many months
+    /// from where the one before ends `until` a month.
+    #[schemars(extend("x-unit" = "months"), example = [json!({ "every": 3.0, "until": 24.0 })])]
     molecular: Spanned<TimesDef>,
+    /// Those with a look at the marrow, written alike.
+    #[schemars(extend("x-unit" = "months"), example = [6.0, 12.0, 24.0])]
     marrow: Spanned<TimesDef>,
 }
 
 /// Months, or segments.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a list of months, or of segments like { every = 3, until = 24 }")]
 enum TimesDef {
     Months(Vec<f64>),
     Segments(Vec<SegmentDef>),
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SegmentDef {
+    /// Months between two visits.
     every: f64,
+    /// Month at which the segment ends.
     until: f64,
 }
 
-#[derive(Deserialize)]
+/// One `[[endpoint]]`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EndpointDef {
+    /// What is observed.
+    #[schemars(transform = legal::one_of(words::<Endpoint>()), example = &"mmr")]
     of: Spanned<String>,
+    /// How it is estimated; not each kind can be formed for each endpoint.
+    #[schemars(transform = legal::one_of(words::<Kind>()), example = &"km_incidence")]
     kind: Spanned<String>,
+    /// Among whom: responses joined by `&`, as in `ccyr@12` (in it at month 12) or `not mmr@18`; without it all patients.
     #[serde(default)]
+    #[schemars(example = &"not ccyr@12")]
     given: Option<Spanned<String>>,
+    /// When, above 0 and within the follow-up.
+    #[schemars(transform = legal::POSITIVE.schema(), extend("x-unit" = "months"), example = [12.0, 24.0, 60.0])]
     months: Spanned<Vec<f64>>,
 }
 
@@ -144,14 +171,14 @@ impl Scenario {
         let name = check_name(&source, &def.name)?;
         let title = label_of(&source, &def.title, "title")?;
         let months = *def.months.get_ref();
-        if !(months > 0.0 && months <= MOST_MONTHS) {
-            let problem = format!("{months} months; the legal range is above 0 to {MOST_MONTHS}");
+        if !legal::MONTHS.holds(months) {
+            let problem = format!("{months} months; the legal range is {}", legal::MONTHS);
             return Err(source.error(def.months.span(), "months", &problem, "give the length of follow-up in months"));
         }
         let size = def.patients.as_ref().map_or(patients, |p| *p.get_ref());
-        if !PATIENTS.contains(&size) {
+        if !legal::PATIENTS.holds(size as f64) {
             let span = def.patients.as_ref().map_or(0..0, Spanned::span);
-            let problem = format!("{size} patients; the legal range is {} to {}", PATIENTS.start(), PATIENTS.end());
+            let problem = format!("{size} patients; the legal range is {}", legal::PATIENTS);
             return Err(source.error(span, "patients", &problem, "give the number of patients in an arm"));
         }
         if def.arm.is_empty() || def.endpoint.is_empty() {

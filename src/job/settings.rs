@@ -1,28 +1,33 @@
 //! Settings that a job may have, one by one and together.
 
-use toml::Spanned;
-
 use super::Job;
 use super::definition::Definition;
+use super::legal;
+use super::spanned::Spanned;
 use crate::adjust::{self, Method};
 use crate::error::Result;
 use crate::sampler;
 use crate::sampler::accept::Accept;
 
 /// Names of the simulations that a generation can hold.
-const KEEP: &[&str] = &["accepted", "all"];
+pub(super) const KEEP: &[&str] = &["accepted", "all"];
 
 /// What can decide whether a simulation is accepted.
-const ACCEPT: &[&str] = &["tolerance", "noise"];
+pub(super) const ACCEPT: &[&str] = &["tolerance", "noise"];
 
 /// Particles of a job that asks for a regression, at least: weights and distances leave it fewer.
 const LEAST_REGRESSED: usize = 50;
 
 /// Names of the tolerance schedules.
-const SCHEDULES: &[&str] = &["quantile", "ess", "list"];
+pub(super) const SCHEDULES: &[&str] = &["quantile", "ess", "list"];
 
 /// Names of what shapes a proposal's step.
-const KERNELS: &[&str] = &["global", "nearest"];
+pub(super) const KERNELS: &[&str] = &["global", "nearest"];
+
+/// Names of the ways to adjust a posterior, none among them.
+pub(super) fn methods() -> Vec<&'static str> {
+    [&["none"], adjust::CATALOGUE].concat()
+}
 
 /// Particles of a generation, at most, where each has a step of its own: to find its neighbours costs their square.
 const MOST_STEPS: usize = 20_000;
@@ -31,16 +36,13 @@ impl Job {
     /// Checks of single values that have a legal range of their own.
     pub(super) fn check_settings(&self) -> Result<()> {
         let Definition { sampler, stop, refine, adjust, output, .. } = &self.definition;
-        let check = |ok: bool, span: std::ops::Range<usize>, key: &str, value: String, range: &str| {
-            let problem = format!("{value} is outside the legal range: {range}");
-            if ok { Ok(()) } else { Err(self.source.error(span, key, &problem, "give a value in the range")) }
-        };
         macro_rules! within {
-            ($field:expr, $key:literal, $test:expr, $range:literal) => {{
-                let value = $field.get_ref();
-                #[allow(clippy::redundant_closure_call)]
-                check(($test)(*value), $field.span(), $key, value.to_string(), $range)?;
-            }};
+            ($field:expr, $key:literal, $legal:expr) => {
+                if !$legal.holds(*$field.get_ref() as f64) {
+                    let problem = format!("{} is outside the legal range: {}", $field.get_ref(), $legal);
+                    return Err(self.source.error($field.span(), $key, &problem, "give a value in the range"));
+                }
+            };
         }
         if !sampler::CATALOGUE.contains(&sampler.name.get_ref().as_str()) {
             return Err(self.source.unknown(&sampler.name, "sampler.name", "sampler", sampler::CATALOGUE));
@@ -64,7 +66,7 @@ impl Job {
             let problem = format!("the schedule '{schedule}' takes no '{}'", spare.1);
             return Err(self.source.error(spare.0, &format!("sampler.{}", spare.1), &problem, "leave the key out"));
         }
-        within!(sampler.population, "sampler.population", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        within!(sampler.population, "sampler.population", legal::MANY);
         let kernel = sampler.kernel.get_ref();
         if !KERNELS.contains(&kernel.as_str()) {
             return Err(self.source.unknown(&sampler.kernel, "sampler.kernel", "kernel", KERNELS));
@@ -74,37 +76,37 @@ impl Job {
             let fix = "use the kernel 'global', or lower sampler.population";
             return Err(self.source.error(sampler.kernel.span(), "sampler.kernel", &problem, fix));
         }
-        within!(sampler.defensive, "sampler.defensive", |q| (0.0..1.0).contains(&q), "0 to below 1");
-        within!(sampler.quantile, "sampler.quantile", |q| q > 0.0 && q < 1.0, "above 0 and below 1");
-        within!(stop.tolerance, "stop.tolerance", |t| t >= 0.0, "0 or more");
-        within!(stop.acceptance_rate, "stop.acceptance_rate", |r| (0.0..1.0).contains(&r), "0 to below 1");
-        within!(stop.simulations, "stop.simulations", |n| n > 0, "1 or more");
+        within!(sampler.defensive, "sampler.defensive", legal::PART);
+        within!(sampler.quantile, "sampler.quantile", legal::WITHIN);
+        within!(stop.tolerance, "stop.tolerance", legal::NOT_NEGATIVE);
+        within!(stop.acceptance_rate, "stop.acceptance_rate", legal::PART);
+        within!(stop.simulations, "stop.simulations", legal::FROM_ONE);
         let least = *sampler.population.get_ref() as u64;
         if *stop.simulations.get_ref() < least {
             let problem = format!("{} simulations cannot fill one generation of {least} particles", stop.simulations.get_ref());
             let fix = "raise stop.simulations, or lower sampler.population";
             return Err(self.source.error(stop.simulations.span(), "stop.simulations", &problem, fix));
         }
-        within!(stop.generations, "stop.generations", |n| n > 0, "1 or more");
+        within!(stop.generations, "stop.generations", legal::FROM_ONE);
         self.check_accept()?;
         if sampler.name.get_ref() == "rejection" {
             self.check_rejection()?;
         }
-        within!(stop.failures, "stop.failures", |f| (0.0..=1.0).contains(&f), "0 to 1");
-        within!(refine.modes, "refine.modes", |n| n <= 100, "0 to 100");
-        within!(refine.replicates, "refine.replicates", |n| (1..=1000).contains(&n), "1 to 1000");
-        within!(refine.profile, "refine.profile", |n| n <= 100, "0 to 100");
+        within!(stop.failures, "stop.failures", legal::SHARE);
+        within!(refine.modes, "refine.modes", legal::FEW);
+        within!(refine.replicates, "refine.replicates", legal::REPLICATES);
+        within!(refine.profile, "refine.profile", legal::FEW);
         if *refine.profile.get_ref() > 0 && *refine.modes.get_ref() == 0 {
             let problem = "profiles are taken about a posterior mode, and this job looks for none";
             let fix = "set refine.modes to 1 or more, or leave refine.profile out";
             return Err(self.source.error(refine.profile.span(), "refine.profile", problem, fix));
         }
-        within!(refine.simulations, "refine.simulations", |n| n > 0, "1 or more");
-        within!(adjust.draws, "adjust.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        within!(refine.simulations, "refine.simulations", legal::FROM_ONE);
+        within!(adjust.draws, "adjust.draws", legal::MANY);
         self.check_adjust()?;
         self.check_variants()?;
         self.check_trials()?;
-        within!(output.draws, "output.draws", |n| (10..=10_000_000).contains(&n), "10 to 10000000");
+        within!(output.draws, "output.draws", legal::MANY);
         if self.definition.priors.is_empty() {
             let fix = "give at least one parameter a prior";
             return Err(self.source.error(0..0, "priors", "nothing is to be inferred", fix));
@@ -147,6 +149,7 @@ impl Job {
             ("scale", distance.scale.as_ref().map(Spanned::span)),
             ("robust", distance.robust.as_ref().map(Spanned::span)),
             ("p", distance.p.as_ref().map(Spanned::span)),
+            ("regression", distance.regression.as_ref().map(Spanned::span)),
         ];
         if let Some((key, Some(span))) = unused.into_iter().find(|(_, span)| span.is_some()) {
             let problem = format!("the distance follows from the noise, and takes no {key}");
@@ -179,7 +182,7 @@ impl Job {
     /// A regression needs some particles; a surrogate needs all simulations, and those a sampler that makes a generation of so many trials.
     fn check_adjust(&self) -> Result<()> {
         let Definition { sampler, adjust, .. } = &self.definition;
-        let methods = [&["none"], adjust::CATALOGUE].concat();
+        let methods = methods();
         if !methods.contains(&adjust.method.get_ref().as_str()) {
             return Err(self.source.unknown(&adjust.method, "adjust.method", "method", &methods));
         }
@@ -194,7 +197,7 @@ impl Job {
         }
         let method = self.adjust().map(|(method, _)| method);
         let population = *sampler.population.get_ref();
-        if method == Some(Method::Regression) && population < LEAST_REGRESSED {
+        if matches!(method, Some(Method::Regression(_))) && population < LEAST_REGRESSED {
             let problem = format!("a regression needs {LEAST_REGRESSED} particles at least, and this job has {population}");
             let fix = format!("raise sampler.population to {LEAST_REGRESSED} or more, or leave [adjust] out");
             return Err(self.source.error(adjust.method.span(), "adjust.method", &problem, &fix));

@@ -3,7 +3,8 @@
 //! ```text
 //! [[trial]] name            what the column `trial` of the observation table calls it
 //!           patients        of its virtual cohort; without it as many as the largest denominator of its fitted rows
-//!           own             parameters that it does not share; each then is NAME@TRIAL, with the prior of NAME or one of its own
+//!           own             parameters that it does not share; each then is NAME@TRIAL, with the prior of NAME or one of its own.
+//!                           assay_offset (log10), by which its readings of BCR-ABL are off those of another trial, is always one
 //!           months          of follow-up; without it to the last of its rows
 //!           visits          molecular, marrow, as in a scenario; without it those of IRIS
 //!           leave           the reasons for which its patients leave (all)
@@ -11,17 +12,19 @@
 //! ```
 //! It stands in the job and not in a scenario file, so that a result file holds all that it is made of.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
 
 use super::Job;
 use super::definition::Definition;
-use super::scenario::rules::{ArmDef, RuleDef, protocol};
-use super::scenario::{MOST_MONTHS, PATIENTS, VisitsDef, plan};
+use super::legal;
+use super::scenario::rules::{ArmDef, RuleDef, protocol, reasons};
+use super::scenario::{VisitsDef, plan};
+use super::spanned::Spanned;
 use crate::error::{Error, Result};
 use crate::model::Parameter;
 use crate::model::cml::cohort::Trial;
-use crate::model::cml::parameters::{TABLE, index};
+use crate::model::cml::parameters::{ASSAY_OFFSET, TABLE, own as parameter};
 use crate::model::cml::trials::{Arm, OF, Trials};
 use crate::trial::table::{Row, TRIAL};
 use crate::trial::vocabulary::{Endpoint, Role, nearest};
@@ -30,27 +33,32 @@ use crate::trial::vocabulary::{Endpoint, Role, nearest};
 const MOST_NAME: usize = 40;
 
 /// One `[[trial]]`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrialDef {
-    /// What the observation table and results call it.
+    /// What the column `trial` of the observation table and results call it: at most 40 letters, digits, hyphens and points.
+    #[schemars(example = &"IRIS")]
     pub name: Spanned<String>,
-    /// Virtual patients in its cohort.
+    /// Virtual patients in its cohort; without it as many as the largest denominator of its fitted rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::PATIENTS.schema(), example = 553)]
     pub patients: Option<Spanned<usize>>,
-    /// Parameters that it does not share with the others.
+    /// Parameters that it does not share with the others; each then is `NAME@TRIAL`, with the prior of `NAME` or one of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = ["hazard_other_leaving"])]
     pub own: Vec<Spanned<String>>,
-    /// Months of follow-up.
+    /// Length of follow-up; without it to the last of its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::MONTHS.schema(), extend("x-unit" = "months"), example = 60.0)]
     pub months: Option<Spanned<f64>>,
-    /// Visits.
+    /// Months of its visits; without it those of IRIS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visits: Option<VisitsDef>,
-    /// The reasons for which its patients leave.
+    /// The reasons for which its patients leave treatment before its end; without it all that there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = legal::one_of(reasons()), example = ["adverse", "other"])]
     pub leave: Option<Vec<Spanned<String>>>,
-    /// Its treatment.
+    /// Its treatment, as the rules of an arm in a scenario; without them 400 mg of imatinib a day from the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rule: Vec<Spanned<RuleDef>>,
 }
@@ -94,18 +102,18 @@ impl Job {
         let source = &self.source;
         let all: Vec<&Row> = self.predicted_rows().into_iter().filter(|row| def.has(row)).collect();
         let patients = self.size(def);
-        if !PATIENTS.contains(&patients) {
+        if !legal::PATIENTS.holds(patients as f64) {
             let span = def.patients.as_ref().map_or(def.name.span(), Spanned::span);
-            let problem = format!("{patients} patients; the legal range is {} to {}", PATIENTS.start(), PATIENTS.end());
+            let problem = format!("{patients} patients; the legal range is {}", legal::PATIENTS);
             return Err(source.error(span, "trial.patients", &problem, "give the size of the trial's arm"));
         }
         let whole = match &def.months {
             Some(months) => *months.get_ref(),
             None => last_month(all),
         };
-        if !(whole > 0.0 && whole <= MOST_MONTHS) {
+        if !legal::MONTHS.holds(whole) {
             let span = def.months.as_ref().map_or(def.name.span(), Spanned::span);
-            let problem = format!("{whole} months; the legal range is above 0 to {MOST_MONTHS}");
+            let problem = format!("{whole} months; the legal range is {}", legal::MONTHS);
             return Err(source.error(span, "trial.months", &problem, "give the length of follow-up in months"));
         }
         // A fit need not follow patients to the last row that is predicted, but a rule may come between the two.
@@ -214,8 +222,8 @@ impl Job {
         let Definition { trial, priors, model, .. } = &self.definition;
         let name = own.get_ref();
         let refuse = |problem: &str, fix: &str| Err(self.source.error(own.span(), "trial.own", problem, fix));
-        if index(name).is_none() {
-            let near = nearest(name, TABLE.iter().map(|parameter: &Parameter| parameter.name));
+        if parameter(name).is_none() {
+            let near = nearest(name, TABLE.iter().chain([&ASSAY_OFFSET]).map(|parameter: &Parameter| parameter.name));
             let fix = format!("did you mean '{near}'? `nicho check JOB --parameters` lists all of them");
             return refuse(&format!("the model 'cml' has no parameter '{name}'"), &fix);
         }
@@ -231,7 +239,8 @@ impl Job {
             || model.fixed.keys().any(|key| *key.get_ref() == mine);
         if !said {
             let problem = format!("'{mine}' has neither a prior nor a value, so that it would not differ from '{name}'");
-            return refuse(&problem, &format!("give {name} or \"{mine}\" a prior under [priors]"));
+            let shared = if TABLE.iter().any(|parameter| parameter.name == name) { format!("{name} or ") } else { String::new() };
+            return refuse(&problem, &format!("give {shared}\"{mine}\" a prior under [priors]"));
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! The `[[variant]]` tables: models that one job compares.
 
-use toml::Spanned;
-
 use super::Job;
+use super::spanned::Spanned;
 use crate::error::Result;
 use crate::model::Model;
 use crate::model::cml::cohort::Part;

@@ -1,6 +1,8 @@
 //! The adjusted posterior beside that of ABC: before and after, a line per parameter.
 
-use crate::population::{Adjusted, Learnt, Regressed, Shape, Surrogated, Weights};
+use serde::Serialize;
+
+use crate::population::{Adjusted, Learnt, Regressed, Regressor, Reused, Shape, Surrogated, Weights};
 use crate::report::Input;
 use crate::report::format::{count, escape, number, with_unit};
 use crate::report::page;
@@ -11,7 +13,7 @@ use crate::report::text::{cut, table};
 const UNEXPLAINED: f64 = 0.05;
 
 /// The adjusted posterior in numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Adjustment {
     /// How it was made.
     pub words: String,
@@ -33,7 +35,7 @@ impl Adjustment {
             [equal.mean(all()), equal.sd(all()), equal.quantile(all(), 0.05), equal.quantile(all(), 0.95)]
         };
         let (regression, beyond) = match &adjusted.learnt {
-            Learnt::Surrogate(_) => (None, Vec::new()),
+            Learnt::Surrogate(_) | Learnt::Reuse(_) => (None, Vec::new()),
             Learnt::Regression(regressed) => (Some(regressed.clone()), beyond(input)),
         };
         let after = adjusted.theta.columns().into_iter().map(|column| figures(column.to_vec())).collect();
@@ -94,10 +96,20 @@ fn words(adjusted: &Adjusted) -> String {
             "{draws} draws by a surrogate likelihood from {fitted} simulations, {}; log score {score:.3} +/- {score_error:.3}",
             shape_words(shape)
         ),
-        Learnt::Regression(Regressed { ess, .. }) => {
-            format!("{draws} draws by a regression on {fitted} particles, worth {ess:.0} once weighed by distance")
+        Learnt::Regression(Regressed { by, reused, ess, .. }) => {
+            let by = if *by == Regressor::Network { "a regression with a network" } else { "a regression" };
+            let from = reused.as_ref().map_or_else(String::new, |reused| format!("{}; ", reuse_words(reused)));
+            format!("{draws} draws by {by} on {fitted} simulations, {from}worth {ess:.0} once weighed by distance")
+        }
+        Learnt::Reuse(reused) => {
+            format!("{draws} draws of {fitted} simulations within the last tolerance, {}", reuse_words(reused))
         }
     }
+}
+
+/// Where simulations come from, and what they are worth.
+fn reuse_words(Reused { earlier, before, after }: &Reused) -> String {
+    format!("{} of them re-used from earlier generations: ESS {after:.0}, {before:.0} without", count(*earlier))
 }
 
 fn shape_words(shape: &Shape) -> String {
@@ -112,13 +124,18 @@ fn shape_words(shape: &Shape) -> String {
     words + &format!(", residuals of bandwidth {}", shape.bandwidth)
 }
 
-/// Summaries whose observed value lies outside the range of the accepted particles.
+/// Summaries whose observed value lies outside the range of all simulations within the last tolerance.
 fn beyond(input: &Input<'_>) -> Vec<String> {
-    let (header, Some(last)) = (input.store.header(), input.store.run().last()) else { return Vec::new() };
+    let (header, run) = (input.store.header(), input.store.run());
+    let Some(last) = run.last() else { return Vec::new() };
     let outside = |k: usize| {
-        let side = |above: bool| last.accepted().all(|i| (last.summaries[(i, k)] > header.observed[k]) == above);
-        let equal = last.accepted().any(|i| last.summaries[(i, k)] == header.observed[k]);
-        !equal && (side(true) || side(false))
+        let within = run.generations.iter().flat_map(|generation| {
+            let near = (0..generation.len()).filter(|i| generation.distance[*i] <= last.tolerance);
+            near.map(|i| generation.summaries[(i, k)])
+        });
+        let observed = header.observed[k];
+        let (low, high) = within.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (x.min(low), x.max(high)));
+        !(low..=high).contains(&observed)
     };
     (0..header.summaries.len()).filter(|k| outside(*k)).map(|k| header.summaries[k].name.clone()).collect()
 }

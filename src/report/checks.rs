@@ -14,6 +14,7 @@
 //! *some* row is as far out (Westfall and Young 1993, Resampling-Based Multiple Testing).
 
 use ndarray::Array2;
+use serde::Serialize;
 
 use crate::density::{cholesky, forward};
 use crate::population::Predictive;
@@ -33,7 +34,7 @@ const FEWEST: usize = 19;
 pub(super) const MARKED: f64 = 0.05;
 
 /// Where the data lie among replicates.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Tail {
     /// p-value of the discrepancy.
     pub p: f64,
@@ -46,7 +47,7 @@ pub struct Tail {
 }
 
 /// What is checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
     /// Name of the row or group.
     pub name: String,
@@ -61,7 +62,7 @@ pub struct Check {
 }
 
 /// Where all data together lie among the draws of the prior, in their own covariance.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Reach {
     /// Mahalanobis distance of the data from the prior predictive draws.
     pub distance: f64,
@@ -72,7 +73,7 @@ pub struct Reach {
 }
 
 /// The checks of a run: all rows, groups of several rows, rows.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Checks {
     /// In that order.
     pub checks: Vec<Check>,

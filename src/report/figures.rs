@@ -200,16 +200,18 @@ pub(super) enum Scale {
 }
 
 impl Scale {
-    fn to(self, x: f64) -> f64 {
+    /// Natural to drawn.
+    pub(super) fn to(self, x: f64) -> f64 {
         if matches!(self, Scale::Log) { libm::log(x) } else { x }
     }
 
-    fn from(self, v: f64) -> f64 {
+    /// Drawn to natural.
+    pub(super) fn from(self, v: f64) -> f64 {
         if matches!(self, Scale::Log) { libm::exp(v) } else { v }
     }
 
     /// d coordinate / d drawn.
-    fn jacobian(self, prior: &crate::density::Marginal, x: f64) -> f64 {
+    pub(super) fn jacobian(self, prior: &crate::density::Marginal, x: f64) -> f64 {
         match (self, is_log(prior), prior) {
             (Scale::Log, true, _) => 1.0,
             (Scale::Linear, true, _) => 1.0 / x,

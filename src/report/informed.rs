@@ -6,6 +6,8 @@
 //! (Cui, Martin, Marzouk, Solonen and Spantini 2014, Inverse Problems 30:114015). Two parameters that trade off have each a wide
 //! posterior, and one combination of them a narrow one.
 
+use serde::Serialize;
+
 use crate::density::eigen;
 use crate::population::Weights;
 use crate::report::Input;
@@ -28,7 +30,7 @@ const MOST: usize = 12;
 const MOST_PARAMETERS: usize = 24;
 
 /// A direction of parameter space.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Direction {
     /// Posterior standard deviation along it, over that of the prior.
     pub sd: f64,
@@ -39,7 +41,7 @@ pub struct Direction {
 }
 
 /// The directions of a posterior.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Informed {
     /// The best informed first.
     pub directions: Vec<Direction>,

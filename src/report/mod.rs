@@ -9,6 +9,9 @@
 //!                   ├▶ html      report.html, all figures inline
 //!                   ├▶ tables    parameters.csv, rows.csv, models.csv
 //!                   └▶ informed, profiles, checks  each of these for what the data say, and predictive checks
+//! Input ─▶ export             everything as tidy tables
+//! Input ─▶ dashboard          a run at a glance
+//! several Inputs ─▶ compare ─▶ compare_page   runs against each other
 //! ```
 
 use std::fs;
@@ -26,8 +29,12 @@ mod arms;
 mod asked;
 mod chart;
 mod checks;
+mod compare;
+mod compare_page;
 mod curves;
+mod dashboard;
 mod density;
+mod export;
 mod figures;
 mod format;
 mod heat;
@@ -53,6 +60,10 @@ mod tests;
 
 pub use adjusted::Adjustment;
 pub use checks::{Check, Checks, Reach, Tail};
+pub use compare::{Agreement, Apart, Compared, Comparison, Measured, Of, ParameterOfAll, RowOfAll, comparison_tables};
+pub use compare_page::comparison_page;
+pub use dashboard::dashboard;
+pub use export::export;
 pub use informed::{Direction, Informed};
 pub use models::ModelLine;
 pub use patient::{patient_events, write_patient};
@@ -60,7 +71,7 @@ pub use profiles::ProfileLine;
 pub use ranks::write_ranks;
 pub use rows::{Band, RowLine, Skill, Totals, Use};
 pub use screen::Screened;
-pub use summary::{ParameterLine, Summary};
+pub use summary::{GenerationLine, ParameterLine, Summary, generations};
 pub use verdict::{Finding, Level, Verdict};
 
 /// What a report is made of.
@@ -116,28 +127,33 @@ pub fn write(input: &Input<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         files.push(("profiles.csv".to_string(), profiles::csv(&summary)));
     }
     files.extend(sections.figures().map(|figure| (format!("figures/{}.svg", figure.id), figure.standalone())));
-    put(folder, files)
+    put_all(folder, files)
 }
 
-/// Writes files into a folder, each beside its place and then renamed, so that none is ever half there; their paths.
-fn put(folder: &Path, files: Vec<(String, String)>) -> Result<Vec<PathBuf>> {
+/// Writes files into a folder, which is made if it is missing; their paths.
+fn put_all(folder: &Path, files: Vec<(String, String)>) -> Result<Vec<PathBuf>> {
     let place = |(name, text): (String, String)| {
         let path = folder.join(name);
         let home = path.parent().unwrap_or(folder);
         fs::create_dir_all(home).map_err(Error::io(home, "create this folder"))?;
-        let beside = path.with_extension("tmp");
-        fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path)).map_err(Error::io(&path, "write"))?;
+        put(&path, &text)?;
         Ok(path)
     };
     files.into_iter().map(place).collect()
 }
 
-/// The tables of the terminal, at most 110 columns wide: verdict, posterior, adjusted posterior, rows, modes.
+/// Writes a file beside, and renames it.
 ///
 /// # Errors
-/// `Usage` as for [`write()`].
-pub fn tables(input: &Input<'_>) -> Result<String> {
-    Ok(text::all(&Summary::of(input)?))
+/// `Io`.
+pub fn put(path: &Path, text: &str) -> Result<()> {
+    let beside = path.with_extension("tmp");
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).map_err(Error::io(path, "write"))
+}
+
+/// The tables of the terminal, at most 110 columns wide: verdict, posterior, adjusted posterior, rows, modes.
+pub fn tables(summary: &Summary) -> String {
+    text::all(summary)
 }
 
 /// The arms of a scenario against each other, a table for each row, at most 110 columns wide.

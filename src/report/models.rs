@@ -1,10 +1,12 @@
 //! Posterior probabilities of the models that a job compares.
 
+use serde::Serialize;
+
 use crate::population::{Generation, Run};
 use crate::report::format::{NONE, number, signed};
 
 /// One of the models.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelLine {
     /// Its name.
     pub name: String,

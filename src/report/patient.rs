@@ -11,7 +11,7 @@ use crate::report::curves::round_range;
 use crate::report::figures::{Figure, Glyph};
 use crate::report::format::escape;
 use crate::report::tables::{column, csv, plain, quoted};
-use crate::report::{put, text};
+use crate::report::{put_all, text};
 use crate::trial::history::Event;
 use crate::trial::vocabulary::Word;
 
@@ -34,7 +34,7 @@ pub fn write_patient(of: &Trajectory, name: &str, folder: &Path) -> Result<Vec<P
             .map(|(file, text)| (file.into(), text))
             .into();
     files.extend(figures(of, name).iter().map(|figure| (format!("{}.svg", figure.id), figure.standalone())));
-    put(folder, files)
+    put_all(folder, files)
 }
 
 /// What happened to a patient, as a table of the terminal.

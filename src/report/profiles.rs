@@ -5,6 +5,7 @@
 //! rise is interpolated on the coordinate of the prior, which is exact where the objective is a parabola.
 
 use ndarray::ArrayView1;
+use serde::Serialize;
 
 use crate::density::Marginal;
 use crate::report::Input;
@@ -30,7 +31,7 @@ const KEY: &[KeyItem] = &[
 ];
 
 /// The profile of a parameter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProfileLine {
     /// Where it is held, natural units; the mode is in the middle.
     pub values: Vec<f64>,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::figures::{Figure, Glyph};
-use crate::report::put;
+use crate::report::put_all;
 use crate::report::tables::{csv, plain};
 use crate::validate::calibration::{BINS, DRAWS, Line, binomial_band};
 
@@ -33,7 +33,7 @@ pub fn write_ranks(lines: &[Line], folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = vec![("ranks.csv".to_string(), table), ("recovery.csv".to_string(), recovery)];
     files.extend(lines.iter().map(|line| (format!("recovery-{}.svg", line.name), recovered(line).standalone())));
     files.extend(lines.iter().map(|line| (format!("ranks-{}.svg", line.name), histogram(line).standalone())));
-    put(folder, files)
+    put_all(folder, files)
 }
 
 fn histogram(line: &Line) -> Figure {

@@ -8,6 +8,8 @@
 //! Skill over several rows is 1 − Σ CRPS / Σ CRPS of the baseline, over the rows that have it: a mean of ratios would be
 //! ruled by the one row whose baseline happens to be right.
 
+use serde::Serialize;
+
 use crate::population::Predictive;
 use crate::report::Input;
 use crate::rng::{Key, Purpose, Stream};
@@ -26,7 +28,8 @@ const Z90: f64 = 1.644_853_626_951_472_6;
 pub(super) const Z95: f64 = 1.959_963_984_540_054;
 
 /// What a row is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Use {
     /// Entered the distance.
     Fitted,
@@ -57,7 +60,7 @@ impl Use {
 }
 
 /// Quantiles of an ensemble.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Band {
     /// Median.
     pub median: f64,
@@ -94,7 +97,7 @@ impl Band {
 }
 
 /// One row of the data and its predictions.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RowLine {
     /// Unique name.
     pub id: String,
@@ -133,11 +136,12 @@ pub struct RowLine {
     /// Width of the 90 % band over that of the row's own sampling error.
     pub width_ratio: Option<f64>,
     /// The row of the observation table.
+    #[serde(skip)]
     pub source: Option<Row>,
 }
 
 /// Skill over several rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Skill {
     /// 1 − Σ CRPS / Σ CRPS of the baseline.
     pub skill: f64,
@@ -150,7 +154,7 @@ pub struct Skill {
 }
 
 /// Totals over the rows of one role.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Totals {
     /// Rows with a prediction and an observation.
     pub rows: usize,

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::error::Result;
 use crate::report::figures::Figure;
 use crate::report::heat::Heat;
-use crate::report::put;
+use crate::report::put_all;
 use crate::report::tables::{plain, quoted};
 use crate::report::text::table;
 use crate::validate::Screen;
@@ -95,7 +95,7 @@ impl Screened<'_> {
     /// # Errors
     /// `Io` if the folder cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        put(folder, vec![("screen.csv".into(), self.csv()), ("screen.svg".into(), self.figure().standalone())])
+        put_all(folder, vec![("screen.csv".into(), self.csv()), ("screen.svg".into(), self.figure().standalone())])
     }
 
     /// Rows are parameters, those that move most above; endpoints stand in the order of the parameter that moves them most, so

@@ -1,7 +1,9 @@
 //! The numbers of a report: pure functions of a stored run, its priors and its observations.
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
-use crate::population::{Generation, Mode, Stop};
+use crate::population::{Generation, Mode, Run, Stop};
 use crate::report::adjusted::Adjustment;
 use crate::report::checks::Checks;
 use crate::report::informed::Informed;
@@ -12,7 +14,7 @@ use crate::report::verdict::Verdict;
 use crate::report::{Input, density};
 
 /// The posterior of one parameter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ParameterLine {
     /// Name.
     pub name: String,
@@ -37,7 +39,7 @@ pub struct ParameterLine {
 }
 
 /// One generation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct GenerationLine {
     /// Number, from 0.
     pub number: usize,
@@ -56,7 +58,7 @@ pub struct GenerationLine {
 }
 
 /// A run in numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Name of the job.
     pub name: String,
@@ -141,7 +143,7 @@ impl Summary {
             fitted: Totals::of(&rows, Use::Fitted),
             held_out: Totals::of(&rows, Use::HeldOut),
             rows,
-            generations: run.generations.iter().enumerate().map(generation).collect(),
+            generations: generations(run),
             particles: last.accepted().count(),
             modes,
             noise_floor: floor.map(|f| (f.q05, f.median, f.q95)),
@@ -157,6 +159,11 @@ impl Summary {
     pub fn count(&self, role: Use) -> usize {
         self.rows.iter().filter(|r| r.role == role).count()
     }
+}
+
+/// A line for each generation.
+pub fn generations(run: &Run) -> Vec<GenerationLine> {
+    run.generations.iter().enumerate().map(generation).collect()
 }
 
 fn generation((number, g): (usize, &Generation)) -> GenerationLine {

@@ -36,7 +36,6 @@ fn header(table: &Table) -> Header {
     let rows = table.rows().iter().map(|r| PredictedRow {
         id: r.id.clone(),
         label: r.definition.split(';').next().unwrap_or("").chars().take(60).collect(),
-        trial: String::new(),
         // As a run writes it: what is not fitted is held out, context included.
         role: if r.role == Role::Fit { "fit" } else { "held_out" }.into(),
         unit: "-".into(),
@@ -44,6 +43,7 @@ fn header(table: &Table) -> Header {
         value: r.value,
         se: r.se.unwrap_or(f64::NAN),
         n: r.n.map_or(0, |n| n as u64),
+        ..PredictedRow::default()
     });
     let fitted = table.fitted();
     Header {
@@ -156,13 +156,12 @@ fn coin_store(folder: &Path, predicted: bool) -> Store {
         rows: Vec::from_iter(predicted.then(|| PredictedRow {
             id: "count".into(),
             label: "count".into(),
-            trial: String::new(),
             role: "fit".into(),
             unit: "-".into(),
             month: f64::NAN,
             value: 14.0,
             se: f64::NAN,
-            n: 0,
+            ..PredictedRow::default()
         })),
     };
     let mut store = Store::create(folder.join("coin.h5"), &header).unwrap();
@@ -260,7 +259,7 @@ fn a_trial_gives_a_page_that_stands_alone() {
         assert!(!text.contains("NaN") && text.lines().count() > 5, "{text}");
     }
     assert_eq!(fs::read_to_string(&write(&input, &folder).unwrap()[0]).unwrap(), page, "the same run, another page");
-    let text = tables(&input).unwrap();
+    let text = tables(&Summary::of(&input).unwrap());
     assert!(text.is_ascii() && text.lines().all(|l| l.len() <= 110), "{text}");
     println!("{text}");
 }
@@ -367,7 +366,7 @@ fn a_coin_has_a_page_too() {
     let (_keep, folder) = folder("coin");
     let page = fs::read_to_string(&write(&input, &folder).unwrap()[0]).unwrap();
     check_markup(&page);
-    let text = tables(&input).unwrap();
+    let text = tables(&Summary::of(&input).unwrap());
     assert!(text.contains("heads") && text.contains("count") && text.is_ascii(), "{text}");
     println!("{text}");
     let store = coin_store(scratch.path(), true);

@@ -181,7 +181,7 @@ pub fn modes(s: &Summary) -> String {
     format!("Modes\n{}", table(&head, s.modes.iter().enumerate().map(line).collect(), 1))
 }
 
-fn inside(r: &RowLine) -> &'static str {
+pub(super) fn inside(r: &RowLine) -> &'static str {
     match r.inside {
         Some(true) => "yes",
         Some(false) => "NO",
@@ -237,7 +237,7 @@ pub(super) fn ascii(text: &str) -> String {
 }
 
 /// Breaks a text at blanks; the first line begins with `lead`, the others are indented as far.
-fn wrap(text: &str, lead: &str) -> String {
+pub(super) fn wrap(text: &str, lead: &str) -> String {
     let mut out = String::new();
     let mut line = lead.to_string();
     let indent = " ".repeat(lead.len());

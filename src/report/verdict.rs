@@ -1,5 +1,7 @@
 //! Whether to trust a run, in sentences that say what was counted and no more.
 
+use serde::Serialize;
+
 use crate::population::Stop;
 use crate::report::checks::{Check, MARKED, Tail};
 use crate::report::format::{count, number, percent, plural};
@@ -19,7 +21,8 @@ const FAR: f64 = 1.5;
 pub(super) const UNINFORMED: f64 = 1.0 - INFORMED * INFORMED;
 
 /// How a finding bears on trust.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Level {
     /// As it should be.
     Good,
@@ -30,7 +33,7 @@ pub enum Level {
 }
 
 /// One sentence about the run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     /// How it bears on trust.
     pub level: Level,
@@ -41,7 +44,7 @@ pub struct Finding {
 }
 
 /// What there is to say about a run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Verdict {
     /// The findings.
     pub findings: Vec<Finding>,

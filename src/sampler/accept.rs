@@ -83,11 +83,6 @@ impl Gate {
             Accept::Noise => ((self.reference - half_deviance(distance)) / self.tolerance).max(0.0),
         }
     }
-
-    /// The distance below which a particle of the last generation tells where this one will be.
-    pub fn reach(&self) -> f64 {
-        if self.accept == Accept::Noise { f64::INFINITY } else { self.tolerance }
-    }
 }
 
 /// ln(L*/L).

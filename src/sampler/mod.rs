@@ -24,6 +24,7 @@ use crate::rng::Key;
 
 pub mod accept;
 pub mod proposal;
+pub mod reuse;
 pub mod smc;
 
 /// Names of the samplers that a job can ask for.

@@ -37,6 +37,8 @@ struct Stratum {
     rest: Vec<usize>,
     /// Its share of proposals.
     share: f64,
+    /// Particles that the kernel is around, ascending.
+    members: Vec<usize>,
     /// Of the coordinates that act; the prior where there are too few particles to make one.
     kernel: Option<Kernel>,
 }
@@ -55,6 +57,9 @@ const EVEN: f64 = 0.5;
 const NEIGHBOURS: f64 = 0.1;
 const PER_COORDINATE: usize = 10;
 
+/// Draws of a proposal until one lies in the prior's support; more means that something is wrong, not bad luck.
+const REDRAWS: u64 = 1_000_000;
+
 impl Proposal {
     /// Made from a generation for the next tolerance.
     pub fn new(problem: &Problem, moves: Moves, last: &Generation, tolerance: f64) -> Self {
@@ -63,7 +68,7 @@ impl Proposal {
         let weights = Weights::from_ln(&accepted.iter().map(|&i| last.ln_weight[i]).collect::<Vec<f64>>());
         if problem.models.is_empty() {
             let kernel = kernel(problem, moves.reach, last, &accepted, &(0..d).collect::<Vec<_>>(), tolerance);
-            let stratum = Stratum { acts: (0..d).collect(), rest: Vec::new(), share: 1.0, kernel };
+            let stratum = Stratum { acts: (0..d).collect(), rest: Vec::new(), share: 1.0, members: accepted, kernel };
             return Proposal { strata: vec![stratum], defensive: moves.defensive };
         }
         let count = problem.models.len() as f64;
@@ -76,13 +81,23 @@ impl Proposal {
                 acts: acts.clone(),
                 share: (1.0 - EVEN) * own_share + EVEN / count,
                 kernel: kernel(problem, moves.reach, last, &members, acts, tolerance),
+                members,
             }
         };
         Proposal { strata: problem.models.iter().enumerate().map(stratum).collect(), defensive: moves.defensive }
     }
 
+    /// Draws coordinates in the prior's support into `u`. How many draws that took, those outside included; `None` if it was given up,
+    /// with the last of them in `u`.
+    pub fn draw_within(&self, prior: &Prior, rng: &mut Stream, u: &mut [f64]) -> Option<u64> {
+        (1..=REDRAWS).find(|_| {
+            self.draw(prior, rng, u);
+            prior.supports(u)
+        })
+    }
+
     /// One draw of coordinates into `u`; it may lie outside the prior's support.
-    pub fn draw(&self, prior: &Prior, rng: &mut Stream, u: &mut [f64]) {
+    fn draw(&self, prior: &Prior, rng: &mut Stream, u: &mut [f64]) {
         let from_prior = |rng: &mut Stream, k: usize| {
             let marginal = &prior.0[k];
             // Anywhere in the cell of a whole number, as its coordinate is.
@@ -118,19 +133,24 @@ impl Proposal {
         self.strata.iter().position(above).unwrap_or(self.strata.len() - 1)
     }
 
-    /// Natural log of the density at coordinates `u`, up to a constant that is the same for every `u`.
-    pub fn ln_density(&self, prior: &Prior, u: &[f64]) -> f64 {
-        if let ([Stratum { kernel: Some(kernel), .. }], true) = (&self.strata[..], self.defensive == 0.0) {
-            return kernel.ln_density(u);
-        }
+    /// Natural log of the density of draws at coordinates `u`, less [`Proposal::ln_constant`]; those outside the prior's support are
+    /// draws too. With the index of a particle in `without`, of what would be proposed without it.
+    pub fn ln_density(&self, prior: &Prior, u: &[f64], without: Option<usize>) -> f64 {
         // The model as a whole number: a draw of the prior lies anywhere in its cell.
         let number = if self.strata.len() > 1 { u[u.len() - 1].round() as usize } else { 0 };
         let stratum = &self.strata[number];
+        let density = |kernel: &Kernel, own: &[f64]| {
+            let centre = without.and_then(|particle| stratum.members.binary_search(&particle).ok());
+            centre.map_or_else(|| kernel.ln_density(own), |j| kernel.ln_density_without(j, own))
+        };
+        if let Some(kernel) = self.alone() {
+            return density(kernel, u);
+        }
         let of_prior = |k: &usize| prior.0[*k].ln_density_at(u[*k]);
         let acting = match &stratum.kernel {
             Some(kernel) => {
                 let own: Vec<f64> = stratum.acts.iter().map(|&k| u[k]).collect();
-                kernel.ln_density(&own) + kernel.ln_constant()
+                density(kernel, &own) + kernel.ln_constant()
             }
             None => stratum.acts.iter().map(of_prior).sum(),
         };
@@ -141,6 +161,19 @@ impl Proposal {
         let (a, b) = (libm::log1p(-self.defensive) + ln, libm::log(self.defensive) + prior.ln_density_at(u));
         let top = a.max(b);
         top + libm::log(libm::exp(a - top) + libm::exp(b - top))
+    }
+
+    /// What [`Proposal::ln_density`] lacks, the same for every `u`: of no account between draws of one proposal, but of two.
+    pub fn ln_constant(&self) -> f64 {
+        self.alone().map_or(0.0, Kernel::ln_constant)
+    }
+
+    /// The kernel that is all there is.
+    fn alone(&self) -> Option<&Kernel> {
+        match &self.strata[..] {
+            [Stratum { kernel: Some(kernel), .. }] if self.defensive == 0.0 => Some(kernel),
+            _ => None,
+        }
     }
 }
 

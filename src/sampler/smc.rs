@@ -102,8 +102,6 @@ impl Default for Smc {
 const LEAST_FALL: f64 = 1e-6;
 /// Particles for each coordinate, where all trials are kept, at least.
 const PER_COORDINATE: usize = 4;
-/// Draws of a proposal until one lies in the prior's support; more means that something is wrong, not bad luck.
-const REDRAWS: u32 = 1_000_000;
 /// Simulations are counted in millionths.
 const PARTS: f64 = 1e6;
 
@@ -142,6 +140,13 @@ impl Smc {
 }
 
 impl Smc {
+    /// What a generation at `tolerance` is proposed from: kernels around the particles of the one before, or the prior, `None`.
+    pub(super) fn proposal(&self, problem: &Problem, before: Option<&Generation>, tolerance: f64) -> Option<Proposal> {
+        // Where all are kept, or noise decides, no particle before is known to be nearer than the next.
+        let known = self.keep == Keep::Accepted && self.accept == Accept::Tolerance;
+        before.map(|before| Proposal::new(problem, self.moves, before, if known { tolerance } else { f64::INFINITY }))
+    }
+
     /// The tolerance of a generation with these distances, of which none is beyond `most`: where all trials are kept, the
     /// quantile of the schedule, or more, so that there are particles enough to give a covariance of `d` coordinates.
     fn tolerance_of(&self, distance: &[f64], most: f64, d: usize) -> f64 {
@@ -196,7 +201,7 @@ impl Sampler for Smc {
         let generation = run.generations.len();
         let layout = Layout { d: problem.prior.dimension(), m: problem.model.summaries().len() };
         let gate = Gate::new(self.accept, problem.key, run, tolerance);
-        let proposal = run.last().map(|last| Proposal::new(problem, self.moves, last, gate.reach()));
+        let proposal = self.proposal(problem, run.last(), tolerance);
         let early = self.early_rejection && tolerance < f64::INFINITY;
         let (begun, done) = Default::default();
         let trials = Trials { problem, proposal: proposal.as_ref(), gate, early, generation, layout, begun, done };
@@ -276,10 +281,7 @@ impl Trials<'_> {
             prior.draw(&mut rng, theta);
             return true;
         };
-        let inside = (0..REDRAWS).any(|_| {
-            proposal.draw(prior, &mut rng, u);
-            prior.supports(u)
-        });
+        let inside = proposal.draw_within(prior, &mut rng, u).is_some();
         for ((x, marginal), u) in theta.iter_mut().zip(&prior.0).zip(u) {
             *x = marginal.natural(*u);
         }
@@ -316,7 +318,7 @@ impl Trials<'_> {
                 // Only an accepted proposal pays for its weight, O(N d).
                 judged[1] = self.proposal.map_or(0.0, |proposal| {
                     let prior = &problem.prior;
-                    prior.ln_density_at(u) - proposal.ln_density(prior, u)
+                    prior.ln_density_at(u) - proposal.ln_density(prior, u, None)
                 });
                 judged[1] += self.gate.ln_weight(distance);
                 Outcome::Kept

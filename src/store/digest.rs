@@ -7,8 +7,11 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Header, Scenario};
+use crate::density::network::Network;
 use crate::distance::Parts;
-use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Shape, Surrogated};
+use crate::population::{
+    Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Regressor, Reused, Shape, Surrogated,
+};
 
 /// The one NaN.
 const NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
@@ -122,6 +125,14 @@ pub(super) fn distance(parts: &Parts) -> String {
     if let Some(foretold) = &parts.foretold {
         digest.numbers("slope", foretold.slope.shape(), &foretold.slope);
         digest.numbers("explained", &[foretold.explained.len()], &foretold.explained);
+        if let Some(Network { centre, bias, hidden, offset, output }) = &foretold.network {
+            for (name, values) in [("centre", centre), ("bias", bias), ("offset", offset)] {
+                digest.numbers(name, &[values.len()], values);
+            }
+            for (name, values) in [("hidden", hidden), ("output", output)] {
+                digest.numbers(name, values.shape(), values);
+            }
+        }
     }
     digest.hex()
 }
@@ -203,11 +214,25 @@ pub(super) fn adjusted(adjusted: &Adjusted) -> String {
             digest.integers("counts", counts.into_iter());
             digest.numbers("figures", &[3], [bandwidth, score, score_error]);
         }
-        Learnt::Regression(Regressed { ess, explained }) => {
+        Learnt::Regression(Regressed { by, reused, ess, explained }) => {
+            // Nothing of a linear one: there was no other once.
+            if *by == Regressor::Network {
+                digest.text("by", "network");
+            }
             digest.integers("fitted", [*fitted].into_iter());
             digest.numbers("ess", &[], [ess]);
             digest.numbers("explained", &[explained.len()], explained);
+            reused.iter().for_each(|reused| add_reused(&mut digest, reused));
+        }
+        Learnt::Reuse(reused) => {
+            digest.integers("fitted", [*fitted].into_iter());
+            add_reused(&mut digest, reused);
         }
     }
     digest.hex()
+}
+
+fn add_reused(digest: &mut Digest, Reused { earlier, before, after }: &Reused) {
+    digest.integers("reused", [*earlier].into_iter());
+    digest.numbers("reuse", &[2], [before, after]);
 }

@@ -24,7 +24,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
@@ -278,17 +277,12 @@ impl<'a> Journaled<'a> {
 
 /// The path of the journal of a result file.
 fn beside(result: &Path) -> PathBuf {
-    // The store replaces the file that a link names, and so do we; else the path stays as its user wrote it.
-    let linked = if result.is_symlink() { std::fs::canonicalize(result).ok() } else { None };
-    let target = linked.unwrap_or_else(|| result.to_path_buf());
-    let mut path = OsString::from(target);
-    path.push(".journal");
-    PathBuf::from(path)
+    super::beside(result, ".journal")
 }
 
 /// The path of the second journal.
 fn second_of(journal: &Path) -> PathBuf {
-    let mut path = OsString::from(journal);
+    let mut path = journal.as_os_str().to_owned();
     path.push(".next");
     PathBuf::from(path)
 }
@@ -632,7 +626,7 @@ impl Sink for Beside<'_> {
     fn abandon(&mut self) -> Option<u8> {
         if let Some(Err(error)) = self.journal.borrow_mut().as_mut().map(Journal::stop) {
             // The process may end here: nobody else would say so.
-            eprintln!("error: {error}");
+            crate::error::complain(&error);
             return Some(error.exit_code());
         }
         self.sink.abandon().or_else(|| self.leave.map(|leave| leave()))

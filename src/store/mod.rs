@@ -84,7 +84,7 @@ pub struct Column {
 }
 
 /// A row that predictive simulations cover, fitted or not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PredictedRow {
     /// Unique name, the coordinate `row`.
     pub id: String,
@@ -104,6 +104,14 @@ pub struct PredictedRow {
     pub se: f64,
     /// Patients behind the observed value; 0 if not known.
     pub n: u64,
+    /// What is counted, how it was estimated and among whom, in the words of a table of observations; empty without one.
+    pub endpoint: String,
+    /// See [`PredictedRow::endpoint`].
+    pub kind: String,
+    /// See [`PredictedRow::endpoint`]; empty: all patients.
+    pub given: String,
+    /// Where the value was published; empty if that is not known.
+    pub source: String,
 }
 
 /// Everything about a run that is known before it starts; with the file alone it can be run again.
@@ -254,6 +262,11 @@ impl Store {
         let d = self.contents.header.parameters.len();
         if parts.foretold.as_ref().is_some_and(|f| f.slope.dim() != (d, m) || f.explained.len() != d) {
             return Err(refuse(&self.path)(format!("a learned distance needs {m} slopes for each of {d} parameters")));
+        }
+        if parts.foretold.as_ref().and_then(|f| f.network.as_ref()).is_some_and(|network| !network.is_of(m, d)) {
+            return Err(refuse(&self.path)(format!(
+                "a network of a learned distance leads from {m} summaries to {d} parameters"
+            )));
         }
         self.change(|contents| contents.distance = Some(parts.clone()))
     }
@@ -453,6 +466,15 @@ impl Contents {
         all.extend(self.scenarios.iter().map(|s| (format!("scenario {}", s.key()), digest::scenario(s))));
         all
     }
+}
+
+/// Where a file that belongs to a result file is, with this ending behind the name of the file that a link names: that is the one which
+/// is replaced. Else the path stays as its user wrote it.
+pub fn beside(result: &Path, ending: &str) -> PathBuf {
+    let linked = if result.is_symlink() { fs::canonicalize(result).ok() } else { None };
+    let mut path = linked.unwrap_or_else(|| result.to_path_buf()).into_os_string();
+    path.push(ending);
+    PathBuf::from(path)
 }
 
 fn refuse(path: &Path) -> impl Fn(String) -> Error {

@@ -5,9 +5,10 @@ use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
 use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
+use crate::density::network::Network;
 use crate::distance::{Foretold, Parts};
 use crate::population::{
-    Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Run, Shape, Stop, Surrogated,
+    Adjusted, Draws, Generation, Learnt, Mode, Predictive, Profile, Regressed, Regressor, Reused, Run, Shape, Stop, Surrogated,
 };
 
 /// The contents of a file, checked against its digests.
@@ -111,20 +112,28 @@ fn rows(root: &Group) -> hdf5::Result<Vec<PredictedRow>> {
     let group = root.group("observed_data")?;
     let (mut labels, mut roles) = (read_texts(&group, "label")?.into_iter(), read_texts(&group, "role")?.into_iter());
     let mut units = read_texts(&group, "unit")?.into_iter();
-    let trials = if group.link_exists("trial") { read_texts(&group, "trial")? } else { Vec::new() };
+    // Those that hold nothing, or were not yet known when the file was written, are not there.
+    let words = |name: &str| if group.link_exists(name) { read_texts(&group, name) } else { Ok(Vec::new()) };
+    let (trials, endpoints, kinds) = (words("trial")?, words("endpoint")?, words("kind")?);
+    let (givens, sources) = (words("given")?, words("source")?);
+    let word = |of: &[String], i: usize| of.get(i).cloned().unwrap_or_default();
     let (month, value): (Vec<f64>, Vec<f64>) = (numbers(&group, "month")?, numbers(&group, "value")?);
     let (se, n): (Vec<f64>, Vec<u64>) = (numbers(&group, "se")?, numbers(&group, "n")?);
     let one = |(i, id)| -> Option<PredictedRow> {
         Some(PredictedRow {
             id,
             label: labels.next()?,
-            trial: trials.get(i).cloned().unwrap_or_default(),
+            trial: word(&trials, i),
             role: roles.next()?,
             unit: units.next()?,
             month: *month.get(i)?,
             value: *value.get(i)?,
             se: *se.get(i)?,
             n: *n.get(i)?,
+            endpoint: word(&endpoints, i),
+            kind: word(&kinds, i),
+            given: word(&givens, i),
+            source: word(&sources, i),
         })
     };
     let rows: Option<Vec<PredictedRow>> = read_texts(&group, "row")?.into_iter().enumerate().map(one).collect();
@@ -174,8 +183,18 @@ fn draws(group: &Group, of: &str, header: &Header) -> hdf5::Result<Array2<f64>> 
 fn parts(group: &Group) -> hdf5::Result<Parts> {
     let outlying: Vec<u8> = numbers(group, "outlying")?;
     let outlying = outlying.into_iter().map(|out| out != 0).collect();
+    let network = match group.link_exists("hidden") {
+        true => Some(Network {
+            centre: numbers(group, "centre")?,
+            bias: numbers(group, "bias")?,
+            hidden: matrix(group, "hidden")?,
+            offset: numbers(group, "offset")?,
+            output: matrix(group, "output")?,
+        }),
+        false => None,
+    };
     let foretold = match group.link_exists("slope") {
-        true => Some(Foretold { slope: matrix(group, "slope")?, explained: numbers(group, "explained")? }),
+        true => Some(Foretold { slope: matrix(group, "slope")?, network, explained: numbers(group, "explained")? }),
         false => None,
     };
     Ok(Parts { scale: numbers(group, "scale")?, weight: numbers(group, "weight")?, outlying, foretold })
@@ -198,12 +217,25 @@ fn adjusted(group: &Group, header: &Header) -> hdf5::Result<Adjusted> {
             score: attribute(group, "score")?,
             score_error: attribute(group, "score_error")?,
         }),
-        "regression" => {
-            Learnt::Regression(Regressed { ess: attribute(group, "ess")?, explained: group.attr("explained")?.read_raw()? })
-        }
+        "regression" | "network" => Learnt::Regression(Regressed {
+            by: if method == "network" { Regressor::Network } else { Regressor::Linear },
+            // Files from before any were re-used do not say.
+            reused: if group.attr("reused").is_ok() { Some(reused(group)?) } else { None },
+            ess: attribute(group, "ess")?,
+            explained: group.attr("explained")?.read_raw()?,
+        }),
+        "reuse" => Learnt::Reuse(reused(group)?),
         other => return Err(format!("adjusted: this version of nicho does not know the method {other:?}").into()),
     };
     Ok(Adjusted { theta: draws(group, "adjusted", header)?, learnt, fitted: count("fitted")? })
+}
+
+fn reused(group: &Group) -> hdf5::Result<Reused> {
+    Ok(Reused {
+        earlier: attribute(group, "reused")?,
+        before: attribute(group, "ess_before_reuse")?,
+        after: attribute(group, "ess_after_reuse")?,
+    })
 }
 
 fn predictive(root: &Group, of: &str, header: &Header) -> hdf5::Result<Option<Predictive>> {

@@ -10,8 +10,9 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::*;
+use crate::density::network::Network;
 use crate::distance::{Foretold, Parts};
-use crate::population::{Draws, Learnt, Regressed, Shape, Surrogated};
+use crate::population::{Draws, Learnt, Regressed, Regressor, Reused, Shape, Surrogated};
 use crate::rng::{Key, Purpose, Stream};
 
 fn column(name: impl Into<String>, unit: &str) -> Column {
@@ -23,13 +24,14 @@ fn header(parameters: usize, summaries: usize) -> Header {
     let row = |i: usize| PredictedRow {
         id: format!("trial/row-{i:02}"),
         label: format!("MMR by month {}", 6 * i),
-        trial: String::new(),
         role: if i < summaries { "fitted" } else { "validation" }.into(),
         unit: "-".into(),
         month: 6.0 * i as f64,
         value: 0.02 * i as f64,
         se: 0.01 + 0.001 * i as f64,
         n: 500 + i as u64,
+        kind: if i == 0 { "ever".into() } else { String::new() },
+        ..PredictedRow::default()
     };
     Header {
         job_name: "sample".into(),
@@ -151,15 +153,35 @@ fn a_regression_and_a_distance_are_read_as_they_were_written() {
     assert_eq!(Store::open(&path).unwrap().distance(), Some(&parts));
     let d = store.header().parameters.len();
     let slope = Array2::from_shape_fn((d, m), |(k, j)| k as f64 - 0.5 * j as f64);
-    let parts = Parts { foretold: Some(Foretold { slope, explained: vec![0.25; d] }), ..parts };
-    store.put_distance(&parts).unwrap();
-    let by = Regressed { ess: 12.5, explained: (0..store.header().parameters.len()).map(|k| 0.1 * k as f64).collect() };
-    let regressed = Adjusted { learnt: Learnt::Regression(by), ..adjusted(store.header()) };
-    let surrogate = store.digests();
-    store.put_adjusted(&regressed).unwrap();
-    assert_ne!(store.digests(), surrogate);
-    let again = Store::open(&path).unwrap();
-    assert_eq!((again.adjusted(), again.distance(), again.digests()), (Some(&regressed), Some(&parts), store.digests()));
+    let parts = Parts { foretold: Some(Foretold { slope, network: None, explained: vec![0.25; d] }), ..parts };
+    let network = Network {
+        centre: vec![0.5; m],
+        bias: vec![1.0, 2.0, 3.0],
+        hidden: Array2::from_shape_fn((m, 3), |(j, h)| j as f64 + 0.1 * h as f64),
+        offset: vec![-1.0; d],
+        output: Array2::from_shape_fn((3, d), |(h, k)| h as f64 - 0.1 * k as f64),
+    };
+    let foretold = Foretold { network: Some(network), ..parts.foretold.clone().unwrap() };
+    let by_network = Parts { foretold: Some(foretold), ..parts.clone() };
+    let reused = Reused { earlier: 7, before: 10.5, after: 14.25 };
+    let linear =
+        Regressed { by: Regressor::Linear, reused: None, ess: 12.5, explained: (0..d).map(|k| 0.1 * k as f64).collect() };
+    let with = Regressed { reused: Some(reused), ..linear.clone() };
+    let network = Regressed { by: Regressor::Network, ..with.clone() };
+    let mut digests = vec![store.digests()];
+    let all = [Learnt::Regression(linear), Learnt::Regression(with), Learnt::Regression(network), Learnt::Reuse(reused)];
+    for (learnt, parts) in all.into_iter().zip([&parts, &parts, &by_network, &by_network]) {
+        store.put_distance(parts).unwrap();
+        let adjusted = Adjusted { learnt, ..adjusted(store.header()) };
+        store.put_adjusted(&adjusted).unwrap();
+        assert!(!digests.contains(&store.digests()));
+        digests.push(store.digests());
+        let again = Store::open(&path).unwrap();
+        assert_eq!((again.adjusted(), again.distance(), again.digests()), (Some(&adjusted), Some(parts), store.digests()));
+    }
+    let mut parts = store.distance().cloned().unwrap();
+    parts.foretold.iter_mut().flat_map(|f| &mut f.network).for_each(|network| network.bias.truncate(2));
+    assert!(store.put_distance(&parts).is_err());
 }
 
 fn full(path: &Path, particles: usize, draws: usize) -> Store {

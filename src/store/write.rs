@@ -4,8 +4,9 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::netcdf::{self, Scope, about};
 use super::{Column, Contents, FORMAT, Header, digest, scenario};
+use crate::density::network::Network;
 use crate::distance::Parts;
-use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Run, Surrogated};
+use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Regressor, Reused, Run, Surrogated};
 use crate::rng::SCHEME;
 
 /// The file, byte for byte a function of `contents` (and of the HDF5 library).
@@ -160,12 +161,22 @@ fn observed_data(root: &Scope, header: &Header) -> hdf5::Result<()> {
     }
     let n: Vec<u64> = rows.iter().map(|r| r.n).collect();
     group.variable("n", &["row"], ArrayView1::from(&n), about("", "patients behind the value; 0 if not known"))?;
-    let texts = |get: fn(&super::PredictedRow) -> &str| rows.iter().map(get).collect::<Vec<&str>>();
+    type Get = fn(&super::PredictedRow) -> &str;
+    let texts = |get: Get| rows.iter().map(get).collect::<Vec<&str>>();
     group.texts("role", "row", &texts(|r| &r.role), about("", "what the row is used for"))?;
     group.texts("label", "row", &texts(|r| &r.label), about("", "text for figures"))?;
     group.texts("unit", "row", &texts(|r| &r.unit), about("", "unit of value and standard error"))?;
-    if rows.iter().any(|row| !row.trial.is_empty()) {
-        group.texts("trial", "row", &texts(|r| &r.trial), about("", "trial that the row is of"))?;
+    let words: [(&str, Get, &str); 5] = [
+        ("trial", |r| &r.trial, "trial that the row is of"),
+        ("endpoint", |r| &r.endpoint, "what is counted"),
+        ("kind", |r| &r.kind, "how it was estimated"),
+        ("given", |r| &r.given, "among whom; empty: all patients"),
+        ("source", |r| &r.source, "where the value was published"),
+    ];
+    for (name, get, meaning) in words {
+        if rows.iter().any(|row| !get(row).is_empty()) {
+            group.texts(name, "row", &texts(get), about("", meaning))?;
+        }
     }
     group.finish()
 }
@@ -298,8 +309,27 @@ fn scaled_distance(root: &Scope, header: &Header, parts: &Parts) -> hdf5::Result
         group.variable("slope", &["parameter", "summary"], foretold.slope.view(), about("", meaning))?;
         let meaning = about("", "share of the prior variance of each parameter that is foretold, left-out draws by the others");
         group.variable("explained", &["parameter"], ArrayView1::from(&foretold.explained), meaning)?;
+        if let Some(network) = &foretold.network {
+            what_a_network_adds(&mut group, network)?;
+        }
     }
     group.finish()
+}
+
+fn what_a_network_adds(group: &mut Scope, network: &Network) -> hdf5::Result<()> {
+    let Network { centre, bias, hidden, offset, output } = network;
+    let meaning =
+        "unit of a network: prediction = slope . summaries + offset + output . tanh(bias + hidden . (summaries - centre))";
+    group.index("unit", bias.len(), meaning)?;
+    let of = |text| about("", text);
+    group.variable("centre", &["summary"], ArrayView1::from(centre), of("mean of each summary in the pilot, in its unit"))?;
+    group.variable("bias", &["unit"], ArrayView1::from(bias), of("argument of each unit at the centre"))?;
+    let meaning = "change of the argument of each unit with each summary, in its unit";
+    group.variable("hidden", &["summary", "unit"], hidden.view(), of(meaning))?;
+    let meaning = "what is added to each predicted coordinate, in standard deviations of the prior";
+    group.variable("offset", &["parameter"], ArrayView1::from(offset), of(meaning))?;
+    let meaning = "change of each predicted coordinate, in standard deviations of the prior, with each unit";
+    group.variable("output", &["unit", "parameter"], output.view(), of(meaning)).map(drop)
 }
 
 fn replicate_distances(root: &Scope, distances: &[f64]) -> hdf5::Result<()> {
@@ -363,10 +393,11 @@ fn adjusted_posterior(root: &Scope, header: &Header, adjusted: &Adjusted) -> hdf
         Learnt::Surrogate(_) => {
             ("surrogate", "equal-weight draws of prior times a surrogate likelihood, which was learnt from all simulations")
         }
-        Learnt::Regression(_) => (
-            "regression",
-            "equal-weight draws of the accepted particles, moved by regression to where the summaries are the observed",
+        Learnt::Regression(Regressed { by, .. }) => (
+            if by == Regressor::Network { "network" } else { "regression" },
+            "equal-weight draws of the simulations within the last tolerance, moved by regression to where the summaries are the observed",
         ),
+        Learnt::Reuse(_) => ("reuse", "equal-weight draws of the simulations of all generations within the last tolerance"),
     };
     let group = root.group("adjusted", text)?;
     group.text_attribute("digest", &digest::adjusted(adjusted))?;
@@ -383,12 +414,20 @@ fn adjusted_posterior(root: &Scope, header: &Header, adjusted: &Adjusted) -> hdf
             group.attribute("score", *score)?;
             group.attribute("score_error", *score_error)?;
         }
-        Learnt::Regression(Regressed { ess, explained }) => {
+        Learnt::Regression(Regressed { reused, ess, explained, .. }) => {
             group.attribute("ess", *ess)?;
             group.list_attribute("explained", explained)?;
+            reused.iter().try_for_each(|reused| reuse(&group, reused))?;
         }
+        Learnt::Reuse(reused) => reuse(&group, reused)?,
     }
     draws(group, header, &adjusted.theta)
+}
+
+fn reuse(group: &Scope, Reused { earlier, before, after }: &Reused) -> hdf5::Result<()> {
+    group.attribute("reused", *earlier)?;
+    group.attribute("ess_before_reuse", *before)?;
+    group.attribute("ess_after_reuse", *after)
 }
 
 fn job(root: &Scope, header: &Header) -> hdf5::Result<()> {

@@ -13,14 +13,20 @@
 //! Where the noise of the data decides on what is accepted, there is no tolerance: data are drawn from the noise at the simulated
 //! summaries, and the posterior at temperature 1 is exact.
 //!
+//! An adjusted posterior is tested beside that of the sampler. One by regression or by a surrogate likelihood is meant to have no
+//! tolerance in it: each data set is used once more as it was simulated, in a run of its own. One of simulations of all generations
+//! has the tolerance, and the run of the sampler.
+//!
 //! Everything is a function of (job, seed, tolerance, replicates).
 
 use std::ops::ControlFlow;
 
+use ndarray::Array2;
+
 use crate::density::Marginal;
 use crate::error::{Error, Result};
 use crate::exec::Executor;
-use crate::population::Run;
+use crate::population::{Run, Weights};
 use crate::rng::{Branch, Purpose};
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
@@ -121,9 +127,10 @@ pub fn binomial_band(n: usize, p: f64, share: f64) -> (usize, usize) {
     (low.unwrap_or(n), n)
 }
 
-/// A replicate: the true parameters and the problem with its data.
+/// A replicate: the true parameters, the summaries that were simulated at them, and the problem with the data made of these.
 struct Replicate {
     truth: Vec<f64>,
+    summaries: Vec<f64>,
     problem: Problem,
 }
 
@@ -142,7 +149,7 @@ fn replicate(problem: Problem, number: u64, sampler: &Smc) -> Result<Replicate> 
                 Accept::Noise => problem.distance.noisy(&summaries, rng).ok_or_else(|| no_data(&summaries))?,
             };
             let distance = problem.distance.with_observed(data);
-            return Ok(Replicate { truth, problem: Problem { key: key.child(REDRAWS), distance, ..problem } });
+            return Ok(Replicate { truth, summaries, problem: Problem { key: key.child(REDRAWS), distance, ..problem } });
         }
     }
     let problem = format!("{REDRAWS} draws of the prior cannot be simulated");
@@ -152,7 +159,7 @@ fn replicate(problem: Problem, number: u64, sampler: &Smc) -> Result<Replicate> 
 fn no_ball() -> Error {
     Error::Usage {
         problem: "calibration needs a distance in whose ball a point can be drawn".into(),
-        fix: "use the distance trial, or euclidean with p = 2".into(),
+        fix: "use the distance trial or euclidean".into(),
     }
 }
 
@@ -174,6 +181,25 @@ impl Watch for Quiet<'_> {
     fn generation(&mut self, _: &Run) {}
 }
 
+/// Equal-weight draws of an adjusted posterior, (draw, parameter), from a finished run; `None` if that was broken off.
+pub type Adjusted<'a> = dyn Fn(&Problem, &Run) -> Result<Option<Array2<f64>>> + 'a;
+
+/// How an adjusted posterior is had.
+pub struct Adjusting<'a> {
+    /// Its draws.
+    pub draws: &'a Adjusted<'a>,
+    /// Whether it is one of the data as they were simulated, in place of those that were moved.
+    pub bare: bool,
+}
+
+/// What calibration found of each parameter.
+pub struct Calibrated {
+    /// By the posterior of the sampler.
+    pub lines: Vec<Line>,
+    /// By the adjusted one, if there is one.
+    pub adjusted: Option<Vec<Line>>,
+}
+
 /// Runs the job on `replicates` data sets of its own and ranks the true values. `job` gives the problem anew for each; `done` is
 /// told how many are through and may break it off, for which the result is `None`.
 ///
@@ -182,10 +208,11 @@ impl Watch for Quiet<'_> {
 pub fn calibrate(
     job: &dyn Fn() -> Result<Problem>,
     sampler: &Smc,
+    adjusting: Option<&Adjusting<'_>>,
     replicates: usize,
     exec: &dyn Executor,
     done: &dyn Fn(usize) -> ControlFlow<()>,
-) -> Result<Option<Vec<Line>>> {
+) -> Result<Option<Calibrated>> {
     let problem = job()?;
     let name = |index: &usize| problem.model.parameters()[*index].name;
     let line = |(index, prior): (&usize, &Marginal)| {
@@ -193,36 +220,70 @@ pub fn calibrate(
         Line { name: name(index), ranks: Vec::new(), inside: [0; 2], whole, recovery: Vec::new() }
     };
     let mut lines: Vec<Line> = problem.free.iter().zip(&problem.prior.0).map(line).collect();
+    let mut adjusted = adjusting.map(|_| lines.clone());
     for number in 0..replicates {
-        let Replicate { truth, problem } = replicate(job()?, number as u64, sampler)?;
-        let mut run = Run::default();
-        let go_on = || done(number);
-        if !infer(sampler, &problem, &mut run, exec, &mut Quiet(&go_on), &mut |_| Ok(()))? {
-            return Ok(None);
+        let Replicate { truth, summaries, problem } = replicate(job()?, number as u64, sampler)?;
+        let reach = |problem: &Problem| reach(problem, sampler, number, exec, done);
+        let Some(run) = reach(&problem)? else { return Ok(None) };
+        if let Some(last) = run.last() {
+            add(&mut lines, &problem, &last.theta, &last.weights(), &truth);
         }
-        let Some(last) = run.last().filter(|last| last.tolerance == sampler.tolerance) else {
-            let reached = run.last().map_or(f64::INFINITY, |last| last.tolerance);
-            let problem = format!("replicate {number} ended at tolerance {reached:.4} in place of {}", sampler.tolerance);
-            let fix = "give a larger --tolerance, raise stop.simulations, or use the schedule quantile".into();
-            return Err(Error::Usage { problem, fix });
-        };
-        let weights = last.weights();
-        let drawn = weights.resample(DRAWS, &mut problem.key.stream(Purpose::Resample));
-        let mut ties = problem.key.stream(Purpose::Pilot);
-        for (k, (line, truth)) in lines.iter_mut().zip(&truth).enumerate() {
-            let column = last.theta.column(k);
-            let prior = &problem.prior.0[k];
-            let found = weights.mean(column.iter().map(|x| prior.coordinate(*x)));
-            line.recovery.push((prior.coordinate(*truth), found));
-            line.ranks.push(rank(drawn.iter().map(|&i| column[i]), *truth, &mut ties));
-            for (inside, share) in line.inside.iter_mut().zip(INTERVALS) {
-                let quantile = |q| weights.quantile(column.iter().copied(), q);
-                let (low, high) = (quantile(0.5 - 0.5 * share), quantile(0.5 + 0.5 * share));
-                *inside += usize::from((low..=high).contains(truth));
-            }
+        if let (Some(adjusting), Some(lines)) = (adjusting, &mut adjusted) {
+            let bare = |problem: &Problem| -> Result<Problem> {
+                Ok(Problem { key: problem.key.child(0), distance: problem.distance.with_observed(summaries), ..job()? })
+            };
+            let (problem, run) = if adjusting.bare {
+                let problem = bare(&problem)?;
+                let Some(run) = reach(&problem)? else { return Ok(None) };
+                (problem, run)
+            } else {
+                (problem, run)
+            };
+            let Some(theta) = (adjusting.draws)(&problem, &run)? else { return Ok(None) };
+            add(lines, &problem, &theta, &Weights::from_ln(&vec![0.0; theta.nrows()]), &truth);
         }
     }
-    Ok(Some(lines))
+    Ok(Some(Calibrated { lines, adjusted }))
+}
+
+/// A run of one replicate, to the tolerance; `None` if it was broken off.
+fn reach(
+    problem: &Problem,
+    sampler: &Smc,
+    number: usize,
+    exec: &dyn Executor,
+    done: &dyn Fn(usize) -> ControlFlow<()>,
+) -> Result<Option<Run>> {
+    let mut run = Run::default();
+    let go_on = || done(number);
+    if !infer(sampler, problem, &mut run, exec, &mut Quiet(&go_on), &mut |_| Ok(()))? {
+        return Ok(None);
+    }
+    let reached = run.last().map_or(f64::INFINITY, |last| last.tolerance);
+    if reached != sampler.tolerance {
+        let problem = format!("replicate {number} ended at tolerance {reached:.4} in place of {}", sampler.tolerance);
+        let fix = "give a larger --tolerance, raise stop.simulations, or use the schedule quantile".into();
+        return Err(Error::Usage { problem, fix });
+    }
+    Ok(Some(run))
+}
+
+/// Ranks the true values in one posterior.
+fn add(lines: &mut [Line], problem: &Problem, theta: &Array2<f64>, weights: &Weights, truth: &[f64]) {
+    let drawn = weights.resample(DRAWS, &mut problem.key.stream(Purpose::Resample));
+    let mut ties = problem.key.stream(Purpose::Pilot);
+    for (k, (line, truth)) in lines.iter_mut().zip(truth).enumerate() {
+        let column = theta.column(k);
+        let prior = &problem.prior.0[k];
+        let found = weights.mean(column.iter().map(|x| prior.coordinate(*x)));
+        line.recovery.push((prior.coordinate(*truth), found));
+        line.ranks.push(rank(drawn.iter().map(|&i| column[i]), *truth, &mut ties));
+        for (inside, share) in line.inside.iter_mut().zip(INTERVALS) {
+            let quantile = |q| weights.quantile(column.iter().copied(), q);
+            let (low, high) = (quantile(0.5 - 0.5 * share), quantile(0.5 + 0.5 * share));
+            *inside += usize::from((low..=high).contains(truth));
+        }
+    }
 }
 
 /// How many of the values lie below the truth; a tie, as of counts, is tossed.

@@ -1,22 +1,27 @@
 //! `nicho validate sbc` and `nicho validate coverage`: is the uncertainty of a job's posterior the right one?
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use ndarray::Array2;
 use serde_json::json;
 
 use super::progress::{Budget, Show};
 use super::run::scaled_problem;
+use super::say::document;
 use super::session::Session;
 use super::shared::{agree, on_ranks};
+use crate::adjust::Method;
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::job::Job;
+use crate::population::Run;
 use crate::report;
 use crate::sampler::Problem;
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
-use crate::validate::calibration::{self, BINS, DRAWS, FALSE_ALARM, INTERVALS, Line, binomial_band};
+use crate::validate::calibration::{self, Adjusting, BINS, Calibrated, DRAWS, FALSE_ALARM, INTERVALS, Line, binomial_band};
 
 /// Flags of both verbs.
 pub struct CalibrationFlags {
@@ -32,8 +37,6 @@ pub struct CalibrationFlags {
     pub output: Option<PathBuf>,
     /// Worker threads.
     pub threads: usize,
-    /// JSON in place of a table.
-    pub json: bool,
 }
 
 /// Fewest replicates: with fewer no bin of ranks is expected to hold five.
@@ -76,22 +79,38 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     let scaled = scaled_problem(&job, exec, &session)?;
     let distance = || scaled.distance.with_observed(scaled.distance.observed().to_vec());
     let problem = || Ok(Problem { distance: distance(), ..job.problem()? });
-    let lines = calibration::calibrate(&problem, &sampler, flags.replicates, exec, &done)?;
+    // Rank 0 alone has every generation.
+    let draws = |problem: &Problem, run: &Run| {
+        let Some((method, count)) = job.adjust() else { return Ok(None) };
+        let idle = &mut |_| ControlFlow::Continue(());
+        let words = exec.once(&mut || {
+            let adjusted = method.adjust(problem, &sampler, run, count, idle)?;
+            Ok(adjusted.map(|adjusted| adjusted.theta.into_iter().collect()).unwrap_or_default())
+        })?;
+        Ok(Array2::from_shape_vec((count, problem.prior.dimension()), words).ok())
+    };
+    let method = job.adjust().map(|(method, _)| method);
+    let adjusting = method.map(|method| Adjusting { draws: &draws, bare: method != Method::Reuse });
+    let calibrated = calibration::calibrate(&problem, &sampler, adjusting.as_ref(), flags.replicates, exec, &done)?;
     drop(show);
-    let Some(lines) = lines else { return Err(Error::Stopped) };
-    if flags.json {
-        line!("{:#}", as_json(&lines, flags, tolerance));
-    } else {
-        text!("{}", as_text(&lines, flags, &sampler));
-        if job.adjust().is_some() {
-            line!("This is the posterior of the sampler: the adjusted one of the job was not tested.");
-        }
+    let Some(Calibrated { lines, adjusted }) = calibrated else { return Err(Error::Stopped) };
+    document(|| as_json(&lines, adjusted.as_deref(), flags, tolerance));
+    text!("{}", as_text(&lines, adjusted.as_deref(), flags, &sampler));
+    match method {
+        None => {}
+        Some(Method::Reuse) => line!("adjusted: the simulations of all generations of the same runs"),
+        Some(_) => line!(
+            "adjusted: by the method of the job, on the same data before they were moved, in runs of their own. It is an approximation;\n\
+             what the sampler did decides on the exit code."
+        ),
     }
     if let Some(folder) = &flags.output {
         exec.once(&mut || {
-            let written = report::write_ranks(&lines, folder)?;
-            // A JSON document is nothing but that.
-            written.iter().filter(|_| !flags.json).for_each(|path| line!("{}", path.display()));
+            let mut written = report::write_ranks(&lines, folder)?;
+            if let Some(adjusted) = &adjusted {
+                written.extend(report::write_ranks(adjusted, &folder.join("adjusted"))?);
+            }
+            written.iter().for_each(|path| line!("{}", path.display()));
             Ok(Vec::new())
         })?;
     }
@@ -99,7 +118,7 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     if off.is_empty() { Ok(()) } else { Err(Error::Miscalibrated { parameters: off.join(", ") }) }
 }
 
-fn as_text(lines: &[Line], flags: &CalibrationFlags, sampler: &Smc) -> String {
+fn as_text(lines: &[Line], adjusted: Option<&[Line]>, flags: &CalibrationFlags, sampler: &Smc) -> String {
     let n = flags.replicates;
     let made = match sampler.accept {
         Accept::Tolerance => {
@@ -116,23 +135,32 @@ fn as_text(lines: &[Line], flags: &CalibrationFlags, sampler: &Smc) -> String {
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max("parameter".len());
     let share = 1.0 - FALSE_ALARM / (lines.len() * (1 + INTERVALS.len())) as f64;
     let [half, most] = INTERVALS.map(|p| binomial_band(n, p, share));
-    out += &format!("{:width$}  p of ranks  in 50 %  in 90 %  calibrated  recovered\n", "parameter");
-    out += &format!("{}\n", "-".repeat(width + 53));
-    for line in lines {
+    let head = ["p of ranks", "in 50 %", "in 90 %", "calibrated", "recovered"];
+    let of = |line: &Line| {
         let verdict = if line.calibrated(lines.len()) { "yes" } else { "NO" };
         let [a, b] = line.inside.map(|inside| if line.whole { "-".into() } else { inside.to_string() });
-        out += &format!(
-            "{:width$}  {:>10.3}  {a:>7}  {b:>7}  {verdict:>10}  {:>9.2}\n",
-            line.name,
-            line.p_uniform(),
-            line.recovered()
-        );
+        [format!("{:.3}", line.p_uniform()), a, b, verdict.into(), format!("{:.2}", line.recovered())]
+    };
+    // Each column of the sampler, and beside it that of the adjusted posterior.
+    let row = |name: &str, of: [String; 5], adjusted: Option<[String; 5]>| {
+        let mut row = format!("{name:width$}");
+        for (k, cell) in of.iter().enumerate() {
+            row += &format!("  {cell:>0$}", head[k].len());
+            row.extend(adjusted.iter().map(|adjusted| format!("  {:>8}", adjusted[k])));
+        }
+        row + "\n"
+    };
+    let beside = |text: &str| adjusted.map(|_| [(); 5].map(|()| text.to_string()));
+    out += &row("parameter", head.map(str::to_string), beside("adjusted"));
+    out += &format!("{}\n", "-".repeat(width + if adjusted.is_some() { 103 } else { 53 }));
+    for (k, line) in lines.iter().enumerate() {
+        out += &row(line.name, of(line), adjusted.map(|adjusted| of(&adjusted[k])));
     }
     let (low, high) = (format!("{} to {}", half.0, half.1), format!("{} to {}", most.0, most.1));
     out + &format!("\nexpected in 50 %: {low}; in 90 %: {high}; p of ranks at least {:.5}\n", 1.0 - share)
 }
 
-fn as_json(lines: &[Line], flags: &CalibrationFlags, tolerance: f64) -> serde_json::Value {
+fn as_json(lines: &[Line], adjusted: Option<&[Line]>, flags: &CalibrationFlags, tolerance: f64) -> serde_json::Value {
     let of = |line: &Line| {
         json!({
             "parameter": line.name,
@@ -144,12 +172,16 @@ fn as_json(lines: &[Line], flags: &CalibrationFlags, tolerance: f64) -> serde_js
             "calibrated": line.calibrated(lines.len()),
         })
     };
-    json!({
+    let mut document = json!({
         "replicates": flags.replicates,
         "tolerance": tolerance,
         "draws": DRAWS,
         "intervals": INTERVALS,
         "false_alarm": FALSE_ALARM,
         "parameters": lines.iter().map(of).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(adjusted) = adjusted {
+        document["adjusted"] = adjusted.iter().map(of).collect();
+    }
+    document
 }

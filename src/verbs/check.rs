@@ -3,17 +3,20 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use super::progress::clock;
+use super::say::document;
 use super::shared::{agree, agree_on, on_ranks};
 use crate::error::Result;
 use crate::exec::Executor;
 use crate::job::Job;
 use crate::job::definition::{Meant, Source};
 use crate::job::scenario::Scenario;
-use crate::model::Model;
 use crate::model::cml::cohort::{Cml, Trial};
 use crate::model::cml::drugs::{Drug, Profile};
 use crate::model::cml::protocol::reading::block_words;
+use crate::model::{Model, Parameter, Summary};
 use crate::predict::prior_draws;
 use crate::refine::Refine;
 use crate::rng::Key;
@@ -53,9 +56,13 @@ fn check_scenario(exec: &dyn Executor, file: &Path) -> Result<()> {
         Some(patients) => line!("  patients       {patients} in each arm"),
         None => line!("  patients       in each arm as many as the job's cohort has"),
     }
+    let mut said = json!({ "file": file, "kind": "scenario", "sound": true, "name": scenario.name, "title": scenario.title });
     let Some(Trial { plan, patients, .. }) = scenario.trials.first() else { return Ok(()) };
     let (visits, marrow) = (plan.months.len(), plan.marrow.count_ones());
     line!("  follow-up      {} months, {visits} visits, {marrow} of them with marrow", plan.horizon);
+    said["patients"] = json!(scenario.patients);
+    said["follow_up"] = json!({ "months": plan.horizon, "visits": visits, "marrow": marrow });
+    let mut arms: Vec<Value> = Vec::new();
     for (k, (name, trial)) in scenario.arms.iter().zip(&scenario.trials).enumerate() {
         line!("  arm            {name}{}", if k == 0 { " (the reference)" } else { "" });
         let (words, chances) = (trial.protocol.words(), trial.protocol.chances(plan));
@@ -72,8 +79,12 @@ fn check_scenario(exec: &dyn Executor, file: &Path) -> Result<()> {
             let stays: Vec<&str> = trial.protocol.stays.iter().map(|reason| reason.name()).collect();
             line!("                 - nobody leaves for: {}", stays.join(", "));
         }
+        let stays = trial.protocol.stays.iter().map(|reason| reason.name()).collect::<Vec<_>>();
+        arms.push(json!({ "arm": name, "reference": k == 0, "rules": words, "nobody_leaves_for": stays }));
     }
-    print_drugs(&scenario);
+    said["arms"] = json!(arms);
+    said["drugs"] = print_drugs(&scenario);
+    let mut asked_for: Vec<Value> = Vec::new();
     let rows: Vec<&Row> = scenario.rows.iter().collect();
     for asked in rows.chunk_by(|a, b| (a.endpoint, a.kind, &a.given) == (b.endpoint, b.kind, &b.given)) {
         let months: Vec<String> = asked.iter().map(|row| row.month.to_string()).collect();
@@ -81,6 +92,8 @@ fn check_scenario(exec: &dyn Executor, file: &Path) -> Result<()> {
         let given = if given.is_empty() { given } else { format!(", given {given}") };
         let (of, kind) = (asked[0].endpoint.name(), asked[0].kind.name());
         line!("  predicts       {of} as {kind}{given}: month {}", months.join(", "));
+        let months = asked.iter().map(|row| row.month).collect::<Vec<_>>();
+        asked_for.push(json!({ "endpoint": of, "kind": kind, "given": asked[0].given_text(), "months": months }));
     }
     let (mut seconds, mut out) = (0.0, vec![0.0; rows.len()]);
     for trial in &scenario.trials {
@@ -95,11 +108,15 @@ fn check_scenario(exec: &dyn Executor, file: &Path) -> Result<()> {
          centre of the parameter table)",
         clock(200.0 * seconds)
     );
+    said["predicts"] = json!(asked_for);
+    said["cost"] = json!({ "core_seconds": 200.0 * seconds, "draws": 200, "patients": patients });
+    document(|| said);
     Ok(())
 }
 
-/// Prints what the drugs of a scenario do in the model, and where that comes from.
-fn print_drugs(scenario: &Scenario) {
+/// Prints what the drugs of a scenario do in the model, and where that comes from; the same for programs.
+fn print_drugs(scenario: &Scenario) -> Value {
+    let mut all: Vec<Value> = Vec::new();
     let rules = || scenario.trials.iter().flat_map(|trial| &trial.protocol.rules);
     let given = |drug: &Drug| rules().any(|rule| rule.then.give.iter().any(|(other, _)| other == drug));
     for (name, drug) in Drug::ALL.iter().filter(|(_, drug)| given(drug)) {
@@ -109,7 +126,9 @@ fn print_drugs(scenario: &Scenario) {
         let does: Vec<String> = does.into_iter().chain(blocks).collect();
         line!("  drug           {name}, at {standard} {unit}: {}", does.join(", "));
         line!("                 {source}");
+        all.push(json!({ "drug": name, "standard": standard, "unit": unit, "does": does, "source": source }));
     }
+    json!(all)
 }
 
 fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
@@ -122,14 +141,15 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
     let sampler = job.sampler();
     let lanes = exec.lanes();
     let table = problem.model.parameters();
+    let model = job.definition.model.name.get_ref();
+    let mut said = json!({ "file": file, "kind": "job", "sound": true });
+    said["model"] = json!({ "name": model, "parameters": table.len(), "inferred": problem.free.len() });
     line!("{}: sound", file.display());
-    line!(
-        "  model          {}, {} parameters, {} of them inferred",
-        job.definition.model.name.get_ref(),
-        table.len(),
-        problem.free.len()
-    );
+    line!("  model          {}, {} parameters, {} of them inferred", model, table.len(), problem.free.len());
+    let mut compared: Vec<Value> = Vec::new();
     for (name, acts) in job.models().iter().zip(&problem.models) {
+        let names = acts.iter().map(|k| table[problem.free[*k]].name).collect::<Vec<_>>();
+        compared.push(json!({ "model": name, "acting": names }));
         let names = acts.iter().map(|k| table[problem.free[*k]].name);
         let names =
             if acts.len() + 1 == problem.free.len() { "all parameters".into() } else { names.collect::<Vec<_>>().join(", ") };
@@ -138,8 +158,17 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
     let rows = job.header()?.rows;
     let held = rows.iter().filter(|row| row.role != "fit").count();
     line!("  observations   {} rows fitted, {held} held out", rows.len() - held);
-    print_distance(&job, &problem);
-    if sampler.start.is_finite() {
+    said["compares"] = json!(compared);
+    said["rows"] = json!({ "fitted": rows.len() - held, "held_out": held });
+    said["distance"] = print_distance(&job, &problem);
+    let rejection = sampler.start.is_finite();
+    said["sampler"] = json!({ "name": if rejection { "rejection" } else { "smc" }, "population": sampler.population });
+    said["stop"] = json!({ sampler.accept.word(): sampler.tolerance, "simulations": sampler.simulations });
+    if !rejection {
+        said["stop"]["acceptance_rate"] = json!(sampler.acceptance_rate);
+        said["stop"]["generations"] = json!(sampler.generations);
+    }
+    if rejection {
         line!("  sampler        rejection from the prior, {} particles", sampler.population);
         line!("  stops at       {} {}, {} simulations", sampler.accept.word(), sampler.tolerance, sampler.simulations);
     } else {
@@ -161,6 +190,15 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
             line!("  {:<24} {value:>12} {:<8} {kind:<10} {}", parameter.name, parameter.unit, parameter.meaning);
         }
         line!();
+        let of = |(index, parameter): (usize, &Parameter)| {
+            let Parameter { name, unit, meaning, range, source, .. } = parameter;
+            let inferred = problem.free.contains(&index);
+            json!({
+                "parameter": name, "value": problem.base[index], "unit": unit, "range": [range.0, range.1], "inferred": inferred,
+                "meaning": meaning, "source": source,
+            })
+        };
+        said["parameters"] = table.iter().enumerate().map(of).collect();
     }
     let draws = prior_draws(&problem, 64);
     let mut out = vec![0.0; problem.model.summaries().len()];
@@ -178,8 +216,8 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
     line!("  at most        {} of core time, {} on {lanes} threads", clock(most), clock(most / lanes as f64));
     let cluster = CLUSTER.map(|lanes| format!("{} on {lanes}", clock(most / lanes as f64)));
     line!("  on a cluster   {} threads of all ranks, if its cores are as fast", cluster.join(", "));
-    let (file, others) = memory(&sampler, problem.free.len(), problem.model.summaries().len());
-    line!("  memory         about {} on rank 0, {} on each other", bytes(file), bytes(others));
+    let (file_bytes, others) = memory(&sampler, problem.free.len(), problem.model.summaries().len());
+    line!("  memory         about {} on rank 0, {} on each other", bytes(file_bytes), bytes(others));
     let predictive = job.definition.output.draws.get_ref();
     let Refine { modes, profile, .. } = job.refine();
     let profiles = if profile > 0 { format!(", {} points of profiles", 2 * profile * problem.free.len()) } else { String::new() };
@@ -187,28 +225,39 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
     if modes > 0 {
         let most = job.refine().most(problem.free.len());
         line!("                 modes and profiles take at most {most} simulations, {} of core time", clock(most as f64 * each));
+        said["modes"] = json!({ "modes": modes, "simulations": most, "core_seconds": most as f64 * each });
     }
+    said["simulation"] = json!({ "seconds": each, "timed": timed, "failed": failed });
+    said["cost"] = json!({ "core_seconds": most, "threads": lanes, "seconds": most / lanes as f64 });
+    said["memory"] = json!({ "rank_0": file_bytes, "others": others, "unit": "bytes" });
+    said["predictive"] = json!({ "draws": predictive });
+    document(|| said);
     Ok(())
 }
 
-/// Prints what the distance is made of, where the observations do not say that.
-fn print_distance(job: &Job, problem: &Problem) {
+/// Prints what the distance is made of, where the observations do not say that; the same for programs.
+fn print_distance(job: &Job, problem: &Problem) -> Value {
     let def = &job.definition.distance;
     let p = def.p.as_ref().map_or(2.0, |p| *p.get_ref());
     let draws = job.pilot().unwrap_or(0);
     let named = |word: &str| def.name.as_ref().is_some_and(|name| name.get_ref() == word);
     if let Some(foretold) = problem.distance.learnt().and_then(|parts| parts.foretold.as_ref()) {
-        line!("  distance       learned: parameters as the summaries foretell them, by regression on {draws} draws of the prior");
+        let by = if foretold.network.is_some() { "regression and a network" } else { "regression" };
+        line!("  distance       learned: parameters as the summaries foretell them, by {by} on {draws} draws of the prior");
         for (&index, share) in problem.free.iter().zip(&foretold.explained) {
             let name = problem.model.parameters()[index].name;
             let none = if *share == 0.0 { "  no part in the distance" } else { "" };
             line!("                 {name:<24} {:>5.1} % of its variance is foretold{none}", 100.0 * share);
         }
+        let names = problem.free.iter().map(|index| problem.model.parameters()[*index].name);
+        let foretold = names.zip(&foretold.explained).map(|(name, share)| json!({ "parameter": name, "foretold": share }));
+        json!({ "name": "learned", "pilot": draws, "parameters": foretold.collect::<Vec<_>>() })
     } else if named("energy") {
         line!(
             "  distance       energy: between samples, whatever the order of the {} summaries",
             problem.model.summaries().len()
         );
+        json!({ "name": "energy" })
     } else if let Some(parts) = problem.distance.learnt() {
         line!("  distance       euclidean, p = {p}; scales by median absolute deviation, from {draws} draws of the prior:");
         for (k, summary) in problem.model.summaries().iter().enumerate() {
@@ -216,12 +265,21 @@ fn print_distance(job: &Job, problem: &Problem) {
             let unit = if summary.unit == "-" { String::new() } else { format!(" {}", summary.unit) };
             line!("                 {:<24} {:>12.4e}{unit}, weight {}{out}", summary.name, parts.scale[k], parts.weight[k]);
         }
+        let of = |(k, Summary { name, unit }): (usize, &Summary)| {
+            let (scale, weight, outlying) = (parts.scale[k], parts.weight[k], parts.outlying[k]);
+            json!({ "summary": name, "unit": unit, "scale": scale, "weight": weight, "outlying": outlying })
+        };
+        let scales = problem.model.summaries().iter().enumerate().map(of).collect::<Vec<_>>();
+        json!({ "name": "euclidean", "p": p, "pilot": draws, "summaries": scales })
     } else if job.accept() == Accept::Noise {
         line!("  distance       none: a simulation is accepted with the probability of the data under their noise");
+        json!({ "name": "noise" })
     } else if job.table.is_none() {
         line!("  distance       euclidean, p = {p}; summaries as they are, without scales");
+        json!({ "name": "euclidean", "p": p })
     } else {
         line!("  distance       trial: of the published figures, in their covariance");
+        json!({ "name": "trial" })
     }
 }
 

@@ -1,5 +1,9 @@
 //! Runs and jobs in words.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use crate::population::Run;
 
 /// A run in a few words.
@@ -17,20 +21,26 @@ pub fn describe(run: &Run) -> String {
 
 /// What differs between two jobs in canonical form, a line each.
 pub fn differences(there: &str, here: &str) -> Vec<String> {
-    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
-    let mut lines = Vec::new();
-    compare("", &parse(there), &parse(here), &mut lines);
-    lines
+    let line = |(key, values): (String, Vec<Value>)| format!("    {key}: {} there, {} here", values[0], values[1]);
+    differing(&[there, here]).into_iter().map(line).collect()
 }
 
-fn compare(key: &str, a: &serde_json::Value, b: &serde_json::Value, lines: &mut Vec<String>) {
-    if let (Some(x), Some(y)) = (a.as_object(), b.as_object()) {
-        let keys: std::collections::BTreeSet<&String> = x.keys().chain(y.keys()).collect();
-        for name in keys {
+/// The keys of jobs in canonical form that are not the same in all, with the value in each; null where it is not set.
+pub fn differing(jobs: &[&str]) -> Vec<(String, Vec<Value>)> {
+    let parsed: Vec<Value> = jobs.iter().map(|text| serde_json::from_str(text).unwrap_or_default()).collect();
+    let mut keys = Vec::new();
+    compare("", &parsed.iter().collect::<Vec<&Value>>(), &mut keys);
+    keys
+}
+
+fn compare(key: &str, values: &[&Value], keys: &mut Vec<(String, Vec<Value>)>) {
+    if let Some(tables) = values.iter().map(|value| value.as_object()).collect::<Option<Vec<_>>>() {
+        let names: BTreeSet<&String> = tables.iter().flat_map(|table| table.keys()).collect();
+        for name in names {
             let dotted = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-            compare(&dotted, &a[name], &b[name], lines);
+            compare(&dotted, &values.iter().map(|value| &value[name]).collect::<Vec<&Value>>(), keys);
         }
-    } else if a != b {
-        lines.push(format!("    {key}: {a} there, {b} here"));
+    } else if values.iter().any(|value| value != &values[0]) {
+        keys.push((key.into(), values.iter().map(|value| (*value).clone()).collect()));
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use ndarray::{Array3, Axis};
 
 use super::progress::{Budget, Show};
+use super::say::document;
 use super::session::Session;
 use super::shared::{Shared, agree, agree_on, on_ranks};
 use super::stored::embedded;
@@ -32,8 +33,6 @@ pub struct PredictFlags {
     pub draws: Option<usize>,
     /// Worker threads.
     pub threads: usize,
-    /// One JSON document in place of tables.
-    pub json: bool,
     /// What becomes of the prediction.
     pub keep: Keep,
 }
@@ -90,11 +89,10 @@ pub fn predict(flags: &PredictFlags) -> Result<()> {
             })?;
         }
         shared.at_file(|store| {
-            if flags.json {
+            document(|| {
                 let (_, inference) = store.digests().into_iter().next().unwrap_or_default();
-                line!("{}", report::scenario_json(&arms, *job.definition.seed.get_ref(), &inference));
-                return Ok(());
-            }
+                report::scenario_json(&arms, *job.definition.seed.get_ref(), &inference)
+            });
             text!("{}", report::scenario_tables(&arms));
             let given = |name: &str| {
                 let rules = scenario.trials.iter().flat_map(|trial| &trial.protocol.rules);

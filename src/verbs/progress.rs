@@ -13,8 +13,9 @@ use tracing::span::EnteredSpan;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::heartbeat::Beat;
 use super::session::{INTERRUPTED, Session};
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::exec::{self, Launch};
 use crate::population::Run;
 use crate::sampler::accept::Accept;
@@ -106,7 +107,7 @@ pub fn init_logs(flags: &LogFlags) -> Result<EnteredSpan> {
         }
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let colour = flags.folder.is_none() && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = flags.folder.is_none() && flags.format == LogFormat::Text && error::colours();
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(colour).with_target(false);
     match flags.format {
         LogFormat::Text => logs.with_timer(tracing_subscriber::fmt::time::uptime()).init(),
@@ -211,7 +212,7 @@ impl<'a> Show<'a> {
         Some(simulations.min(left) / self.speed)
     }
 
-    fn message(&mut self, progress: &Progress) -> String {
+    fn beat(&mut self, progress: &Progress) -> Beat {
         if self.generation.0 != progress.generation {
             self.generation = (progress.generation, Instant::now());
         }
@@ -219,17 +220,19 @@ impl<'a> Show<'a> {
         if elapsed > 0.2 {
             self.speed = progress.simulated as f64 / elapsed;
         }
-        let rate = 100.0 * progress.accepted as f64 / progress.simulated.max(1) as f64;
-        let ess = self.ess.map_or("-".into(), |ess| format!("{ess:.0}"));
-        let eta = self.eta(progress).map_or("?".into(), clock);
-        format!(
-            "generation {} {} {:.3} acceptance {rate:.1} % ESS {ess} failed {} {:.0} sim/s ETA ~{eta}",
-            progress.generation,
-            self.budget.accept.word(),
-            progress.tolerance,
-            progress.failed,
-            self.speed
-        )
+        Beat {
+            generation: Some(progress.generation),
+            stage: String::new(),
+            done: progress.accepted as u64,
+            of: progress.population as u64,
+            trials: progress.simulated,
+            failed: progress.failed,
+            tolerance: (self.budget.accept.word(), progress.tolerance),
+            ess: self.ess,
+            total: progress.total,
+            rate: self.speed,
+            eta: self.eta(progress),
+        }
     }
 
     /// Shows the work that follows the inference.
@@ -239,10 +242,10 @@ impl<'a> Show<'a> {
         }
         self.session.noted(what);
         let elapsed = self.stage.1.elapsed().as_secs_f64();
-        let eta = match done {
-            0 => "?".into(),
-            done => clock(elapsed * of.saturating_sub(done) as f64 / done as f64),
-        };
+        let eta = (done > 0).then(|| elapsed * of.saturating_sub(done) as f64 / done as f64);
+        let rate = if elapsed > 0.0 { done as f64 / elapsed } else { 0.0 };
+        self.session.beat(&Beat { stage: what.into(), done, of, rate, eta, ..Beat::default() });
+        let eta = eta.map_or("?".into(), clock);
         match &self.bar {
             Some(bar) => {
                 bar.set_length(of);
@@ -272,7 +275,9 @@ impl Drop for Show<'_> {
 
 impl Watch for Show<'_> {
     fn progress(&mut self, progress: &Progress) -> ControlFlow<()> {
-        let message = self.message(progress);
+        let beat = self.beat(progress);
+        self.session.beat(&beat);
+        let message = message(&beat);
         match &self.bar {
             Some(bar) => {
                 bar.set_length(progress.population as u64);
@@ -294,8 +299,8 @@ impl Watch for Show<'_> {
             if let Some(bar) = &self.bar {
                 bar.finish_and_clear();
             }
-            eprintln!(
-                "error: interrupted; what is finished is stored, a simulation that did not end is not\n  fix: the same command with --resume goes on from there"
+            error::complain(
+                "interrupted; what is finished is stored, a simulation that did not end is not\n  fix: the same command with --resume goes on from there",
             );
         }
         Some(INTERRUPTED)
@@ -328,6 +333,20 @@ impl Watch for Show<'_> {
             "generation done"
         );
     }
+}
+
+/// How far a generation is, in words.
+fn message(beat: &Beat) -> String {
+    let (word, tolerance) = beat.tolerance;
+    let ess = beat.ess.map_or("-".into(), |ess| format!("{ess:.0}"));
+    format!(
+        "generation {} {word} {tolerance:.3} acceptance {:.1} % ESS {ess} failed {} {:.0} sim/s ETA ~{}",
+        beat.generation.unwrap_or_default(),
+        beat.acceptance(),
+        beat.failed,
+        beat.rate,
+        beat.eta.map_or("?".into(), clock)
+    )
 }
 
 /// Seconds as a person says them.

@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::check::{bytes, memory};
 use super::describe::{describe, differences};
+use super::heartbeat;
 use super::progress::{Budget, Show};
 use super::session::{Session, leave};
 use super::shared::{Have, Shared, agree, on_ranks};
@@ -66,6 +67,7 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
         let mut store = open_output(&path, &header, flags)?;
         if complete(&store, &job) {
             journaled.settle(&store)?;
+            heartbeat::clear(&heartbeat::path_of(&path));
         } else {
             journaled.open(&store, flags.resume)?;
             store.record(&session.record());
@@ -79,10 +81,12 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
         let reported = report_folder(&path).join("report.html").exists();
         return shared.at_file(|store| print_result(store, &job, !reported));
     }
+    session.live(&path, &flags.job);
     let problem = scaled_problem(&job, exec, &session)?;
     work(&job, &problem, &mut shared, &session, !flags.no_early_rejection)?;
     shared.at_file(|store| {
         shared.exec.remove()?;
+        session.finish();
         print_result(store, &job, true)
     })
 }
@@ -180,11 +184,11 @@ fn infer_and_derive(
     };
     let ended = infer(sampler, problem, &mut run, &shared.exec, show, save);
     shared.run = run;
-    if !ended? { Ok(false) } else { derive(job, problem, shared, show) }
+    if !ended? { Ok(false) } else { derive(job, problem, sampler, shared, show) }
 }
 
 /// Makes the derived groups that are missing; `false` if a signal broke it off.
-fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>) -> Result<bool> {
+fn derive(job: &Job, problem: &Problem, sampler: &Smc, shared: &Shared<'_>, show: &mut Show<'_>) -> Result<bool> {
     let draws = *job.definition.output.draws.get_ref();
     let forecast = job.forecast_model()?;
     let model = forecast.as_ref().unwrap_or(&problem.model).as_ref();
@@ -214,7 +218,7 @@ fn derive(job: &Job, problem: &Problem, shared: &Shared<'_>, show: &mut Show<'_>
     if let Some((method, draws)) = job.adjust().filter(|_| !have.adjusted) {
         // One thread does it, on the rank that has every generation.
         let idle = &mut |_| show.work("adjusted posterior", 0, 0);
-        shared.change(|store| match method.adjust(problem, store.run(), draws, idle)? {
+        shared.change(|store| match method.adjust(problem, sampler, store.run(), draws, idle)? {
             Some(adjusted) => store.put_adjusted(&adjusted),
             None => Err(Error::Interrupted { path: store.path().into() }),
         })?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::progress::{Budget, Show};
+use super::say::document;
 use super::session::Session;
 use super::shared::{agree, on_ranks};
 use crate::error::{Error, Result};
@@ -24,8 +25,6 @@ pub struct ScreenFlags {
     pub threads: usize,
     /// Comma-separated values in place of a table.
     pub csv: bool,
-    /// JSON in place of a table.
-    pub json: bool,
 }
 
 /// Fewest draws with every row known: with fewer a share of 10 % is noise.
@@ -63,9 +62,8 @@ fn on(exec: &dyn Executor, flags: &ScreenFlags) -> Result<()> {
         endpoints: problem.model.summaries().iter().map(|summary| summary.name.as_str()).collect(),
         draws: flags.draws,
     };
-    if flags.json {
-        line!("{:#}", screened.json());
-    } else if flags.csv {
+    document(|| screened.json());
+    if flags.csv {
         text!("{}", screened.csv());
     } else {
         text!("{}", screened.text());
@@ -73,8 +71,8 @@ fn on(exec: &dyn Executor, flags: &ScreenFlags) -> Result<()> {
     if let Some(folder) = &flags.output {
         exec.once(&mut || {
             let written = screened.write(folder)?;
-            // JSON and CSV are nothing but that.
-            written.iter().filter(|_| !flags.json && !flags.csv).for_each(|path| line!("{}", path.display()));
+            // CSV is nothing but that.
+            written.iter().filter(|_| !flags.csv).for_each(|path| line!("{}", path.display()));
             Ok(Vec::new())
         })?;
     }

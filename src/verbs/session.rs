@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
+use super::heartbeat::{Beat, Heartbeat};
+use crate::error::complain;
 use crate::exec::{self, Place};
 
 /// Exit code of what was interrupted and can go on.
@@ -19,8 +22,8 @@ const LAST_CALL: Duration = Duration::from_secs(12);
 /// Says that a run is left in the middle of a simulation; the exit code for that.
 pub fn leave() -> u8 {
     if exec::rank() == 0 {
-        eprintln!("error: interrupted; what is finished is stored, a simulation that did not end is not");
-        eprintln!("  fix: the same command with --resume goes on from there");
+        let fix = "fix: the same command with --resume goes on from there";
+        complain(format_args!("interrupted; what is finished is stored, a simulation that did not end is not\n  {fix}"));
     }
     INTERRUPTED
 }
@@ -33,8 +36,8 @@ fn leave_in_time(asked: Arc<AtomicBool>) {
         }
         std::thread::sleep(LAST_CALL);
         if exec::rank() == 0 {
-            eprintln!("error: interrupted {} s ago, and something does not end; what is finished stands", LAST_CALL.as_secs());
-            eprintln!("  fix: the same command again; nicho run with --resume");
+            let (seconds, fix) = (LAST_CALL.as_secs(), "fix: the same command again; nicho run with --resume");
+            complain(format_args!("interrupted {seconds} s ago, and something does not end; what is finished stands\n  {fix}"));
         }
         std::process::exit(INTERRUPTED.into());
     };
@@ -51,6 +54,7 @@ pub struct Session {
     asked: Arc<AtomicBool>,
     work: RefCell<Vec<Value>>,
     stages: RefCell<Vec<(String, f64)>>,
+    heartbeat: RefCell<Option<Heartbeat>>,
 }
 
 impl Session {
@@ -64,12 +68,43 @@ impl Session {
         }
         leave_in_time(asked.clone());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-        Session { begun: Instant::now(), started, verb, place, asked, work: RefCell::default(), stages: RefCell::default() }
+        Session {
+            begun: Instant::now(),
+            started,
+            verb,
+            place,
+            asked,
+            work: RefCell::default(),
+            stages: RefCell::default(),
+            heartbeat: RefCell::default(),
+        }
+    }
+
+    /// Begins the heartbeat of a run, on rank 0.
+    pub fn live(&self, result: &Path, job: &Path) {
+        if exec::rank() == 0 {
+            self.heartbeat.replace(Some(Heartbeat::begin(result, job, &self.place)));
+        }
+    }
+
+    /// Says in the heartbeat, if there is one, how far the run is.
+    pub fn beat(&self, beat: &Beat) {
+        self.heartbeat.borrow_mut().iter_mut().for_each(|heartbeat| heartbeat.beat(beat));
+    }
+
+    /// The run is finished, and needs no heartbeat any more.
+    pub fn finish(&self) {
+        self.heartbeat.take().into_iter().for_each(Heartbeat::finish);
     }
 
     /// `Break` once a signal has come.
     pub fn go_on(&self) -> ControlFlow<()> {
-        if self.asked.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.asked.load(Ordering::Relaxed) {
+            // Whichever way the process ends after this.
+            self.heartbeat.borrow_mut().iter_mut().for_each(|heartbeat| heartbeat.end("interrupted"));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     }
 
     /// Seconds since the session began.
@@ -77,10 +112,14 @@ impl Session {
         self.begun.elapsed().as_secs_f64()
     }
 
-    /// Notes how many simulations of a generation were begun in this process, and how many whole ones that work is worth.
+    /// Notes how many simulations of a generation were begun in this process, how many whole ones that work is worth, and how long
+    /// it took.
     pub fn worked(&self, generation: usize, begun: u64, worth: f64) {
+        let before = self.stages.borrow().last().map_or(0.0, |(_, until)| *until);
         self.noted(&format!("generation {generation}"));
-        self.work.borrow_mut().push(json!({ "generation": generation, "begun": begun, "worth": worth.round() }));
+        let seconds = hundredths(self.seconds() - before);
+        let work = json!({ "generation": generation, "begun": begun, "worth": worth.round(), "seconds": seconds });
+        self.work.borrow_mut().push(work);
     }
 
     /// Notes a sign of life of a stage of the work; the last one is when it ended.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use super::describe::differences;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, complain};
 use crate::exec::{self, Executor};
 use crate::job::Job;
 use crate::population::Run;
@@ -27,7 +27,7 @@ pub fn on_ranks(threads: usize, verb: impl FnOnce(&dyn Executor) -> Result<()>) 
 }
 
 fn say(error: &Error) -> Error {
-    eprintln!("error: {error}");
+    complain(error);
     Error::Elsewhere { code: error.exit_code() }
 }
 

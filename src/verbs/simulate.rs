@@ -3,18 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde_json::json;
+
+use super::say::document;
 use super::stored::embedded;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::scenario::Scenario;
 use crate::model::Parameter;
 use crate::model::cml::cohort::Trial;
+use crate::model::cml::trajectory::Happening;
 use crate::model::variants::VARIANT;
 use crate::predict::posterior_draws;
 use crate::report;
 use crate::rng::{Branch, Key};
 use crate::sampler::{Problem, simulate as simulate_model};
-use crate::store::Store;
+use crate::store::{PredictedRow, Store};
 use crate::trial::vocabulary::nearest;
 
 /// Where parameters come from.
@@ -96,6 +100,13 @@ pub fn simulate(point: &Point, csv: bool) -> Result<()> {
             line!("{:<34} {:<9} {:>6} {value:>10} {:>10.4} {:>8.4}", row.id, row.role, row.month, row.value, row.se);
         }
     }
+    document(|| {
+        let of = |(row, value): (&PredictedRow, &f64)| {
+            let PredictedRow { id, role, month, unit, value: observed, se, .. } = row;
+            json!({ "id": id, "role": role, "month": month, "unit": unit, "simulated": value, "observed": observed, "se": se })
+        };
+        json!({ "replicate": point.replicate, "rows": rows.iter().zip(&out).map(of).collect::<Vec<_>>() })
+    });
     Ok(())
 }
 
@@ -121,7 +132,9 @@ pub fn simulate_patient(point: &Point, followed: &Followed) -> Result<()> {
             let at = match arm {
                 None => 0,
                 Some(arm) => scenario.arms.iter().position(|name| name == arm.trim()).ok_or_else(|| {
-                    usage(format!("the scenario has no arm '{arm}'"), &format!("its arms are {}", scenario.arms.join(", ")))
+                    let near = nearest(arm.trim(), scenario.arms.iter().map(String::as_str));
+                    let fix = format!("did you mean '{near}'? Its arms are {}", scenario.arms.join(", "));
+                    usage(format!("the scenario has no arm '{arm}'"), &fix)
                 })?,
             };
             (scenario.trials.swap_remove(at), scenario.arms.swap_remove(at))
@@ -138,6 +151,12 @@ pub fn simulate_patient(point: &Point, followed: &Followed) -> Result<()> {
     text!("{}", report::patient_events(&trajectory));
     line!();
     written.iter().for_each(|path| line!("{}", path.display()));
+    let happened = trajectory.happenings();
+    let event = |h: &Happening| json!({ "month": h.month, "event": h.event, "what": h.what });
+    document(|| {
+        let events = happened.iter().map(event).collect::<Vec<_>>();
+        json!({ "patient": patient, "arm": name, "events": events, "files": written })
+    });
     Ok(())
 }
 

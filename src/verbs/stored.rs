@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::predict::{arms, patients};
 use super::progress::{Budget, Show};
 use super::run::{scaled_problem, work};
+use super::say::document;
 use super::session::Session;
 use super::shared::{Shared, agree, on_ranks};
+use crate::density::Marginal;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::definition::Source;
@@ -29,10 +33,15 @@ pub fn embedded(store: &Store) -> Result<Job> {
 /// Those of [`Store::open`].
 pub fn digest(file: &Path) -> Result<()> {
     let store = Store::open(file)?;
+    let reproducible = embedded(&store)?.is_reproducible();
     for (name, hex) in store.digests() {
         line!("{name} {hex}");
     }
-    if !embedded(&store)?.is_reproducible() {
+    document(|| {
+        let digest = |(name, hex): (String, String)| json!({ "group": name, "sha256": hex });
+        json!({ "digests": store.digests().into_iter().map(digest).collect::<Vec<_>>(), "reproducible": reproducible })
+    });
+    if !reproducible {
         line!("not reproducible: a time limit can decide an outcome (model.program.on_timeout = \"reject\")");
     }
     Ok(())
@@ -82,9 +91,9 @@ pub fn report_of(file: &Path, folder: Option<&Path>) -> Result<()> {
     let store = Store::open(file)?;
     let job = embedded(&store)?;
     let folder = folder.map_or_else(|| report_folder(file), Path::to_path_buf);
-    for path in with_input(&store, &job, |input| report::write(input, &folder))? {
-        line!("{}", path.display());
-    }
+    let written = with_input(&store, &job, |input| report::write(input, &folder))?;
+    written.iter().for_each(|path| line!("{}", path.display()));
+    document(|| json!({ "files": written }));
     Ok(())
 }
 
@@ -139,15 +148,17 @@ fn predict_again(file: &Path, original: &Store, job: &Job, shared: &Shared<'_>, 
 
 /// Prints which digests of a repetition are those of the original.
 fn compare(file: &Path, original: &Store, again: &Store) -> Result<()> {
-    let mut differing = Vec::new();
+    let (mut differing, mut all) = (Vec::new(), Vec::new());
     let repeated = again.digests();
     for (name, hex) in original.digests() {
         let same = repeated.iter().any(|(other, digest)| *other == name && *digest == hex);
         line!("{name} {hex} {}", if same { "reproduced" } else { "DIFFERS" });
+        all.push(json!({ "group": name, "sha256": hex, "reproduced": same }));
         if !same {
             differing.push(name);
         }
     }
+    document(|| json!({ "digests": all }));
     if differing.is_empty() { Ok(()) } else { Err(Error::Different { path: file.into(), groups: differing.join(", ") }) }
 }
 
@@ -156,12 +167,28 @@ pub fn report_folder(file: &Path) -> PathBuf {
     file.with_extension("report")
 }
 
+/// What a report takes from the job of a run.
+pub struct Basis {
+    priors: Vec<Marginal>,
+    models: Vec<(String, Vec<usize>)>,
+}
+
+impl Basis {
+    /// That of a job.
+    pub fn of(job: &Job) -> Result<Basis> {
+        Ok(Basis { priors: job.priors(), models: job.compared()? })
+    }
+
+    /// With the run itself, all that a report is made of.
+    pub fn input<'a>(&'a self, store: &'a Store, job: &'a Job) -> Input<'a> {
+        let noise_floor = store.noise_floor().unwrap_or_default();
+        Input { store, priors: &self.priors, noise_floor, models: &self.models, table: job.table.as_ref() }
+    }
+}
+
 /// Calls `use_it` with what a report of this run is made of.
-fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
-    let priors = job.priors();
-    let noise_floor = store.noise_floor().unwrap_or_default();
-    let models = job.compared()?;
-    use_it(&Input { store, priors: &priors, noise_floor, models: &models, table: job.table.as_ref() })
+pub fn with_input<T>(store: &Store, job: &Job, use_it: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
+    use_it(&Basis::of(job)?.input(store, job))
 }
 
 /// Prints the tables of a finished run; with `write`, writes the report beside it and names the files.
@@ -173,7 +200,12 @@ pub fn print_result(store: &Store, job: &Job, write: bool) -> Result<()> {
         let folder = report_folder(store.path());
         // Before anything is printed: a reader that has gone ends the process.
         let written = if write { report::write(input, &folder)? } else { Vec::new() };
-        text!("{}", report::tables(input)?);
+        let summary = report::Summary::of(input)?;
+        text!("{}", report::tables(&summary));
+        document(|| {
+            let files: &[PathBuf] = &written;
+            json!({ "result": store.path(), "files": files, "summary": summary })
+        });
         if write {
             line!("\nResult  {}", store.path().display());
             line!("Report  {}", written.first().unwrap_or(&folder).display());

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::say::document;
 use super::session::Session;
 use super::shared::on_ranks;
 use crate::error::{Error, Result};
@@ -16,8 +17,6 @@ pub struct MechanismFlags {
     pub seed: u64,
     /// Worker threads.
     pub threads: usize,
-    /// JSON in place of a table.
-    pub json: bool,
     /// Markdown in place of a table.
     pub markdown: bool,
 }
@@ -41,9 +40,8 @@ fn on(exec: &dyn Executor, flags: &MechanismFlags) -> Result<()> {
     let session = Session::new("validate", exec.place());
     let tried = mechanisms::validate(exec, flags.cohort, flags.seed, &mut |_| session.go_on())?;
     let Some(tried) = tried else { return Err(Error::Stopped) };
-    if flags.json {
-        line!("{:#}", as_json(&tried, flags));
-    } else if flags.markdown {
+    document(|| as_json(&tried, flags));
+    if flags.markdown {
         text!("{}", as_markdown(&tried, flags));
     } else {
         text!("{}", as_text(&tried));

@@ -125,7 +125,8 @@ def contents(path):
             check(value.dims == ("chain", "draw", "row"), f"dimensions of {predictive}")
             check(bool((value.row == tree["observed_data"].row).all()), f"rows of {predictive}")
     if "observed_data" in tree.children:
-        for name in ("value", "se", "n", "month", "role"):
+        words = ("endpoint", "kind") if "iris" in tree.attrs["title"] else ()
+        for name in ("value", "se", "n", "month", "role", *words):
             check(tree["observed_data"][name].dims == ("row",), f"dimensions of observed_data/{name}")
     print(f"contents: {len(parameters)} parameters, {generations.sizes['generation']} generations, {list(tree.children)}")
     return parameters, tree

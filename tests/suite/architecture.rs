@@ -20,10 +20,13 @@ const LEVELS: [&[&str]; 10] = [
 ];
 
 /// Foreign crates and the modules (or folders of one) that may name them; an empty list is any module.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 26] = [
     ("argmin", &["refine"]),
     ("argmin_math", &["refine"]),
     ("clap", &["cli", "verbs"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
+    ("console", &["verbs"]),
     ("csv", &["trial"]),
     ("hdf5", &["store"]),
     ("hdf5_sys", &["store"]),
@@ -35,7 +38,8 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("ndarray", &[]),
     ("pulp", &["density", "integrate", "model/cml"]),
     ("rand_xoshiro", &["rng"]),
-    ("serde", &["job", "population"]),
+    ("schemars", &["job"]),
+    ("serde", &["job", "population", "report"]),
     ("serde_json", &["job", "report", "store", "verbs"]),
     ("sha2", &["store", "trial"]),
     ("signal_hook", &["verbs"]),

@@ -115,6 +115,8 @@ fn trials() {
     refuse_job("trial_own_unknown", TRIALS, OWN, "own = [\"hazard_other_leavin\"]");
     refuse_job("trial_own_twice", TRIALS, OWN, "own = [\"hazard_other_leaving\", \"hazard_other_leaving\"]");
     refuse_job("trial_own_in_each", TRIALS, "months = 24", "months = 24\nown = [\"hazard_other_leaving\"]");
+    refuse_job("trial_offset_without_a_prior", TRIALS, OWN, "own = [\"hazard_other_leaving\", \"assay_offset\"]");
+    refuse_job("trial_offset_that_is_shared", TRIALS, "[priors]", &format!("[priors]\nassay_offset = {IC50}"));
     refuse_job("trial_own_without_a_prior", TRIALS, OWN, "own = [\"hazard_other_leaving\", \"marrow_odds\"]");
     refuse_job("trial_prior_of_no_own", TRIALS, "[priors]", &format!("[priors]\n\"ic50@late\" = {IC50}"));
     row("row_of_an_unknown_trial", "early_is10_6,early,", "early_is10_6,erly,");
@@ -191,6 +193,10 @@ fn distances() {
     refuse("distance_energy_of_one_number", COIN, "name = \"energy\"");
     refuse("distance_energy_with_weights", COIN, "name = \"energy\"\nweights = { heads = 2 }");
     refuse("distance_learned_with_a_scale", COIN, "name = \"learned\"\nscale = \"mad\"");
+    refuse("distance_unknown_regression", COIN, "name = \"learned\"\nregression = \"forest\"");
+    refuse("distance_regression_of_a_distance_without", COIN, "regression = \"network\"");
+    let noise = "[distance]\nregression = \"network\"\n[sampler]\naccept = \"noise\"";
+    refuse_job("distance_regression_where_noise_decides", COIN, "[sampler]", noise);
     // No toss is ever heads.
     let folder = folder();
     edit(folder.path(), COIN, "[sampler]", "[distance]\nscale = \"mad\"\n[sampler]");
@@ -199,6 +205,10 @@ fn distances() {
     // Seen: a gain of slopes of 0 by rounding alone, which went for something foretold, and the job ran.
     edit(folder.path(), COIN, "scale = \"mad\"", "name = \"learned\"");
     snapshot("distance_learned_of_nothing", &say(folder.path(), &["run", COIN, "-q", "--overwrite"]));
+    edit(folder.path(), COIN, "name = \"learned\"", "name = \"learned\"\nregression = \"network\"");
+    snapshot("distance_learned_of_nothing_by_a_network", &say(folder.path(), &["run", COIN, "-q", "--overwrite"]));
+    edit(folder.path(), COIN, "population = 2000", "population = 500");
+    snapshot("distance_learned_of_nothing_from_few", &say(folder.path(), &["run", COIN, "-q", "--overwrite"]));
 }
 
 /// Rejection makes one generation: it needs its tolerance, and no key that says how to come there.
@@ -239,6 +249,7 @@ fn screens() {
 fn adjusted() {
     let few = "population = 49\n\n[adjust]\nmethod = \"regression\"\n";
     refuse_job("adjust_few_particles", SMOKE, "population = 60\n", few);
+    refuse_job("adjust_few_particles_for_a_network", SMOKE, "population = 60\n", &few.replace("regression", "network"));
     const MOONS: &str = "jobs/moons.toml";
     refuse_job("adjust_without_all", MOONS, "keep = \"all\"", "keep = \"accepted\"");
     refuse_job("adjust_unknown_method", MOONS, "method = \"surrogate\"", "method = \"surogate\"");
@@ -446,6 +457,22 @@ fn settings_of_simulate() {
         assert_eq!(said.code, 2);
         snapshot(name, &said);
     }
+}
+
+/// What `nicho init` does not write, and a file whose name was misspelt.
+#[test]
+fn first_jobs() {
+    let folder = folder();
+    let init = |name: &str, more: &[&str]| {
+        snapshot(name, &say(folder.path(), &[&["init", "-o", "new.toml"], more].concat()));
+        assert!(!folder.path().join("new.toml").exists() && !folder.path().join("iris.csv").exists(), "{name}");
+    };
+    init("init_unknown_model", &["--model", "cmll"]);
+    init("init_of_a_program", &["--model", "program"]);
+    init("init_of_a_coin_with_a_table", &["--model", "coin", "--data", TABLE]);
+    init("init_with_what_is_no_table", &["--data", COIN]);
+    snapshot("init_over_a_job", &say(folder.path(), &["init", "-o", COIN]));
+    snapshot("job_misspelt", &say(folder.path(), &["run", "jobs/con.toml"]));
 }
 
 #[test]

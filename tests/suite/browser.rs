@@ -251,6 +251,19 @@ fn pages_of_a_comparison_and_of_a_coin_hold_up() {
     }
 }
 
+/// Two runs over each other, on one page without a folder.
+#[test]
+fn a_page_of_two_runs_holds_up() {
+    let Some(mut browser) = Browser::open("a_page_of_two_runs_holds_up") else { return };
+    let folder = folder();
+    for (seed, name) in [("1", "first.h5"), ("2", "second.h5")] {
+        succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "--seed", seed, "-o", name]);
+    }
+    succeed(folder.path(), &["compare", "first.h5", "second.h5", "-o", "two.html"]);
+    let wrong = look(&mut browser, &folder.path().join("two.html"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Defects, each with the check that must find it and that alone, and what it says of it.
 const PLANTED: [(&str, &str, &str); 23] = [
     ("width", "document.querySelector('h1').style.width = '3000px'", "in a window of"),

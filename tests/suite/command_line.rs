@@ -4,7 +4,24 @@ use std::path::Path;
 
 use crate::support::{folder, nicho, say, succeed};
 
-const VERBS: [&str; 9] = ["run", "check", "simulate", "refine", "predict", "report", "digest", "reproduce", "validate"];
+pub const VERBS: [&str; 16] = [
+    "run",
+    "check",
+    "simulate",
+    "refine",
+    "predict",
+    "report",
+    "watch",
+    "compare",
+    "export",
+    "digest",
+    "reproduce",
+    "validate",
+    "init",
+    "completions",
+    "man",
+    "schema",
+];
 
 /// A folder with the finished coin run in `coin.h5`.
 fn finished() -> tempfile::TempDir {

@@ -102,7 +102,7 @@ fn error_and_sd(m: usize, tells: fn(usize) -> bool, noise: Noise, observed: &[f6
             let rows = pilot(&problem, 500, &exec, &mut |_| std::ops::ControlFlow::Continue(())).unwrap().unwrap();
             problem.distance = match scaled {
                 Scaled::Mad { robust } => distance(Some(Pilot::of(&rows.summaries, m, &vec![false; m], robust).unwrap())),
-                _ => Box::new(Learned::new(observed.to_vec(), &rows.coordinates, &rows.summaries).unwrap()),
+                _ => Box::new(Learned::new(observed.to_vec(), &rows.coordinates, &rows.summaries, None).unwrap()),
             };
         }
         let last = nearest(&problem, &exec);

@@ -143,10 +143,10 @@ pub fn parameters(count: usize) -> Vec<Parameter> {
 
 /// A simulator that is accepted at tolerance 0 with probability L(θ) ≤ 1 exactly, so that the posterior is prior times L
 /// without any approximation: the summary is max(0, −ln L − E) with E exponential, and P(E ≥ −ln L) = L.
-struct Likelihood<F> {
-    parameters: Vec<Parameter>,
-    summaries: Vec<Summary>,
-    ln: F,
+pub struct Likelihood<F> {
+    pub parameters: Vec<Parameter>,
+    pub summaries: Vec<Summary>,
+    pub ln: F,
 }
 
 impl<F: Fn(&[f64]) -> f64 + Send + Sync> Model for Likelihood<F> {
@@ -164,10 +164,10 @@ impl<F: Fn(&[f64]) -> f64 + Send + Sync> Model for Likelihood<F> {
 }
 
 /// y = θ² + noise: two modes.
-struct Square {
-    parameters: Vec<Parameter>,
-    summaries: Vec<Summary>,
-    noise: f64,
+pub struct Square {
+    pub parameters: Vec<Parameter>,
+    pub summaries: Vec<Summary>,
+    pub noise: f64,
 }
 
 impl Model for Square {

@@ -338,22 +338,28 @@ fn the_posterior_from_all_simulations_is_a_function_of_job_and_seed() {
     assert!(said.contains("is finished already"), "{said}");
 }
 
-/// The coin, whose simulations are rejected early, with a regression: on one thread, on three, and with nothing rejected early.
+/// The coin at its edge, whose simulations are rejected early, with a regression and with a network: on one thread, on three, and with
+/// nothing rejected early.
 #[test]
 fn a_regression_is_a_function_of_job_and_seed() {
     let folder = folder();
     let path = folder.path().join("jobs/coin.toml");
-    let coin = std::fs::read_to_string(&path).unwrap().replace("tolerance = 0 ", "tolerance = 2 ");
-    std::fs::write(&path, coin + "\n[adjust]\nmethod = \"regression\"\ndraws = 1000\n").unwrap();
-    let digests = |flags: &[&str]| {
-        let flags = [&["run", "jobs/coin.toml", "-o", "coin.h5", "--overwrite"], flags].concat();
-        assert!(succeed(folder.path(), &flags).contains("1,000 draws by a regression on "));
-        succeed(folder.path(), &["digest", "coin.h5"])
-    };
-    let one = digests(&["--threads", "1"]);
-    assert!(one.lines().any(|line| line.starts_with("adjusted ")), "{one}");
-    assert_eq!(digests(&["--threads", "3"]), one);
-    assert_eq!(digests(&["--no-early-rejection"]), one);
+    let coin =
+        std::fs::read_to_string(&path).unwrap().replace("tolerance = 0 ", "tolerance = 6 ").replace("heads = 14", "heads = 19");
+    for (method, said) in
+        [("regression", "1,000 draws by a regression on "), ("network", "1,000 draws by a regression with a network on ")]
+    {
+        std::fs::write(&path, format!("{coin}\n[adjust]\nmethod = \"{method}\"\ndraws = 1000\n")).unwrap();
+        let digests = |flags: &[&str]| {
+            let flags = [&["run", "jobs/coin.toml", "-o", "coin.h5", "--overwrite"], flags].concat();
+            assert!(succeed(folder.path(), &flags).contains(said));
+            succeed(folder.path(), &["digest", "coin.h5"])
+        };
+        let one = digests(&["--threads", "1"]);
+        assert!(one.lines().any(|line| line.starts_with("adjusted ")), "{one}");
+        assert_eq!(digests(&["--threads", "3"]), one);
+        assert_eq!(digests(&["--no-early-rejection"]), one);
+    }
 }
 
 /// A program that answers line by line gives one digest on any number of threads, and from the file alone, in another folder.

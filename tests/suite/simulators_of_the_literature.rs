@@ -207,7 +207,7 @@ const ORDERS: [usize; 2] = [4, 16];
 
 /// Quantile of a g-and-k law at the standard normal quantile z, and its slope in z: location 3, scale 1, c = 0.8 (Rayner and
 /// MacGillivray 2002, Stat Comput 12:57).
-fn quantile(theta: &[f64], z: f64) -> (f64, f64) {
+pub fn quantile(theta: &[f64], z: f64) -> (f64, f64) {
     let (g, k) = (theta[0], theta[1]);
     let tanh = libm::tanh(0.5 * g * z);
     let (skew, tails) = (1.0 + 0.8 * tanh, libm::pow(1.0 + z * z, k));
@@ -223,7 +223,7 @@ fn order_statistics(theta: &[f64], key: Key) -> [f64; 2] {
 }
 
 /// The standard normal quantile at which the law has the quantile x.
-fn inverse(theta: &[f64], x: f64) -> f64 {
+pub fn inverse(theta: &[f64], x: f64) -> f64 {
     let (mut low, mut high) = (-40.0, 40.0);
     for _ in 0..52 {
         let middle = 0.5 * (low + high);

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
+use serde_json::json;
 
 use super::super::definition::Source;
-use super::{MOST_MONTHS, label};
+use super::super::legal;
+use super::super::spanned::Spanned;
+use super::label;
 use crate::error::{Error, Result};
 use crate::model::cml::drugs::Drug;
 use crate::model::cml::protocol::reading::Chances;
@@ -19,55 +22,101 @@ use crate::trial::vocabulary::{Endpoint, Word, nearest, similar, words};
 const MOST_DOSES: f64 = 4.0;
 /// Smallest one; less is taken for another unit.
 const LEAST_DOSES: f64 = 0.125;
-/// Most that a target can be driven up: three times as much of it as normally.
-const MOST_DRIVE: f64 = -2.0;
 
-#[derive(Deserialize)]
+/// One `[[arm]]`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::job) struct ArmDef {
+    /// What it is called; each has a name of its own.
+    #[schemars(example = &"imatinib 400")]
     pub(in crate::job) name: Spanned<String>,
+    /// The reasons for which its patients leave treatment before its end; without it all that there are.
     #[serde(default)]
+    #[schemars(transform = legal::one_of(reasons()), example = ["adverse", "other"])]
     pub(in crate::job) leave: Option<Vec<Spanned<String>>>,
+    /// What is done with its patients, in their order; without a rule nothing is given.
     #[serde(default)]
     pub(in crate::job) rule: Vec<Spanned<RuleDef>>,
 }
 
 /// A rule as it is written.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleDef {
+    /// What other rules call it.
+    #[schemars(example = &"stop")]
     #[serde(default)]
     name: Option<Spanned<String>>,
+    /// The rule above, by name, from whose action its months count; without it they count from the start of treatment.
     #[serde(default)]
+    #[schemars(example = &"stop")]
     after: Option<Spanned<String>>,
+    /// The month at which it acts, of a visit. Without `at`, `from` and `until` it acts at the start, or, if it has a condition or
+    /// waits, from then on.
     #[serde(default)]
+    #[schemars(transform = legal::NOT_NEGATIVE.schema(), extend("x-unit" = "months"), example = 12.0)]
     at: Option<Spanned<f64>>,
+    /// The first month at which it can act.
     #[serde(default)]
+    #[schemars(transform = legal::NOT_NEGATIVE.schema(), extend("x-unit" = "months"), example = 36.0)]
     from: Option<Spanned<f64>>,
+    /// The last; without it the end of the follow-up.
     #[serde(default)]
+    #[schemars(transform = legal::NOT_NEGATIVE.schema(), extend("x-unit" = "months"), example = 60.0)]
     until: Option<Spanned<f64>>,
+    /// The share of the patients to whom it applies, or a part of a lot, from which to which of their numbers in it; without it
+    /// all.
     #[serde(default)]
+    #[schemars(example = 0.3, example = [0.5, 1.0])]
     share: Option<Spanned<ShareDef>>,
+    /// The lot by which that share is chosen: rules of one lot share its numbers; without it one of the rule's own.
     #[serde(default)]
+    #[schemars(example = &"randomisation")]
     lot: Option<Spanned<String>>,
+    /// A condition: terms joined by `&`, each `[not] RESPONSE` (at the last assessment), `[not] ever RESPONSE`, or
+    /// `[not] RESPONSE for MONTHS` (at every assessment of that time, two at least). Without it the rule acts on everybody.
     #[serde(default, rename = "if")]
+    #[schemars(example = &"not mmr", example = &"mr45 for 24")]
     when: Option<Spanned<String>>,
+    /// What is given from then on, by drug: its daily dose, from an eighth to four times the standard one (`nicho check SCENARIO`
+    /// says that and the unit).
     #[serde(default)]
+    #[schemars(transform = legal::one_of(words::<Drug>()), extend("x-unit" = "of the drug"), example = json!({ "imatinib": 400.0 }))]
     give: BTreeMap<Spanned<String>, Spanned<f64>>,
+    /// The drugs that are stopped, or `all` alone.
     #[serde(default)]
+    #[schemars(transform = legal::one_of(stoppable()), example = ["all"])]
     stop: Vec<Spanned<String>>,
+    /// Targets that are blocked from then on, by name: the share that is blocked; below 0 the target is driven up.
     #[serde(default)]
+    #[schemars(
+        transform = legal::BLOCK.schema(),
+        transform = legal::one_of(words::<Target>()),
+        example = json!({ "wnt": 0.8 })
+    )]
     block: BTreeMap<Spanned<String>, Spanned<f64>>,
+    /// Whether its action is a relapse after a planned stop; it then waits for one.
     #[serde(default)]
+    #[schemars(example = true)]
     relapse: bool,
 }
 
 /// A share of the patients, or from which to which of their numbers in a lot.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a share like 0.3, or a part of a lot like [0.5, 1]")]
 enum ShareDef {
-    Share(f64),
-    Part([f64; 2]),
+    Share(#[schemars(transform = legal::SOME.schema())] f64),
+    Part(#[schemars(transform = legal::SHARE.schema())] [f64; 2]),
+}
+
+/// The reasons for which patients of an arm can be let stay.
+pub(in crate::job) fn reasons() -> [&'static str; Leaving::AVOIDABLE.len()] {
+    Leaving::AVOIDABLE.map(Word::name)
+}
+
+/// What can be stopped.
+fn stoppable() -> Vec<&'static str> {
+    [words::<Drug>(), vec!["all"]].concat()
 }
 
 /// The protocol of an arm.
@@ -110,8 +159,7 @@ fn stays(source: &Source, arm: &ArmDef) -> Result<Vec<Leaving>> {
     for name in leave {
         let reason = Leaving::parse(name.get_ref());
         let Some(reason) = reason.filter(|reason| all.contains(reason)) else {
-            let known: Vec<&str> = all.into_iter().map(Word::name).collect();
-            return Err(source.unknown(name, "arm.leave", "reason", &known));
+            return Err(source.unknown(name, "arm.leave", "reason", &reasons()));
         };
         stays.retain(|other| *other != reason);
     }
@@ -319,7 +367,7 @@ fn action(source: &Source, spanned: &Spanned<RuleDef>, before: &[Rule]) -> Resul
         match Drug::parse(name.get_ref()) {
             Some(drug) => then.stop.push(drug),
             None if name.get_ref() == "all" => then.stop.extend(Drug::ALL.iter().map(|(_, drug)| *drug)),
-            None => return Err(source.unknown(name, "arm.rule.stop", "drug", &[words::<Drug>(), vec!["all"]].concat())),
+            None => return Err(source.unknown(name, "arm.rule.stop", "drug", &stoppable())),
         }
     }
     for (name, share) in &def.block {
@@ -327,14 +375,18 @@ fn action(source: &Source, spanned: &Spanned<RuleDef>, before: &[Rule]) -> Resul
             return Err(source.unknown(name, "arm.rule.block", "target", &words::<Target>()));
         };
         let key = format!("arm.rule.block.{}", name.get_ref());
-        let unit = "; 1 blocks all of it, below 0 drives it up";
         let blocked = |rule: &Rule| rule.then.block.iter().any(|(other, _)| *other == target);
         if *share.get_ref() == 0.0 && !before.iter().any(blocked) {
             let problem = format!("0 blocks nothing, and no rule above blocks {}", name.get_ref());
             let fix = "give the share that is blocked, as in 0.8, or drop it";
             return Err(source.error(share.span(), &key, &problem, fix));
         }
-        then.block.push((target, within(source, share, &key, (MOST_DRIVE, 1.0), unit)?));
+        if !legal::BLOCK.holds(*share.get_ref()) {
+            let range = format!("{}; 1 blocks all of it, below 0 drives it up", legal::BLOCK);
+            let problem = format!("{} is outside the legal range: {range}", share.get_ref());
+            return Err(source.error(share.span(), &key, &problem, "give a value in the range"));
+        }
+        then.block.push((target, *share.get_ref()));
     }
     if then == Action::default() {
         let fix = "say what it does: give, stop, block or relapse";
@@ -373,7 +425,7 @@ fn contradiction(source: &Source, def: &Spanned<RuleDef>, rules: &[Rule], chance
 /// Reads a condition: terms joined by `&`, each `[not] [ever] RESPONSE [for MONTHS]`.
 fn findings(source: &Source, text: &Spanned<String>) -> Result<Vec<Finding>> {
     let complain = |problem: String, fix: &str| source.error(text.span(), "arm.rule.if", &problem, fix);
-    let example = "write terms like \"ccyr\", \"not mmr\", \"ever mr4\" or \"umrd for 24\", joined by &";
+    let example = &"write terms like \"ccyr\", \"not mmr\", \"ever mr4\" or \"umrd for 24\", joined by &";
     let findings = text
         .get_ref()
         .split('&')
@@ -391,7 +443,7 @@ fn findings(source: &Source, text: &Spanned<String>) -> Result<Vec<Finding>> {
                 ([name], true) => (*name, Scope::Ever),
                 ([name], false) => (*name, Scope::Now),
                 ([name, "for", months], false) => match months.parse::<f64>() {
-                    Ok(months) if months > 0.0 && months <= MOST_MONTHS => (*name, Scope::For(months)),
+                    Ok(months) if legal::MONTHS.holds(months) => (*name, Scope::For(months)),
                     _ => return Err(complain(format!("'{months}' is not a number of months"), example)),
                 },
                 _ => return Err(complain(format!("'{}' cannot be read as a condition", term.trim()), example)),

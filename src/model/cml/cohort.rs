@@ -152,7 +152,8 @@ impl Cml {
         self
     }
 
-    /// Has the parameter `index` of the table read from another place of `theta`, behind those of the table: this trial's own.
+    /// Has the parameter `index` of the table, or the one behind them ([`ASSAY_OFFSET`](super::parameters::ASSAY_OFFSET)), read from
+    /// another place of `theta`, behind those of the table: this trial's own.
     pub(super) fn read_from(&mut self, index: usize, place: usize) {
         self.own.push((index, place));
     }
@@ -160,10 +161,15 @@ impl Cml {
     /// The values of the table in `theta`, which may go on with those that other trials have of their own.
     fn values(&self, theta: &[f64]) -> Vec<f64> {
         let mut values = theta[..TABLE.len().min(theta.len())].to_vec();
-        for &(index, place) in &self.own {
+        for &(index, place) in self.own.iter().filter(|(index, _)| *index < TABLE.len()) {
             values[index] = theta[place];
         }
         values
+    }
+
+    /// Offset of this trial's assay in `theta`, log10.
+    fn assay_offset(&self, theta: &[f64]) -> f64 {
+        self.own.iter().find(|(index, _)| *index == TABLE.len()).map_or(0.0, |(_, place)| theta[*place])
     }
 
     /// The trial.
@@ -189,12 +195,13 @@ impl Cml {
         key: Key,
         go: impl FnOnce(&mut Ward<'_>, &mut Clinic<'_>) -> Result<T, Unsimulable>,
     ) -> Result<T, Unsimulable> {
+        let offset = self.assay_offset(theta);
         let mut theta = self.values(theta);
         for &index in &self.open {
             let rng = &mut key.child(u64::MAX - index as u64).stream(Purpose::Propose);
             theta[index] = TABLE[index].prior.marginal().map_or(theta[index], |prior| prior.draw(rng));
         }
-        let population = Population::new(&theta)?;
+        let population = Population::new(&theta)?.read_with(offset)?;
         let keys: Vec<Key> = (0..self.trial.patients as u64).map(|j| key.child(j)).collect();
         let mut patients: Vec<Patient> = keys.iter().map(|&key| population.patient(key)).collect();
         for part in &self.without {

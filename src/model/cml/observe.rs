@@ -7,7 +7,7 @@
 //!
 //! **Blood and marrow.** `x = leukaemic_ratio · (DL + DR)` is leukaemic per normal blood cells. Two normal control
 //! alleles stand against one fusion gene, so the International Scale reads `100 x / (x + 2) %`, times
-//! `10^(pcr_sd · z)`. In marrow the odds of a Ph+ metaphase are `marrow_odds · x`; of `metaphases` cells a binomial number
+//! `10^(pcr_sd · z)`, and `10^assay_offset` where one of several trials has an assay of its own. In marrow the odds of a Ph+ metaphase are `marrow_odds · x`; of `metaphases` cells a binomial number
 //! is Ph+: none is a complete, at most 35 % a major cytogenetic response.
 //!
 //! **Counts.** Leukaemic cells displace normal ones: with as many leukaemic cells as `l` times the 7e9/L of a healthy person
@@ -62,8 +62,9 @@ const FAILURE_MONTHS: [f64; 3] = [6.0, 12.0, 18.0];
 pub struct Observer<'a> {
     plan: &'a Plan,
     population: Population,
-    /// Noise of the natural logarithm of a level.
+    /// Noise and offset of the natural logarithm of a level.
     ln_noise: f64,
+    ln_offset: f64,
     /// Natural logarithm of the detection limit as a fraction of 1.
     ln_limit: f64,
     /// Metaphases counted, and the most of them that may be Ph+ in a major response.
@@ -134,6 +135,7 @@ impl<'a> Observer<'a> {
             plan,
             population: *population,
             ln_noise: population.pcr_sd * std::f64::consts::LN_10,
+            ln_offset: population.assay_offset * std::f64::consts::LN_10,
             ln_limit: libm::log(population.detection_limit / 100.0),
             metaphases: population.metaphases as u32,
             major: (population.metaphases * MAJOR) as u32,
@@ -211,7 +213,7 @@ impl<'a> Observer<'a> {
     }
 
     fn measure_blood(&self, found: &mut Findings, visit: Visits, x: f64, z: f64) {
-        let measured = libm::log(x / (x + CONTROL_ALLELES)) + self.ln_noise * z;
+        let measured = libm::log(x / (x + CONTROL_ALLELES)) + self.ln_noise * z + self.ln_offset;
         // Not `max`, which would turn a level that is not a number into the deepest response.
         let undetectable = measured < self.ln_limit;
         let level = if undetectable { self.ln_limit } else { measured };

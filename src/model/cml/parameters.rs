@@ -36,6 +36,8 @@ macro_rules! table {
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct Population {
             $(#[doc = $meaning] pub $name: f64,)*
+            #[doc = "Offset of BCR-ABL as the assay of this trial reads it: see [`ASSAY_OFFSET`]"]
+            pub assay_offset: f64,
         }
 
         /// The parameter table, in the order of every full `theta`.
@@ -52,7 +54,7 @@ macro_rules! table {
         impl Population {
             fn from_table_order(theta: &[f64; TABLE.len()]) -> Self {
                 let [$($name),*] = *theta;
-                Population { $($name),* }
+                Population { $($name,)* assay_offset: ASSAY_OFFSET.default }
             }
         }
     };
@@ -359,6 +361,18 @@ table! {
         "assumption, wide";
 }
 
+/// A parameter that one of several trials has of its own or not at all, behind those of the table: another trial, whose readings are
+/// those of the International Scale, is what it is measured against.
+pub static ASSAY_OFFSET: Parameter = Parameter {
+    name: "assay_offset",
+    unit: "log10",
+    meaning: "Offset of BCR-ABL as the assay of a trial reads it, added to the logarithm of each reading",
+    default: 0.0,
+    range: (-2.0, 2.0),
+    source: "m Branford 2008, Blood 112:3330: laboratories differ by up to tenfold before they convert to the International Scale",
+    prior: FIXED,
+};
+
 /// Parameters of drugs that no trial of imatinib can inform.
 pub const OF_OTHER_DRUGS: [&str; 2] = ["nilotinib_potency", "dasatinib_potency"];
 
@@ -426,7 +440,24 @@ pub fn index(name: &str) -> Option<usize> {
     TABLE.iter().position(|p| p.name == name)
 }
 
+/// A parameter that a trial can have of its own: one of the table, by its position, or behind these [`ASSAY_OFFSET`].
+pub fn own(name: &str) -> Option<(usize, &'static Parameter)> {
+    TABLE.iter().chain([&ASSAY_OFFSET]).enumerate().find(|(_, p)| p.name == name)
+}
+
 impl Population {
+    /// The same, observed by an assay with this offset, log10.
+    ///
+    /// # Errors
+    /// [`Unsimulable`] if it is outside its range.
+    pub fn read_with(self, assay_offset: f64) -> Result<Self, Unsimulable> {
+        let (low, high) = ASSAY_OFFSET.range;
+        if (low..=high).contains(&assay_offset) {
+            return Ok(Population { assay_offset, ..self });
+        }
+        Err(Unsimulable(format!("assay_offset = {assay_offset} is outside {low} to {high} {}", ASSAY_OFFSET.unit)))
+    }
+
     /// Reads a full `theta`, in the order of [`TABLE`].
     ///
     /// # Errors

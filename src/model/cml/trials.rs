@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use super::cohort::Cml;
-use super::parameters::{TABLE, index};
+use super::parameters::{TABLE, own};
 use crate::model::{Model, Parameter, Stages, Summary, Unsimulable};
 use crate::rng::Key;
 
@@ -27,7 +27,7 @@ pub struct Arm {
     pub model: Cml,
     /// Where each of its rows stands among those of all trials.
     pub rows: Vec<usize>,
-    /// Parameters of the table that it does not share.
+    /// Parameters that it does not share.
     pub own: Vec<String>,
 }
 
@@ -39,17 +39,17 @@ pub struct Trials {
 }
 
 impl Trials {
-    /// From its trials, each row of which is another one of all rows; names that the table does not have are left out of `own`.
+    /// From its trials, each row of which is another one of all rows; names of no parameter are left out of `own`.
     pub fn new(mut arms: Vec<Arm>) -> Self {
         let mut parameters = TABLE.to_vec();
         let mut rows: Vec<(usize, Summary)> = Vec::new();
         for arm in &mut arms {
             rows.extend(arm.rows.iter().copied().zip(arm.model.summaries().iter().cloned()));
-            for at in arm.own.iter().filter_map(|name| index(name)) {
+            for (at, parameter) in arm.own.iter().filter_map(|name| own(name)) {
                 arm.model.read_from(at, parameters.len());
-                let name = lasting(format!("{}{OF}{}", TABLE[at].name, arm.name));
-                let meaning = lasting(format!("{}, in the trial {} alone", TABLE[at].meaning, arm.name));
-                parameters.push(Parameter { name, meaning, ..TABLE[at].clone() });
+                let name = lasting(format!("{}{OF}{}", parameter.name, arm.name));
+                let meaning = lasting(format!("{}, in the trial {} alone", parameter.meaning, arm.name));
+                parameters.push(Parameter { name, meaning, ..parameter.clone() });
             }
         }
         rows.sort_by_key(|(at, _)| *at);

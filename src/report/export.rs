@@ -1,0 +1,473 @@
+//! A run as tidy tables: comma-separated values for whatever program comes next, a file for each kind of thing, a line for each thing
+//! of that kind (Wickham 2014, J Stat Softw 59(10)).
+//!
+//! Units stand in the headers, as in `ic50 [uM]`. Numbers have the fewest digits that read back to the same bits; `inf` is infinite, and
+//! an empty field is no number. `columns.csv` says of every column of every file what it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array2, ArrayView1};
+
+use crate::error::{Error, Result};
+use crate::population::Generation;
+use crate::report::format::with_unit;
+use crate::report::tables::quoted;
+use crate::report::{Input, models};
+use crate::store::{Column, Scenario};
+use crate::trial::vocabulary::Word;
+
+/// Every file that an export can have.
+const FILES: [&str; 18] = [
+    "README.txt",
+    "columns.csv",
+    "parameters.csv",
+    "posterior.csv",
+    "prior.csv",
+    "adjusted.csv",
+    "particles.csv",
+    "summaries.csv",
+    "generations.csv",
+    "observed.csv",
+    "predictions.csv",
+    "modes.csv",
+    "profiles.csv",
+    "models.csv",
+    "noise_floor.csv",
+    "scenarios.csv",
+    "scenario_rows.csv",
+    "scenario_rules.csv",
+];
+
+/// A table in the making.
+struct Table {
+    file: &'static str,
+    about: &'static str,
+    /// Header and unit of each column, and what it is.
+    columns: Vec<(String, String, String)>,
+    lines: String,
+}
+
+impl Table {
+    /// An empty one; columns without a unit.
+    fn new(file: &'static str, about: &'static str, columns: &[(&str, &str)]) -> Table {
+        let mut table = Table { file, about, columns: Vec::new(), lines: String::new() };
+        columns.iter().for_each(|(name, meaning)| table.column(name, "", meaning));
+        table
+    }
+
+    fn column(&mut self, name: &str, unit: &str, meaning: &str) {
+        self.columns.push((with_unit(name, unit), if unit == "-" { "" } else { unit }.into(), meaning.into()));
+    }
+
+    /// The same with a column for each of these.
+    fn with(mut self, columns: &[Column]) -> Table {
+        columns.iter().for_each(|column| self.column(&column.name, &column.unit, &column.long_name));
+        self
+    }
+
+    fn line(&mut self, cells: impl IntoIterator<Item = String>) {
+        let cells: Vec<String> = cells.into_iter().collect();
+        debug_assert_eq!(cells.len(), self.columns.len(), "{}", self.file);
+        self.lines.push_str(&cells.join(","));
+        self.lines.push('\n');
+    }
+
+    fn text(&self) -> String {
+        let head: Vec<String> = self.columns.iter().map(|(header, ..)| quoted(header)).collect();
+        format!("{}\n{}", head.join(","), self.lines)
+    }
+}
+
+/// A number that reads back to the same bits; empty if it is none.
+fn number(x: f64) -> String {
+    if x.is_nan() { String::new() } else { format!("{x:?}") }
+}
+
+fn numbers(values: ArrayView1<'_, f64>) -> impl Iterator<Item = String> {
+    values.into_iter().map(|x| number(*x))
+}
+
+/// Writes the tables of a run, `columns.csv` and `README.txt` into `folder`, and returns their paths. `sources` says of each parameter
+/// where its prior or its value comes from. All are written into a folder beside, which then takes its name: an export is whole or
+/// is not there. With `overwrite` it takes the place of an earlier export.
+///
+/// # Errors
+/// `Output` if the folder is not empty and may not be overwritten, or holds what no export has made; `Io` if it cannot be written.
+pub fn export(input: &Input<'_>, sources: &[(String, String)], folder: &Path, overwrite: bool) -> Result<Vec<PathBuf>> {
+    let target = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+    let earlier = may_write(&target, folder, overwrite)?;
+    let tables = tables(input, sources);
+    let mut files = vec![("README.txt", readme(input, &tables)), ("columns.csv", columns(&tables))];
+    files.extend(tables.iter().map(|table| (table.file, table.text())));
+    let name = target.file_name().unwrap_or_default().display().to_string();
+    let beside = |what: &str| target.with_file_name(format!(".{name}.{what}-{}", std::process::id()));
+    let (fresh, old) = (beside("new"), beside("old"));
+    let write = || -> std::io::Result<()> {
+        fs::create_dir(&fresh)?;
+        files.iter().try_for_each(|(name, text)| fs::write(fresh.join(name), text))?;
+        if earlier {
+            fs::rename(&target, &old)?;
+        }
+        fs::rename(&fresh, &target)
+    };
+    let written = write();
+    if written.is_err() {
+        // Best effort: the first failure is the one to report.
+        let _ = fs::remove_dir_all(&fresh);
+        if earlier && !target.exists() {
+            let _ = fs::rename(&old, &target);
+        }
+    }
+    written.map_err(Error::io(folder, "write this folder"))?;
+    if earlier {
+        fs::remove_dir_all(&old).map_err(Error::io(&old, "remove the export before this one"))?;
+    }
+    Ok(files.iter().map(|(name, _)| folder.join(name)).collect())
+}
+
+/// Whether there is an export to be replaced.
+fn may_write(target: &Path, folder: &Path, overwrite: bool) -> Result<bool> {
+    let refuse = |problem: String, fix: &str| Err(Error::Output { path: folder.into(), problem, fix: fix.into() });
+    if !target.exists() {
+        return Ok(false);
+    }
+    if !target.is_dir() {
+        return refuse("is a file, and tables go into a folder".into(), "name a folder");
+    }
+    let entries = fs::read_dir(target).map_err(Error::io(folder, "read this folder"))?;
+    let names: Vec<String> = entries.flatten().map(|entry| entry.file_name().display().to_string()).collect();
+    let mut strangers: Vec<&str> = names.iter().map(String::as_str).filter(|name| !FILES.contains(name)).collect();
+    strangers.sort_unstable();
+    match strangers.first() {
+        Some(first) => {
+            let more = if strangers.len() > 1 { format!(" and {} more", strangers.len() - 1) } else { String::new() };
+            refuse(format!("holds what is of no export: {first}{more}"), "name a folder for the tables alone, new or empty")
+        }
+        None if !names.is_empty() && !overwrite => {
+            refuse("holds an export already".into(), "add --overwrite to replace it, or name another folder")
+        }
+        None => Ok(!names.is_empty()),
+    }
+}
+
+fn tables(input: &Input<'_>, sources: &[(String, String)]) -> Vec<Table> {
+    let store = input.store;
+    let own = &store.header().parameters;
+    let draws = |file, about, theta: &Array2<f64>| {
+        let mut table = Table::new(file, about, &[("draw", "number of the draw, from 0")]).with(own);
+        let cells = |(i, theta): (usize, ArrayView1<'_, f64>)| table.line([i.to_string()].into_iter().chain(numbers(theta)));
+        theta.rows().into_iter().enumerate().for_each(cells);
+        table
+    };
+    let mut all = vec![parameters(input, sources), generations(input), particles(input), summaries(input), observed(input)];
+    all.extend(posterior(input));
+    let prior = "draws of the prior";
+    all.extend(store.prior().map(|prior_of| draws("prior.csv", prior, &prior_of.draws.theta)));
+    let adjusted = "draws of equal weight of the adjusted posterior";
+    all.extend(store.adjusted().map(|of| draws("adjusted.csv", adjusted, &of.theta)));
+    all.extend([predictions(input), modes(input), profiles(input), compared(input), noise_floor(input)]);
+    all.extend(scenarios(store.scenarios()));
+    all.retain(|table| !table.lines.is_empty());
+    all
+}
+
+fn parameters(input: &Input<'_>, sources: &[(String, String)]) -> Table {
+    let header = input.store.header();
+    let columns = [
+        ("parameter", "name, as in the headers of the other tables"),
+        ("use", "inferred, or fixed by the job"),
+        ("unit", "unit; empty for a pure number"),
+        ("prior", "prior, in natural units"),
+        ("value", "value of what is fixed"),
+        ("meaning", "what it is"),
+        ("source", "where its default and its prior come from"),
+    ];
+    let mut table = Table::new("parameters.csv", "the parameters of the model", &columns);
+    let mut add = |column: &Column, kind: &str, prior: String, value: String| {
+        let source = sources.iter().find(|(name, _)| *name == column.name).map_or("", |(_, source)| source);
+        let unit = if column.unit == "-" { "" } else { &column.unit };
+        table.line([&column.name, kind, unit, &prior, &value, &column.long_name, source].map(quoted));
+    };
+    let inferred = header.parameters.iter().zip(input.priors);
+    inferred.for_each(|(column, prior)| add(column, "inferred", prior.to_string(), String::new()));
+    header.fixed.iter().for_each(|(column, value)| add(column, "fixed", String::new(), number(*value)));
+    table
+}
+
+fn generations(input: &Input<'_>) -> Table {
+    let columns = [
+        ("generation", "number, from 0: a sample of the prior"),
+        (
+            "tolerance",
+            "largest accepted distance; inf in a sample of the prior; a temperature where the noise of the data decides",
+        ),
+        ("simulated", "simulations up to the last accepted one"),
+        ("failed", "simulations that failed, of those that were asked"),
+        ("asked", "simulations that were asked whether they failed"),
+        ("particles", "particles that were accepted"),
+        ("acceptance_rate", "particles per simulation"),
+        ("ess", "effective sample size (Kish)"),
+    ];
+    let mut table = Table::new("generations.csv", "the generations of the inference", &columns);
+    for (k, g) in input.store.run().generations.iter().enumerate() {
+        let counts = [g.simulated, g.failed, g.asked(), g.accepted().count() as u64].map(|n| n.to_string());
+        let shares = [g.acceptance_rate(), g.weights().ess()].map(number);
+        table.line([k.to_string(), number(g.tolerance)].into_iter().chain(counts).chain(shares));
+    }
+    table
+}
+
+/// A line for each particle of each generation, which begins with both numbers.
+fn each_particle(input: &Input<'_>, mut line: impl FnMut(&Generation, &[f64], usize, [String; 2])) {
+    for (k, generation) in input.store.run().generations.iter().enumerate() {
+        let weights = generation.weights();
+        (0..generation.len()).for_each(|i| line(generation, weights.as_slice(), i, [k.to_string(), i.to_string()]));
+    }
+}
+
+const PARTICLE: [(&str, &str); 2] =
+    [("generation", "number of the generation, from 0"), ("particle", "number within the generation, from 0")];
+
+fn particles(input: &Input<'_>) -> Table {
+    let columns = [
+        ("trial", "number of the simulation in its generation"),
+        ("weight", "weight; they sum to 1 in a generation"),
+        ("ln_weight", "natural logarithm of the weight, not normalised"),
+        ("distance", "distance of its summaries from the data; the root of a deviance where the noise of the data decides"),
+    ];
+    let columns = [&PARTICLE[..], &columns].concat();
+    let mut table = Table::new("particles.csv", "weighted particles of every generation; the last is the posterior", &columns)
+        .with(&input.store.header().parameters);
+    each_particle(input, |g, weights, i, head| {
+        let own = [g.trial[i].to_string(), number(weights[i]), number(g.ln_weight[i]), number(g.distance[i])];
+        table.line(head.into_iter().chain(own).chain(numbers(g.theta.row(i))));
+    });
+    table
+}
+
+fn summaries(input: &Input<'_>) -> Table {
+    let about = "simulated summaries of the same particles, in their order";
+    let mut table = Table::new("summaries.csv", about, &PARTICLE).with(&input.store.header().summaries);
+    each_particle(input, |g, _, i, head| table.line(head.into_iter().chain(numbers(g.summaries.row(i)))));
+    table
+}
+
+fn posterior(input: &Input<'_>) -> Option<Table> {
+    let (draws, last) = (&input.store.posterior()?.draws, input.store.run().last()?);
+    let columns = [
+        ("draw", "number of the draw, from 0"),
+        ("particle", "the particle of the last generation that it repeats"),
+        ("distance", "its distance from the data"),
+    ];
+    let about = "draws of equal weight of the posterior";
+    let mut table = Table::new("posterior.csv", about, &columns).with(&input.store.header().parameters);
+    for (i, (theta, particle)) in draws.theta.rows().into_iter().zip(&draws.particle).enumerate() {
+        let head = [i.to_string(), particle.to_string(), number(last.distance[*particle])];
+        table.line(head.into_iter().chain(numbers(theta)));
+    }
+    Some(table)
+}
+
+/// The rows of the data; of a run without predicted rows its summaries.
+fn observed(input: &Input<'_>) -> Table {
+    let columns = [
+        ("row", "unique name"),
+        ("label", "text for figures"),
+        ("trial", "the trial that it is of, in a run of several"),
+        ("role", "fit, held_out or context"),
+        ("unit", "unit of value and se; empty for a share or a pure number"),
+    ];
+    let mut table = Table::new("observed.csv", "the data, fitted and held out", &columns);
+    table.column("month", "months", "months since the start of treatment; of a relapse since the stop");
+    table.column("value", "unit", "observed value");
+    table.column("se", "unit", "its standard error");
+    table.column("n", "patients", "patients behind it");
+    for (name, meaning) in [("endpoint", "what is counted"), ("kind", "how it was estimated"), ("given", "among whom")] {
+        table.column(name, "", meaning);
+    }
+    let header = input.store.header();
+    for row in &header.rows {
+        let source = input.table.and_then(|table| table.rows().iter().find(|source| source.id == row.id));
+        let words = source.map(|of| [of.endpoint.name().into(), of.kind.name().into(), of.given_text()]).unwrap_or_default();
+        let unit = if row.unit == "-" { "" } else { &row.unit };
+        let head = [&row.id, &row.label, &row.trial, &row.role, unit].map(quoted);
+        let n = if row.n == 0 { String::new() } else { row.n.to_string() };
+        let values = [number(row.month), number(row.value), number(row.se), n];
+        table.line(head.into_iter().chain(values).chain(words.map(|word| quoted(&word))));
+    }
+    if header.rows.is_empty() {
+        for (column, value) in header.summaries.iter().zip(&header.observed) {
+            let unit = if column.unit == "-" { "" } else { &column.unit };
+            let head = [&column.name, &column.long_name, "", "fit", unit].map(quoted);
+            let values = [String::new(), number(*value), String::new(), String::new()];
+            table.line(head.into_iter().chain(values).chain([const { String::new() }; 3]));
+        }
+    }
+    table
+}
+
+fn predictions(input: &Input<'_>) -> Table {
+    let columns = [
+        ("sample", "prior or posterior"),
+        ("draw", "the draw in prior.csv or posterior.csv at which was simulated"),
+        ("row", "the row in observed.csv"),
+    ];
+    let mut table = Table::new("predictions.csv", "simulated rows at the draws of prior and posterior", &columns);
+    table.column("value", "unit", "simulated value, in the unit of its row; empty where it could not be estimated");
+    let ids: Vec<String> = input.store.header().rows.iter().map(|row| quoted(&row.id)).collect();
+    for (sample, of) in [("prior", input.store.prior()), ("posterior", input.store.posterior())] {
+        for (draw, values) in of.iter().flat_map(|of| of.values.rows()).enumerate() {
+            let cells = |(id, value): (&String, &f64)| table.line([sample.into(), draw.to_string(), id.clone(), number(*value)]);
+            ids.iter().zip(values).for_each(cells);
+        }
+    }
+    table
+}
+
+fn modes(input: &Input<'_>) -> Table {
+    let columns = [
+        ("mode", "number, from 0, in the order of the file"),
+        ("objective", "half the squared scaled distance of the mean summaries, less the log prior density"),
+        ("distance", "distance of the mean summaries"),
+        ("start", "objective where the search began"),
+        ("weight", "share of the posterior weight about its start"),
+        ("evaluations", "simulations used"),
+        ("converged", "true or false"),
+    ];
+    let own = &input.store.header().parameters;
+    let mut table = Table::new("modes.csv", "polished modes of the posterior", &columns).with(own);
+    for column in own {
+        let meaning =
+            format!("standard deviation of {} that the curvature of the mode implies; empty where it is flat", column.name);
+        table.column(&format!("curvature_sd {}", column.name), &column.unit, &meaning);
+    }
+    for (k, mode) in input.store.modes().unwrap_or_default().iter().enumerate() {
+        let figures = [mode.objective, mode.distance, mode.start, mode.weight].map(number);
+        let counts = [mode.evaluations.to_string(), mode.converged.to_string()];
+        let values = mode.theta.iter().chain(&mode.curvature_sd).map(|x| number(*x));
+        table.line([k.to_string()].into_iter().chain(figures).chain(counts).chain(values));
+    }
+    table
+}
+
+fn profiles(input: &Input<'_>) -> Table {
+    let columns = [("parameter", "the parameter that is held"), ("point", "number of the point, from 0")];
+    let mut table = Table::new("profiles.csv", "profiles of the objective about the best mode", &columns);
+    table.column("value", "unit", "where it is held, in its unit");
+    table.column("objective", "-", "least objective over all other parameters");
+    table.column("misfit", "-", "the part of the data in it");
+    let Some(profile) = input.store.profile() else { return table };
+    for (k, column) in input.store.header().parameters.iter().enumerate() {
+        for point in 0..profile.value.ncols() {
+            let values = [&profile.value, &profile.objective, &profile.misfit].map(|of| number(of[(k, point)]));
+            table.line([quoted(&column.name), point.to_string()].into_iter().chain(values));
+        }
+    }
+    table
+}
+
+fn compared(input: &Input<'_>) -> Table {
+    let columns = [
+        ("model", "name of the variant"),
+        ("number", "its number, the last parameter of a particle"),
+        ("probability", "posterior probability, with even odds before the data"),
+        ("probability_error", "its Monte-Carlo standard error"),
+        ("ln_bayes_factor", "natural logarithm of the Bayes factor over the likeliest"),
+        ("ln_bayes_factor_error", "its Monte-Carlo standard error"),
+        ("particles", "particles of the last generation"),
+    ];
+    let mut table = Table::new("models.csv", "the models that were compared", &columns);
+    for (k, m) in models::lines(input.store.run(), input.models).iter().enumerate() {
+        let figures = [m.probability, m.error, m.ln_bayes, m.ln_bayes_error].map(number);
+        let head = [quoted(&m.name), k.to_string()];
+        table.line(head.into_iter().chain(figures).chain([m.particles.to_string()]));
+    }
+    table
+}
+
+fn noise_floor(input: &Input<'_>) -> Table {
+    let columns =
+        [("pair", "number of the pair, from 0"), ("distance", "distance between two replicate data sets at one posterior draw")];
+    let mut table = Table::new("noise_floor.csv", "what distance chance alone makes", &columns);
+    input.noise_floor.iter().enumerate().for_each(|(pair, distance)| table.line([pair.to_string(), number(*distance)]));
+    table
+}
+
+fn scenarios(scenarios: &[Scenario]) -> [Table; 3] {
+    let name = ("scenario", "name of the scenario");
+    let columns = [
+        name,
+        ("arm", "name of the arm"),
+        ("sample", "prior or posterior"),
+        ("draw", "number of the draw; one draw has the same virtual patients in every arm"),
+        ("row", "the row in scenario_rows.csv"),
+        ("value", "share of patients; empty where it could not be estimated"),
+    ];
+    let mut values = Table::new("scenarios.csv", "other arms, simulated at draws of prior and posterior", &columns);
+    let columns = [
+        name,
+        ("row", "unique name within the scenario"),
+        ("label", "text for figures"),
+        ("endpoint", "what is counted"),
+        ("kind", "how it is estimated"),
+        ("given", "among whom"),
+    ];
+    let mut rows = Table::new("scenario_rows.csv", "what the scenarios ask for", &columns);
+    rows.column("month", "months", "months since the start of treatment; of a relapse since the stop");
+    let columns = [
+        name,
+        ("arm", "name of the arm"),
+        ("rule", "the rule"),
+        ("posterior", "share of the patients on whom it acted, median over the draws of the posterior"),
+        ("prior", "the same over those of the prior"),
+    ];
+    let mut rules = Table::new("scenario_rules.csv", "on how many patients the rules of the arms acted", &columns);
+    for s in scenarios {
+        for (sample, of) in [("prior", &s.prior), ("posterior", &s.posterior)] {
+            for ((draw, arm, row), value) in of.indexed_iter() {
+                let head = [&s.name, &s.arms[arm], sample].map(quoted);
+                values.line(head.into_iter().chain([draw.to_string(), quoted(&s.rows[row].id), number(*value)]));
+            }
+        }
+        for row in &s.rows {
+            let cells = [&s.name, &row.id, &row.label, &row.endpoint, &row.kind, &row.given].map(|text| quoted(text));
+            rows.line(cells.into_iter().chain([number(row.month)]));
+        }
+        for rule in &s.rules {
+            let head = [&s.name, &s.arms[rule.arm], &rule.name].map(|text| quoted(text));
+            rules.line(head.into_iter().chain([rule.posterior, rule.prior].map(number)));
+        }
+    }
+    [values, rows, rules]
+}
+
+fn columns(tables: &[Table]) -> String {
+    let mut out = String::from("file,column,unit,meaning\n");
+    for table in tables {
+        for (header, unit, meaning) in &table.columns {
+            out += &format!("{}\n", [table.file, header, unit, meaning].map(quoted).join(","));
+        }
+    }
+    out
+}
+
+fn readme(input: &Input<'_>, tables: &[Table]) -> String {
+    let header = input.store.header();
+    let mut out = format!(
+        "{}: a run of nicho as tables, from {}\n\n",
+        header.job_name,
+        input.store.path().file_name().unwrap_or_default().display()
+    );
+    for table in tables {
+        out += &format!("{:<20} {}\n", table.file, table.about);
+    }
+    out += &format!("{:<20} what every column of every table is\n", "columns.csv");
+    out += "\nComma-separated values in UTF-8 (RFC 4180). Units stand in the headers, in brackets; [unit] is that of the row. Numbers read back\n\
+            to the same bits; inf is infinite, an empty field is no number. Counts and numbers of draws and particles begin at 0.\n\n\
+            Digests of the run and of what was derived from it:\n";
+    for (name, hex) in input.store.digests() {
+        out += &format!("  {name} {hex}\n");
+    }
+    out
+}
