@@ -206,7 +206,7 @@ pub struct DistanceDef {
     pub p: Option<Spanned<f64>>,
     /// What foretells the parameters, of `learned`: `linear`, as if not given, or `network`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(transform = legal::one_of(distance::REGRESSIONS), extend("default" = distance::REGRESSIONS[0]), example = &"network")]
+    #[schemars(transform = legal::one_of(distance::REGRESSIONS), example = &"network")]
     pub regression: Option<Spanned<String>>,
 }
 

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use nicho::model::cml::parameters::TABLE;
+use nicho::trial::vocabulary::{Endpoint, Kind, Role, words as words_of};
 
 use crate::support::{folder, nicho, repository, shipped_jobs, shipped_scenarios, text};
 
@@ -73,8 +74,12 @@ fn cut(job: &str) -> String {
         ("output", "draws", 20),
     ];
     for (table, key, most) in limits {
-        let table = job.entry(table).or_insert_with(|| toml::Table::new().into());
-        lower(table.as_table_mut().unwrap(), key, most);
+        let table = job.entry(table).or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
+        // What is not there is longer.
+        if key != "patients" {
+            table.entry(key).or_insert(most.into());
+        }
+        lower(table, key, most);
     }
     let failures = |stop: &mut toml::Value| stop.as_table_mut().unwrap().insert("failures".into(), 0.95.into());
     job.get_mut("stop").map(failures);
@@ -131,6 +136,7 @@ fn run_page(page: &str) {
         lower(&mut scenario, "patients", 1000);
         std::fs::write(path, scenario.to_string()).unwrap();
     }
+    std::fs::copy(repository("docs/my.csv"), folder.path().join("my.csv")).unwrap();
     // Results that other pages make.
     let made = |name: &str, job: &str| {
         let command = ["--quiet", "run", job, "-o", name];
@@ -146,9 +152,18 @@ fn run_page(page: &str) {
     }
     for Shown { command, output } in shown {
         let Some(words) = words(&command) else { continue };
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let into = words.iter().position(|word| *word == ">").map(|k| words.split_off(k)[1].to_string());
+        if words[0] == "run" {
+            // One that a command before has made.
+            let job = folder.path().join(words[1]);
+            std::fs::write(&job, cut(&std::fs::read_to_string(&job).unwrap())).unwrap();
+        }
         let said = nicho(folder.path(), &words).output().unwrap();
         let out = String::from_utf8_lossy(&said.stdout).into_owned();
+        if let Some(file) = into {
+            std::fs::write(folder.path().join(file), &out).unwrap();
+        }
         // Cut down, a test of the engine may be too short to pass; that it runs and says so is enough.
         let code = said.status.code().unwrap_or(-1);
         let good = code == 0 || (code == 1 && words[0] == "validate");
@@ -197,6 +212,15 @@ fn links_lead_somewhere() {
                 assert!(found, "{page}: {link}: no such heading");
             }
         }
+    }
+}
+
+/// Seen to fail: a word left out of the table.
+#[test]
+fn every_word_of_a_table_of_observations_is_explained() {
+    let page = text("docs/trials.md");
+    for word in words_of::<Endpoint>().into_iter().chain(words_of::<Kind>()).chain(words_of::<Role>()) {
+        assert!(page.contains(&format!("`{word}`")), "docs/trials.md does not explain '{word}'");
     }
 }
 
