@@ -256,10 +256,10 @@ fn pages_of_a_comparison_and_of_a_coin_hold_up() {
 fn a_page_of_two_runs_holds_up() {
     let Some(mut browser) = Browser::open("a_page_of_two_runs_holds_up") else { return };
     let folder = folder();
-    for seed in ["1", "2"] {
-        succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "--seed", seed, "-o", &format!("{seed}.h5")]);
+    for (seed, name) in [("1", "first.h5"), ("2", "second.h5")] {
+        succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "--seed", seed, "-o", name]);
     }
-    succeed(folder.path(), &["compare", "1.h5", "2.h5", "-o", "two.html"]);
+    succeed(folder.path(), &["compare", "first.h5", "second.h5", "-o", "two.html"]);
     let wrong = look(&mut browser, &folder.path().join("two.html"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
