@@ -147,7 +147,10 @@ fn runs_are_laid_over_each_other() {
     for outside in ["<script", "http://www.w3.org/1999/xlink", "src=", "@import"] {
         assert!(!page.contains(outside), "{outside}");
     }
-    assert!(page.matches("http:").count() + page.matches("https:").count() == page.matches("http://www.w3.org/2000/svg").count(), "the page needs a network");
+    assert!(
+        page.matches("http:").count() + page.matches("https:").count() == page.matches("http://www.w3.org/2000/svg").count(),
+        "the page needs a network"
+    );
     // The same runs give the same bytes.
     succeed(path, &["compare", "coin-1.h5", "coin-2.h5", "-o", "again.html"]);
     assert_eq!(page, std::fs::read_to_string(path.join("again.html")).unwrap());
