@@ -300,6 +300,9 @@ fn every_exit_code_is_documented_and_produced() {
     }
     let fails = text("jobs/program.toml").replace(r#"["python3", "program.py"]"#, r#"["false"]"#);
     std::fs::write(folder.path().join("fails.toml"), fails).unwrap();
+    let never = text("jobs/program.toml")
+        .replace(r#"["python3", "program.py"]"#, r#"["sh", "-c", "while read -r line; do echo failed never; done"]"#);
+    std::fs::write(folder.path().join("never.toml"), never).unwrap();
     let long = text("jobs/coin.toml").replace("population = 2000", "population = 5_000_000");
     std::fs::write(folder.path().join("long.toml"), long.replace("[stop]", "[stop]\nsimulations = 100_000_000")).unwrap();
     succeed(folder.path(), &["run", "jobs/coin.toml"]);
@@ -310,6 +313,7 @@ fn every_exit_code_is_documented_and_produced() {
         (&["check", "jobs/data/iris.csv"], 3),
         (&["run", "jobs/coin.toml"], 4),
         (&["run", "fails.toml"], 5),
+        (&["check", "never.toml"], 5),
         (&["digest", "none.h5"], 6),
     ] {
         let said = say(folder.path(), args);

@@ -151,6 +151,13 @@ fn runs_are_laid_over_each_other() {
         page.matches("http:").count() + page.matches("https:").count() == page.matches("http://www.w3.org/2000/svg").count(),
         "the page needs a network"
     );
+    // Nothing but an earlier page is replaced, least of all a run. Planted: whatever is there; the run is then a page.
+    let bytes = std::fs::read(path.join("coin-1.h5")).unwrap();
+    for there in ["coin-1.h5", "jobs/coin.toml"] {
+        let said = say(path, &["compare", "coin-1.h5", "coin-2.h5", "-o", there, "--overwrite"]);
+        assert!(said.code == 4 && said.err.contains("no page of nicho"), "{}", said.err);
+    }
+    assert_eq!(bytes, std::fs::read(path.join("coin-1.h5")).unwrap());
     // The same runs give the same bytes.
     succeed(path, &["compare", "coin-1.h5", "coin-2.h5", "-o", "again.html"]);
     assert_eq!(page, std::fs::read_to_string(path.join("again.html")).unwrap());
