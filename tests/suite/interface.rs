@@ -332,6 +332,7 @@ fn every_exit_code_is_documented_and_produced() {
     let said: Said = child.wait_with_output().unwrap().into();
     assert_eq!(said.code, 75, "{}", said.err);
     produced.push(75);
+    produced.dedup();
     assert_eq!(produced, EXIT_CODES.map(|(code, _)| code));
 }
 

@@ -48,11 +48,15 @@ fn the_python_of_the_docs_runs() {
     let Some(python) = python("the_python_of_the_docs_runs") else { return };
     let folder = folder();
     succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "-o", "iris.h5"]);
+    succeed(folder.path(), &["export", "iris.h5", "iris-tables"]);
     let page = text("docs/results.md");
-    let code = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let output = Command::new(&python).args(["-c", code]).current_dir(folder.path()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let blocks = page.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut said = String::new();
+    for code in blocks {
+        let output = Command::new(&python).args(["-c", code]).current_dir(folder.path()).output().unwrap();
+        said += &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
     assert!(said.contains("os_120") && said.contains("uM"), "{said}");
 }
 
