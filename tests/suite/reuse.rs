@@ -65,6 +65,8 @@ fn a_pool_is_exact_at_the_bounds() {
 /// Three half-normals in a corner of uniform priors, in two generations: the prior, of whose draws none lies outside, and one of whose
 /// most do. R = 12 runs of N = 2000; the mean error over its standard error follows Student's t with 11 degrees of freedom, of which |t| < 7
 /// fails with probability 2e-5.
+///
+/// Planted: draws outside the support not counted. Relative error 1.27, t 80. Planted: a generation left out of the mixture. Fails too.
 #[test]
 fn the_weights_of_a_pool_sum_to_the_probability_of_acceptance() {
     const D: usize = 3;
