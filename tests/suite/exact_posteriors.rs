@@ -298,21 +298,29 @@ fn a_coin_that_never_fell_on_tails_is_unbiased_at_the_bound() {
 }
 
 /// A uniform prior piled up at its lower bound and a log-uniform one at its upper bound, together: half-normals of standard
-/// deviation 0.3 at 0, and of 0.5 below ln 100. R = 12 runs of N = 1000. Both parameters lose half of their proposals.
-#[test]
-fn weights_are_exact_at_the_bounds_of_uniform_and_loguniform_priors() {
-    let prior = || vec![Marginal::Uniform { lower: 0.0, upper: 1.0 }, Marginal::LogUniform { lower: 1.0, upper: 100.0 }];
+/// deviation 0.3 at 0, and of 0.5 below ln 100. Both parameters lose half of their proposals.
+pub fn at_the_bounds(seed: u64) -> Problem {
     let top = libm::log(100.0);
     let ln = move |theta: &[f64]| -0.5 * (theta[0] / 0.3).powi(2) - 0.5 * ((libm::log(theta[1]) - top) / 0.5).powi(2);
-    let runs = replicates(12, &smc(1000, 0.0), |seed| {
-        let model = Likelihood { parameters: parameters(2), summaries: one_summary(), ln };
-        problem(Box::new(model), prior(), 0.0, seed)
-    });
+    let prior = vec![Marginal::Uniform { lower: 0.0, upper: 1.0 }, Marginal::LogUniform { lower: 1.0, upper: 100.0 }];
+    let model = Likelihood { parameters: parameters(2), summaries: one_summary(), ln };
+    problem(Box::new(model), prior, 0.0, seed)
+}
+
+/// What is exact of [`at_the_bounds`].
+pub fn of_the_bounds() -> Vec<Expectation> {
+    let top = libm::log(100.0);
     let low = Grid::new(0.0, 1.0, |x| libm::exp(-0.5 * (x / 0.3).powi(2)));
     let high = Grid::new(0.0, top, |x| libm::exp(-0.5 * ((x - top) / 0.5).powi(2)));
     let mut expectations = low.expectations("uniform", |theta| theta[0]);
     expectations.extend(high.expectations("loguniform", |theta| libm::log(theta[1])));
-    judge(&runs, &expectations);
+    expectations
+}
+
+/// R = 12 runs of N = 1000.
+#[test]
+fn weights_are_exact_at_the_bounds_of_uniform_and_loguniform_priors() {
+    judge(&replicates(12, &smc(1000, 0.0), at_the_bounds), &of_the_bounds());
 }
 
 /// y = θ² + N(0, 0.2²), y = 1 observed, θ ~ N(0.3, 1): modes at −1 and 1 of unequal weight (36 % and 64 %). R = 12 runs of

@@ -15,7 +15,9 @@ use nicho::sampler::proposal::Moves;
 use nicho::sampler::smc::{Keep, Schedule, Smc};
 use nicho::sampler::{Problem, reuse};
 
-use crate::exact_posteriors::{Expectation, Grid, Likelihood, Square, judge, one_summary, parameters, phi, problem, smc};
+use crate::exact_posteriors::{
+    Expectation, Grid, Likelihood, Square, at_the_bounds, judge, of_the_bounds, one_summary, parameters, phi, problem, smc,
+};
 use crate::support::{self, folder, succeed};
 
 fn pool(problem: &Problem, smc: &Smc, run: &Run) -> (Generation, Reused) {
@@ -47,18 +49,7 @@ fn pools(count: u64, smc: &Smc, gain: f64, problem: impl Fn(u64) -> Problem) -> 
 /// Planted: the last generation left out of the mixture. Eleven of the fourteen statistics fail, z from −13.5 to 12.6.
 #[test]
 fn a_pool_is_exact_at_the_bounds() {
-    let prior = || vec![Marginal::Uniform { lower: 0.0, upper: 1.0 }, Marginal::LogUniform { lower: 1.0, upper: 100.0 }];
-    let top = libm::log(100.0);
-    let ln = move |theta: &[f64]| -0.5 * (theta[0] / 0.3).powi(2) - 0.5 * ((libm::log(theta[1]) - top) / 0.5).powi(2);
-    let runs = pools(12, &smc(1000, 0.0), 2.0, |seed| {
-        let model = Likelihood { parameters: parameters(2), summaries: one_summary(), ln };
-        problem(Box::new(model), prior(), 0.0, seed)
-    });
-    let low = Grid::new(0.0, 1.0, |x| libm::exp(-0.5 * (x / 0.3).powi(2)));
-    let high = Grid::new(0.0, top, |x| libm::exp(-0.5 * ((x - top) / 0.5).powi(2)));
-    let mut expectations = low.expectations("uniform", |theta| theta[0]);
-    expectations.extend(high.expectations("loguniform", |theta| libm::log(theta[1])));
-    judge(&runs, &expectations);
+    judge(&pools(12, &smc(1000, 0.0), 2.0, at_the_bounds), &of_the_bounds());
 }
 
 /// Weights are absolute: their sum over a pool is the probability that a simulation at a draw of the prior comes within the tolerance.
