@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::heartbeat::Beat;
-use super::session::{INTERRUPTED, Session};
+use super::session::{Session, leave};
 use crate::error::{self, Error, Result};
 use crate::exec::{self, Launch};
 use crate::population::Run;
@@ -295,16 +295,11 @@ impl Watch for Show<'_> {
     }
 
     fn abandon(&mut self) -> Option<u8> {
-        if exec::rank() == 0 {
-            // The bar would stand above the shell's next line.
-            if let Some(bar) = &self.bar {
-                bar.finish_and_clear();
-            }
-            error::complain(
-                "interrupted; what is finished is stored, a simulation that did not end is not\n  fix: the same command with --resume goes on from there",
-            );
+        // The bar, which rank 0 alone has, would stand above the shell's next line.
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
         }
-        Some(INTERRUPTED)
+        Some(leave())
     }
 
     fn worked(&mut self, generation: usize, begun: u64, worth: f64) {
