@@ -15,7 +15,6 @@ use crate::report::format::with_unit;
 use crate::report::tables::quoted;
 use crate::report::{Input, models};
 use crate::store::{Column, Scenario};
-use crate::trial::vocabulary::Word;
 
 /// Every file that an export can have.
 const FILES: [&str; 18] = [
@@ -57,7 +56,7 @@ impl Table {
     }
 
     fn column(&mut self, name: &str, unit: &str, meaning: &str) {
-        self.columns.push((with_unit(name, unit), if unit == "-" { "" } else { unit }.into(), meaning.into()));
+        self.columns.push((with_unit(name, unit), plain(unit).into(), meaning.into()));
     }
 
     /// The same with a column for each of these.
@@ -77,6 +76,11 @@ impl Table {
         let head: Vec<String> = self.columns.iter().map(|(header, ..)| quoted(header)).collect();
         format!("{}\n{}", head.join(","), self.lines)
     }
+}
+
+/// A unit; empty for a pure number.
+fn plain(unit: &str) -> &str {
+    if unit == "-" { "" } else { unit }
 }
 
 /// A number that reads back to the same bits; empty if it is none.
@@ -186,8 +190,7 @@ fn parameters(input: &Input<'_>, sources: &[(String, String)]) -> Table {
     let mut table = Table::new("parameters.csv", "the parameters of the model", &columns);
     let mut add = |column: &Column, kind: &str, prior: String, value: String| {
         let source = sources.iter().find(|(name, _)| *name == column.name).map_or("", |(_, source)| source);
-        let unit = if column.unit == "-" { "" } else { &column.unit };
-        table.line([&column.name, kind, unit, &prior, &value, &column.long_name, source].map(quoted));
+        table.line([&column.name, kind, plain(&column.unit), &prior, &value, &column.long_name, source].map(quoted));
     };
     let inferred = header.parameters.iter().zip(input.priors);
     inferred.for_each(|(column, prior)| add(column, "inferred", prior.to_string(), String::new()));
@@ -288,18 +291,15 @@ fn observed(input: &Input<'_>) -> Table {
     }
     let header = input.store.header();
     for row in &header.rows {
-        let source = input.table.and_then(|table| table.rows().iter().find(|source| source.id == row.id));
-        let words = source.map(|of| [of.endpoint.name().into(), of.kind.name().into(), of.given_text()]).unwrap_or_default();
-        let unit = if row.unit == "-" { "" } else { &row.unit };
-        let head = [&row.id, &row.label, &row.trial, &row.role, unit].map(quoted);
+        let head = [&row.id, &row.label, &row.trial, &row.role, plain(&row.unit)].map(quoted);
         let n = if row.n == 0 { String::new() } else { row.n.to_string() };
         let values = [number(row.month), number(row.value), number(row.se), n];
-        table.line(head.into_iter().chain(values).chain(words.map(|word| quoted(&word))));
+        let words = [&row.endpoint, &row.kind, &row.given].map(|word| quoted(word));
+        table.line(head.into_iter().chain(values).chain(words));
     }
     if header.rows.is_empty() {
         for (column, value) in header.summaries.iter().zip(&header.observed) {
-            let unit = if column.unit == "-" { "" } else { &column.unit };
-            let head = [&column.name, &column.long_name, "", "fit", unit].map(quoted);
+            let head = [&column.name, &column.long_name, "", "fit", plain(&column.unit)].map(quoted);
             let values = [String::new(), number(*value), String::new(), String::new()];
             table.line(head.into_iter().chain(values).chain([const { String::new() }; 3]));
         }
