@@ -96,7 +96,7 @@ impl Mpi {
         let (mut worst, code) = (0, mine.as_ref().map_or_else(Error::exit_code, |_| 0));
         world.all_reduce_into(&code, &mut worst, SystemOperation::max());
         if let (Err(error), 1..) = (&mine, rank) {
-            eprintln!("error: rank {rank} on {}: {error}", host());
+            crate::error::complain(format_args!("rank {rank} on {}: {error}", host()));
         }
         let mine = mine?;
         if worst > 0 {
@@ -231,7 +231,7 @@ impl Executor for Mpi {
             let crew = Crew::start(threads, &board, self.place.threads[self.rank]);
             let crew = crew.unwrap_or_else(|error| {
                 // Nothing can be done here, and nobody knows. The system is at its limits.
-                eprintln!("error: rank {} on {}: {error}", self.rank, host());
+                crate::error::complain(format_args!("rank {} on {}: {error}", self.rank, host()));
                 self.world.abort(error.exit_code().into())
             });
             let result = if self.rank == 0 {
@@ -329,7 +329,7 @@ impl Executor for Mpi {
                 && begun.elapsed() > patience
             {
                 if !shared && self.rank > 0 {
-                    eprintln!("error: rank {} on {}: {error}", self.rank, host());
+                    crate::error::complain(format_args!("rank {} on {}: {error}", self.rank, host()));
                 }
                 self.world.abort(error.exit_code().into());
             }
