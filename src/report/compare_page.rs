@@ -71,8 +71,8 @@ fn runs(c: &Comparison) -> String {
     if !items.is_empty() {
         body += &format!(
             "<h3>Do they agree?</h3>\n<ul class=\"verdict\">\n{}\n</ul>\n<p>Two seeds of one job must agree; the chance that they are \
-             said to differ is 1 % for all parameters together. Another tolerance, model or choice of data is a real difference, if \
-             maybe a small one: look at its size, not only at its standard errors.</p>\n",
+             said to differ is about 1 % for all parameters together (more where few particles count). Another tolerance, model or \
+             choice of data is a real difference, if maybe a small one: look at its size, not only at its standard errors.</p>\n",
             items.join("\n")
         );
     }
