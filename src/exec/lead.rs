@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::crew::{Crew, Done};
 use super::schedule::{Cost, Schedule, patience};
-use super::{Chunk, Sink, Work};
+use super::{Chunk, Sink, Tally, Work};
 use crate::error::{Error, Result};
 
 /// Longest time between two calls of [`Sink::idle`].
@@ -39,6 +39,7 @@ pub(super) struct Lead<'a> {
     pub crew: &'a Crew<'a>,
     pub cost: &'a mut Cost,
     pub sink: &'a mut dyn Sink,
+    pub tally: &'a Tally,
 }
 
 /// Leads a stream to its end.
@@ -46,7 +47,7 @@ pub(super) struct Lead<'a> {
 /// # Errors
 /// [`Error::Panicked`] when the prefix reaches the id of a panic, [`Error::Simulator`] at that of an [`abort`](super::abort).
 pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
-    let Lead { first, width, work, crew, cost, sink } = lead;
+    let Lead { first, width, work, crew, cost, sink, tally } = lead;
     let known: Vec<Chunk> = sink.known().into_iter().filter(|chunk| chunk.first >= first).collect();
     let features = |id: u64, out: &mut Vec<f64>| work.features(id, out);
     let lanes = others.threads().iter().sum();
@@ -101,6 +102,7 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
             let Done { chunk, panic } = done;
             panics.extend(panic.map(|message| (chunk.first + chunk.len(), message)));
             if !chunk.is_empty() {
+                tally.add(rank, &chunk);
                 sink.arrived(&chunk);
                 schedule.done(chunk.first, chunk.len(), chunk.seconds);
                 waiting.insert(chunk.first, chunk);

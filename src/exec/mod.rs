@@ -30,10 +30,12 @@ mod lead;
 #[cfg(feature = "mpi")]
 mod mpi;
 pub mod schedule;
+mod tally;
 pub mod threads;
 
 pub use chunk::Chunk;
 pub use launch::Launch;
+pub use tally::{Share, Tally};
 
 /// What became of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +170,9 @@ pub trait Executor {
 
     /// What runs here, for the record.
     fn place(&self) -> Place;
+
+    /// What each rank has done, for the record.
+    fn tally(&self) -> Tally;
 
     /// Ends the process's part in the work with the result of it all. Where other ranks may wait for this one in vain, it
     /// ends them too.

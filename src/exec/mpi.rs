@@ -27,7 +27,7 @@ use mpi::topology::{Communicator, SimpleCommunicator};
 use super::crew::{Board, Crew, Done, in_task, panicked_at};
 use super::lead::{End, IDLE, Lead, Others, lead};
 use super::schedule::{Cost, patience};
-use super::{Chunk, Executor, Launch, Place, RANK, Sink, Work, affordable, host};
+use super::{Chunk, Executor, Launch, Place, RANK, Sink, Tally, Work, affordable, host};
 use crate::error::{Error, Result};
 
 /// To a rank: stream, first id, one after the last id.
@@ -65,6 +65,7 @@ pub struct Mpi {
     /// Work for a stream that this rank has not entered yet.
     early: RefCell<Vec<(u64, Range<u64>)>>,
     cost: RefCell<Cost>,
+    tally: Tally,
 }
 
 impl Mpi {
@@ -111,6 +112,7 @@ impl Mpi {
             stream: Cell::new(0),
             early: RefCell::default(),
             cost: RefCell::default(),
+            tally: Tally::default(),
         };
         // Everybody knows how much everybody has: rank 0 to hand out work, all to count lanes.
         let mut all = vec![0u64; ranks];
@@ -237,7 +239,8 @@ impl Executor for Mpi {
             let result = if self.rank == 0 {
                 let cost = &mut *self.cost.borrow_mut();
                 let mut ranks = Ranks { mpi: self, width };
-                let result = lead(Lead { first, width, work, crew: &crew, cost, sink: &mut *sink }, &mut ranks);
+                let task = Lead { first, width, work, crew: &crew, cost, sink: &mut *sink, tally: &self.tally };
+                let result = lead(task, &mut ranks);
                 self.pass_on(match &result {
                     Ok(End::Full) => FULL,
                     Ok(End::Broken) => BROKEN,
@@ -310,6 +313,10 @@ impl Executor for Mpi {
 
     fn place(&self) -> Place {
         self.place.clone()
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally.clone()
     }
 
     fn close(self: Box<Self>, result: Result<()>) -> Result<()> {

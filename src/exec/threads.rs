@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::crew::{Board, Crew, Done};
 use super::lead::{End, Lead, Others, lead};
 use super::schedule::Cost;
-use super::{Executor, Place, Sink, Work, host};
+use super::{Executor, Place, Sink, Tally, Work, host};
 use crate::error::Result;
 
 /// An executor over a fixed number of threads.
@@ -15,12 +15,13 @@ use crate::error::Result;
 pub struct Threads {
     workers: usize,
     cost: RefCell<Cost>,
+    tally: Tally,
 }
 
 impl Threads {
     /// `workers` threads; at least one.
     pub fn new(workers: usize) -> Self {
-        Threads { workers: workers.max(1), cost: RefCell::default() }
+        Threads { workers: workers.max(1), ..Threads::default() }
     }
 }
 
@@ -43,7 +44,7 @@ impl Executor for Threads {
         std::thread::scope(|scope| {
             let crew = Crew::start(scope, &board, self.workers)?;
             let cost = &mut *self.cost.borrow_mut();
-            let task = Lead { first, width, work, crew: &crew, cost, sink: &mut *sink };
+            let task = Lead { first, width, work, crew: &crew, cost, sink: &mut *sink, tally: &self.tally };
             // The flag is set also when the sink panics, so that the scope can end.
             let result = catch_unwind(AssertUnwindSafe(|| lead(task, &mut Alone([crew.threads]))));
             board.enough();
@@ -68,6 +69,10 @@ impl Executor for Threads {
 
     fn place(&self) -> Place {
         Place { ranks: 1, threads: vec![self.workers], hosts: vec![host()], mpi: String::new() }
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally.clone()
     }
 }
 

@@ -1,6 +1,8 @@
 //! A run at a glance, for a terminal: its generations, and the marginals of its last one as sparklines against the prior.
 
-use crate::population::{Generation, Weights};
+use serde::Serialize;
+
+use crate::population::Generation;
 use crate::report::density::Sample;
 use crate::report::format::{NONE, count, number, with_unit};
 use crate::report::text::{cut, table};
@@ -30,30 +32,51 @@ pub fn dashboard(input: &Input<'_>, seconds: &[Option<f64>], blocks: bool, clock
         ]
     };
     let generations = table(&head, run.generations.iter().enumerate().map(line).collect(), 0);
-    // Of models that are compared the last coordinate is the number of one, which is no parameter.
-    let parameters = input.priors.len() - usize::from(!input.models.is_empty());
-    let marginals: Vec<Vec<String>> = (0..parameters).map(|k| marginal(input, last, k, blocks)).collect();
+    let marginals: Vec<Vec<String>> =
+        glance(input).iter().enumerate().map(|(k, m)| marginal(input, last, k, m, blocks)).collect();
     let marginals = table(&["parameter", "mean", "5 %", "95 %", "posterior", "prior"], marginals, 1);
     let odds = models::lines(run, input.models).iter().map(|m| m.cells()[..3].to_vec()).collect::<Vec<_>>();
     let odds = if odds.is_empty() { String::new() } else { format!("\n{}", table(&["model", "probability", "+/-"], odds, 1)) };
     format!("{generations}\n{marginals}{odds}")
 }
 
-fn marginal(input: &Input<'_>, last: &Generation, k: usize, blocks: bool) -> Vec<String> {
-    let (column, prior) = (&input.store.header().parameters[k], &input.priors[k]);
+/// A parameter in the last generation that is finished.
+#[derive(Clone, Debug, Serialize)]
+pub struct Glance {
+    name: String,
+    unit: String,
+    mean: f64,
+    q05: f64,
+    q95: f64,
+}
+
+/// The parameters in the last generation that is finished; none before there is one.
+pub fn glance(input: &Input<'_>) -> Vec<Glance> {
+    let Some(last) = input.store.run().last() else { return Vec::new() };
+    // Of models that are compared the last coordinate is the number of one, which is no parameter.
+    let parameters = input.priors.len() - usize::from(!input.models.is_empty());
+    let glance = |k: usize| {
+        let (column, weights) = (&input.store.header().parameters[k], input.weights_of(last, k));
+        let values = || last.theta.column(k).to_vec().into_iter();
+        let [q05, q95] = [0.05, 0.95].map(|q| weights.quantile(values(), q));
+        Glance { name: column.name.clone(), unit: column.unit.clone(), mean: weights.mean(values()), q05, q95 }
+    };
+    (0..parameters).map(glance).collect()
+}
+
+fn marginal(input: &Input<'_>, last: &Generation, k: usize, glance: &Glance, blocks: bool) -> Vec<String> {
+    let prior = &input.priors[k];
     let weights = input.weights_of(last, k);
-    let values = || last.theta.column(k).to_vec().into_iter();
     let sample = Sample::of(last, &weights, k, prior);
     let (axis, _) = figures::axis(input, k);
     let (from, to) = (prior.coordinate(axis.range.0), prior.coordinate(axis.range.1));
     let at = |i: usize| from + (to - from) * (i as f64 + 0.5) / POINTS as f64;
     let line = |density: &dyn Fn(f64) -> f64| spark(&(0..POINTS).map(|i| density(at(i))).collect::<Vec<f64>>(), blocks);
-    let quantile = |w: &Weights, q: f64| number(w.quantile(values(), q));
     vec![
-        cut(&with_unit(&column.name, &column.unit), NAME),
-        number(weights.mean(values())),
-        quantile(&weights, 0.05),
-        quantile(&weights, 0.95),
+        cut(&with_unit(&glance.name, &glance.unit), NAME),
+        number(glance.mean),
+        number(glance.q05),
+        number(glance.q95),
         line(&|u| sample.density(u)),
         line(&|u| libm::exp(prior.ln_density_at(u))),
     ]

@@ -6,7 +6,7 @@ use crate::report::format::{escape, number, with_unit};
 use crate::report::summary::{GenerationLine, Summary};
 use crate::report::tables::{column, csv, plain};
 use crate::report::verdict::UNINFORMED;
-use crate::report::{Input, arm_figures, curves, informed, pairs, profiles, timeline};
+use crate::report::{Input, arm_figures, curves, informed, pace, pairs, profiles, timeline};
 use crate::store::slug;
 
 /// Glyph of a key.
@@ -56,7 +56,7 @@ pub(super) struct Sections {
     /// Probabilities of the models by generation, if models are compared.
     pub models: Vec<Figure>,
     /// What each stage took, if that was recorded.
-    pub timeline: Option<Figure>,
+    pub timeline: Vec<Figure>,
     /// Endpoints over months.
     pub curves: Vec<Figure>,
     /// Rows that are not curves.
@@ -108,7 +108,7 @@ pub(super) fn all(input: &Input<'_>, summary: &Summary) -> Sections {
         profiles: profiles::figures(summary),
         generations: generations(summary),
         models: models(summary),
-        timeline: timeline::figure(input),
+        timeline: timeline::figure(input).into_iter().chain(pace::figure(input)).collect(),
         curves,
         forests,
         scenarios: input.store.scenarios().iter().map(arm_figures::figures).collect(),

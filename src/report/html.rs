@@ -163,13 +163,7 @@ fn generations(input: &Input<'_>, s: &Summary, figures: &Sections) -> Section {
         body.push_str(&key(figures.generations.first().map_or(&[][..], |f| &f.key)));
     }
     body.push_str(&grid("grid small", &figures.generations));
-    section(
-        "generations",
-        "Generations",
-        "How the run went",
-        body + &figures.timeline.as_ref().map_or(String::new(), |f| grid("grid", std::slice::from_ref(f)))
-            + &timeline::html(input),
-    )
+    section("generations", "Generations", "How the run went", body + &grid("grid", &figures.timeline) + &timeline::html(input))
 }
 
 /// A scenario: its arms, predicted.

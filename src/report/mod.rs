@@ -10,7 +10,7 @@
 //!                   ├▶ tables    parameters.csv, rows.csv, models.csv
 //!                   └▶ informed, profiles, checks  each of these for what the data say, and predictive checks
 //! Input ─▶ export             everything as tidy tables
-//! Input ─▶ dashboard          a run at a glance
+//! Input ─▶ dashboard, pace    a run at a glance
 //! several Inputs ─▶ compare ─▶ compare_page   runs against each other
 //! ```
 
@@ -41,6 +41,7 @@ mod heat;
 mod html;
 mod informed;
 mod models;
+mod pace;
 mod page;
 mod pairs;
 mod patient;
@@ -62,10 +63,11 @@ pub use adjusted::Adjustment;
 pub use checks::{Check, Checks, Reach, Tail};
 pub use compare::{Agreement, Apart, Compared, Comparison, Measured, Of, ParameterOfAll, RowOfAll, comparison_tables};
 pub use compare_page::comparison_page;
-pub use dashboard::dashboard;
+pub use dashboard::{Glance, dashboard, glance};
 pub use export::export;
 pub use informed::{Direction, Informed};
 pub use models::ModelLine;
+pub use pace::ByRank;
 pub use page::PAGE_BEGINS;
 pub use patient::{patient_events, write_patient};
 pub use profiles::ProfileLine;

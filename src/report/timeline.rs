@@ -57,27 +57,17 @@ fn stages(sessions: &[Value]) -> Vec<Stage> {
 /// A bar for each stage; `None` without a record of them.
 pub(super) fn figure(input: &Input<'_>) -> Option<Figure> {
     let stages = stages(&input.store.sessions());
-    let n = stages.len() as f64;
     let all: f64 = stages.iter().map(|stage| stage.seconds).sum();
-    let most = stages.iter().map(|stage| stage.seconds).fold(0.0, f64::max);
     let longest = stages.iter().max_by(|a, b| a.seconds.total_cmp(&b.seconds)).filter(|stage| stage.seconds > 0.0)?;
-    let size = (SIZE.0, SIZE.1 * n + TOP + BOTTOM);
-    let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (0.0, n)) };
-    let mut chart = Chart::new(Axis::linear("Seconds", (0.0, 1.02 * most)), y, size).bare().margins([16.0, 24.0, TOP, BOTTOM]);
-    let mut labels = String::new();
-    for (k, stage) in stages.iter().enumerate() {
-        let at = n - k as f64 - 0.72;
+    let strip = |stage: &Stage| {
         let ink = if stage.begun.is_some() { Ink::Posterior } else { Ink::Prior };
-        chart.bar((0.0, at), (stage.seconds, at), ink, 7.0);
         let speed = stage.begun.map_or(String::new(), |begun| {
             // Of what is over in an instant the clock tells no speed.
             let rate = (stage.seconds >= 0.1).then(|| count((begun as f64 / stage.seconds).round() as u64));
             format!(", {} begun{}", count(begun), rate.map_or(String::new(), |rate| format!(", {rate} a second")))
         });
-        let y = TOP + SIZE.1 * k as f64 + 12.0;
-        let text = escape(&format!("{}: {:.2} s{speed}", stage.what, stage.seconds));
-        labels += &format!("<text x=\"18\" y=\"{y}\" font-size=\"11.5\">{text}</text>");
-    }
+        (format!("{}: {:.2} s{speed}", stage.what, stage.seconds), stage.seconds, ink)
+    };
     let caption = format!(
         "Wall time of each stage: generations (blue), and what follows them (grey). The longest, {}, took {:.0} % of {} s. Of the \
          simulations that were begun some were broken off early, and some came after the last that was needed.",
@@ -86,13 +76,37 @@ pub(super) fn figure(input: &Input<'_>) -> Option<Figure> {
         number(all)
     );
     let title = "Where the time went".to_string();
-    let svg = chart.draw("timeline", &title, &caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
     let field = |stage: &Stage| {
         let begun = stage.begun.map_or(String::new(), |begun| begun.to_string());
         vec![stage.what.clone(), plain(stage.seconds), begun]
     };
     let data = csv(&["stage", "time [s]", "begun [simulations]"], stages.iter().map(field));
-    Some(Figure { id: "timeline".into(), title, caption, svg, size, key: Vec::new(), data })
+    Some(strips("timeline", title, caption, "Seconds", stages.iter().map(strip).collect(), data))
+}
+
+/// A figure of bars from zero, each below its label.
+pub(super) fn strips(
+    id: &str,
+    title: String,
+    caption: String,
+    axis: &str,
+    bars: Vec<(String, f64, Ink)>,
+    data: String,
+) -> Figure {
+    let n = bars.len() as f64;
+    let most = bars.iter().map(|(_, value, _)| *value).fold(0.0, f64::max);
+    let size = (SIZE.0, SIZE.1 * n + TOP + BOTTOM);
+    let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (0.0, n)) };
+    let mut chart = Chart::new(Axis::linear(axis, (0.0, 1.02 * most)), y, size).bare().margins([16.0, 24.0, TOP, BOTTOM]);
+    let mut labels = String::new();
+    for (k, (label, value, ink)) in bars.into_iter().enumerate() {
+        let at = n - k as f64 - 0.72;
+        chart.bar((0.0, at), (value, at), ink, 7.0);
+        let y = TOP + SIZE.1 * k as f64 + 12.0;
+        labels += &format!("<text x=\"18\" y=\"{y}\" font-size=\"11.5\">{}</text>", escape(&label));
+    }
+    let svg = chart.draw(id, &title, &caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
+    Figure { id: id.into(), title, caption, svg, size, key: Vec::new(), data }
 }
 
 /// The sessions of a run; nothing if none left a record.
@@ -111,6 +125,7 @@ pub(super) fn html(input: &Input<'_>) -> String {
             whole("ranks"),
             whole("threads"),
             if begun > 0 { count(begun) } else { NONE.into() },
+            session["busy"].as_f64().map_or(NONE.into(), |busy| number(100.0 * busy)),
             words("hosts"),
         ];
         line("", &cells, 0)
@@ -123,6 +138,7 @@ pub(super) fn html(input: &Input<'_>) -> String {
         ("Ranks", ""),
         ("Threads", "of a rank"),
         ("Simulations", "begun"),
+        ("Threads busy", "% of the time"),
         ("Hosts", ""),
     ];
     let body: String = sessions.iter().enumerate().map(row).collect();

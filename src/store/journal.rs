@@ -38,7 +38,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Store;
 use crate::error::{Error, Result};
-use crate::exec::{Chunk, Executor, Outcome, Place, Sink, Work};
+use crate::exec::{Chunk, Executor, Outcome, Place, Sink, Tally, Work};
 use crate::population::Run;
 
 const MAGIC: &[u8; 16] = b"nicho journal 1\n";
@@ -659,6 +659,10 @@ impl Executor for Journaled<'_> {
 
     fn place(&self) -> Place {
         self.exec.place()
+    }
+
+    fn tally(&self) -> Tally {
+        self.exec.tally()
     }
 }
 

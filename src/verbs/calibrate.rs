@@ -72,7 +72,7 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     let population = flags.population.unwrap_or(asked.population);
     let start = if asked.start < f64::INFINITY { tolerance } else { asked.start };
     let sampler = Smc { start, tolerance, population, acceptance_rate: 0.0, generations: usize::MAX, ..asked };
-    let session = Session::new("validate", exec.place());
+    let session = Session::new("validate", exec);
     let budget = Budget::of(population);
     let show = RefCell::new(Show::new(&session, budget));
     let done = |number: usize| show.borrow_mut().work("data sets", number as u64, flags.replicates as u64);

@@ -8,13 +8,16 @@ use crate::population::Run;
 
 /// A run in a few words.
 pub fn describe(run: &Run) -> String {
-    let generations = run.generations.len();
-    match (run.stopped, generations) {
-        (_, 0) => "no generation yet".into(),
-        (None, n) => format!("{n} generations, {} simulations so far", run.simulated()),
-        (Some(stop), n) => {
+    let generations = match run.generations.len() {
+        0 => return "no generation yet".into(),
+        1 => "1 generation".into(),
+        n => format!("{n} generations"),
+    };
+    match run.stopped {
+        None => format!("{generations}, {} simulations so far", run.simulated()),
+        Some(stop) => {
             let reason = serde_json::to_string(&stop).unwrap_or_default().replace(['"', '_'], " ");
-            format!("{n} generations, {} simulations, stopped by {}", run.simulated(), reason.trim())
+            format!("{generations}, {} simulations, stopped by {}", run.simulated(), reason.trim())
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The heartbeat of a run, `<result>.progress`: a line every few seconds that says how far it is, for `tail -f` and `nicho watch`.
 //!
 //! ```text
-//! 2026-11-28T17:07:08Z running generation=3 accepted=412/1000 trials=5121 failed=0 acceptance=8.05% tolerance=3.21 ess=512 total=60321 rate=120/s eta=340s ranks=2 threads=4 host=n01 pid=4711 slurm=77 job=jobs/iris.toml
+//! 2026-11-28T17:07:08Z running generation=3 accepted=412/1000 trials=5121 failed=0 acceptance=8.05% tolerance=3.21 ess=512 total=60321 rate=120.0/s eta=340s by_rank=0@n01:61.204,1@n02:58.839 slowest=1@n02:58.839 ranks=2 threads=4 host=n01 pid=4711 slurm=77 job=jobs/iris.toml
 //! ```
 //! Time (UTC), state, then words `key=value`; `job` is the last, and alone can hold blanks. States are `starting`, `running`,
 //! `interrupted` by a signal, `failed`. A finished run takes the file away, after a last line `finished` for whoever follows it; a run
@@ -21,6 +21,7 @@ use tracing::warn;
 
 use crate::error::Error;
 use crate::exec::{self, Place};
+use crate::report::ByRank;
 use crate::store::beside;
 
 /// Time between two lines.
@@ -130,10 +131,11 @@ impl Heartbeat {
         heartbeat
     }
 
-    /// Says how far the run is, if it has not done so for a while.
-    pub fn beat(&mut self, beat: &Beat) {
+    /// Says how far the run is, and at which pace each rank goes, if it has not done so for a while.
+    pub fn beat(&mut self, beat: &Beat, by_rank: impl Fn() -> Option<ByRank>) {
         if self.last.elapsed() >= EVERY {
-            self.put("running", &format!("{beat} "));
+            let by_rank = by_rank().map_or(String::new(), |all| format!(" {all}"));
+            self.put("running", &format!("{beat}{by_rank} "));
         }
     }
 
@@ -291,7 +293,7 @@ mod tests {
         let result = folder.path().join("run.h5");
         let mut heartbeat = Heartbeat::begin(&result, "my jobs/a job.toml".as_ref(), &place());
         assert_eq!(Sign::last(&result).unwrap().state, "starting");
-        heartbeat.beat(&beat());
+        heartbeat.beat(&beat(), || None);
         assert_eq!(Sign::last(&result).unwrap().state, "starting", "no line before its time");
         heartbeat.put("running", &format!("{} ", beat()));
         let sign = Sign::last(&result).unwrap();

@@ -82,7 +82,7 @@ pub fn predict(flags: &PredictFlags) -> Result<()> {
                 "the run has not ended: this predicts from its last generation, not from the posterior asked for"
             );
         }
-        let session = Session::new("predict", exec.place());
+        let session = Session::new("predict", exec);
         let sampler = job.sampler();
         let budget = Budget::of(sampler.population);
         let mut show = Show::new(&session, budget);

@@ -178,7 +178,8 @@ impl<'a> Show<'a> {
             session,
             bar,
             line: now,
-            generation: (0, now),
+            // None yet: the first begins a stage, as each does.
+            generation: (usize::MAX, now),
             stage: (String::new(), now),
             rates: vec![],
             ess: None,
@@ -216,6 +217,7 @@ impl<'a> Show<'a> {
     fn beat(&mut self, progress: &Progress) -> Beat {
         if self.generation.0 != progress.generation {
             self.generation = (progress.generation, Instant::now());
+            self.session.begin_stage();
         }
         let elapsed = self.generation.1.elapsed().as_secs_f64();
         if elapsed > 0.2 {
@@ -240,6 +242,7 @@ impl<'a> Show<'a> {
     pub fn work(&mut self, what: &str, done: u64, of: u64) -> ControlFlow<()> {
         if self.stage.0 != what {
             self.stage = (what.into(), Instant::now());
+            self.session.begin_stage();
         }
         self.session.noted(what);
         let elapsed = self.stage.1.elapsed().as_secs_f64();

@@ -61,7 +61,7 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
     let job = agree(exec, job)?;
     let path = flags.output.clone().unwrap_or_else(|| job.output());
     let header = job.header()?;
-    let session = Session::new("run", exec.place());
+    let session = Session::new("run", exec);
     let mut shared = Shared::open(exec, |journaled| {
         journaled.hold(&path)?;
         let mut store = open_output(&path, &header, flags)?;

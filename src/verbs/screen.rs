@@ -44,7 +44,7 @@ pub fn validate_screen(flags: &ScreenFlags) -> Result<()> {
 
 fn on(exec: &dyn Executor, flags: &ScreenFlags) -> Result<()> {
     let problem = agree(exec, Job::load(&flags.job))?.problem()?;
-    let session = Session::new("validate", exec.place());
+    let session = Session::new("validate", exec);
     let mut show = Show::new(&session, Budget::of(flags.draws));
     let idle = &mut |done| show.work("draws of the prior", done, flags.draws as u64);
     let prior = predict(&problem, problem.model.as_ref(), prior_draws(&problem, flags.draws), Of::Prior, exec, idle)?;

@@ -12,7 +12,8 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use super::heartbeat::{Beat, Heartbeat};
 use crate::error::complain;
-use crate::exec::{self, Place};
+use crate::exec::{self, Executor, Place, Share, Tally};
+use crate::report::ByRank;
 
 /// Exit code of what was interrupted and can go on.
 pub const INTERRUPTED: u8 = 75;
@@ -55,11 +56,14 @@ pub struct Session {
     work: RefCell<Vec<Value>>,
     stages: RefCell<Vec<(String, f64)>>,
     heartbeat: RefCell<Option<Heartbeat>>,
+    tally: Tally,
+    /// When the stage under way began, and what the ranks had done until then.
+    stage: RefCell<(Instant, Vec<Share>)>,
 }
 
 impl Session {
     /// Starts the clock and listens to Ctrl-C, SIGTERM and SIGUSR1; a second Ctrl-C ends the process at once.
-    pub fn new(verb: &'static str, place: Place) -> Self {
+    pub fn new(verb: &'static str, exec: &dyn Executor) -> Self {
         let asked = Arc::new(AtomicBool::new(false));
         // A handler that cannot be set leaves the default: the process ends, and file and journal stand.
         let _ = signal_hook::flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), asked.clone());
@@ -72,11 +76,13 @@ impl Session {
             begun: Instant::now(),
             started,
             verb,
-            place,
+            place: exec.place(),
             asked,
             work: RefCell::default(),
             stages: RefCell::default(),
             heartbeat: RefCell::default(),
+            tally: exec.tally(),
+            stage: RefCell::new((Instant::now(), Vec::new())),
         }
     }
 
@@ -87,9 +93,23 @@ impl Session {
         }
     }
 
+    /// A generation begins, or another stage: the pace of the ranks counts from here.
+    pub fn begin_stage(&self) {
+        self.stage.replace((Instant::now(), self.tally.shares(self.place.ranks)));
+    }
+
     /// Says in the heartbeat, if there is one, how far the run is.
     pub fn beat(&self, beat: &Beat) {
-        self.heartbeat.borrow_mut().iter_mut().for_each(|heartbeat| heartbeat.beat(beat));
+        self.heartbeat.borrow_mut().iter_mut().for_each(|heartbeat| heartbeat.beat(beat, || self.by_rank()));
+    }
+
+    /// The pace of the ranks since the stage began.
+    fn by_rank(&self) -> Option<ByRank> {
+        let (begun, before) = &*self.stage.borrow();
+        let seconds = begun.elapsed().as_secs_f64();
+        let rate = |(now, before): (&Share, &Share)| (now.tasks - before.tasks) as f64 / seconds;
+        let rates: Vec<f64> = self.tally.shares(before.len()).iter().zip(before).map(rate).collect();
+        ByRank::of(&self.place.hosts, &rates)
     }
 
     /// The run is finished, and needs no heartbeat any more.
@@ -137,6 +157,13 @@ impl Session {
     pub fn record(&self) -> Value {
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
+        let shares = self.tally.shares(self.place.ranks);
+        let threads: usize = self.place.threads.iter().sum();
+        let busy = shares.iter().map(|share| share.seconds).sum::<f64>() / (threads as f64 * self.seconds()).max(1e-9);
+        let by_rank = (shares.len() > 1).then(|| {
+            let column = |value: fn(&Share) -> Value| shares.iter().map(value).collect::<Vec<_>>();
+            json!({ "tasks": column(|share| share.tasks.into()), "busy_seconds": column(|share| hundredths(share.seconds).into()) })
+        });
         let slurm = |name: &str| std::env::var(format!("SLURM_{name}")).ok();
         json!({
             "verb": self.verb,
@@ -151,6 +178,8 @@ impl Session {
             "seconds": hundredths(self.seconds()),
             "ranks": self.place.ranks,
             "threads": self.place.threads.first(),
+            "busy": hundredths(busy),
+            "by_rank": by_rank,
             "hosts": runs(&self.place.hosts),
             "cpu": cpu.trim_start_matches([' ', '\t', ':']),
             "simd": format!("{:?}", crate::integrate::Width::available().last().copied().unwrap_or_default()),

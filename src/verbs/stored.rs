@@ -63,7 +63,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
             journaled.hold(file)?;
             Store::open(file)
         })?;
-        let session = Session::new("refine", exec.place());
+        let session = Session::new("refine", exec);
         let problem = scaled_problem(&job, exec, &session)?;
         let sampler = job.sampler();
         let settings = job.refine();
@@ -111,7 +111,7 @@ pub fn reproduce(file: &Path, threads: usize) -> Result<()> {
             let problem = "the run in it is unfinished: there is nothing to compare with yet".into();
             return Err(Error::Output { path: file.into(), problem, fix: "finish it first: nicho run JOB --resume".into() });
         }
-        let session = Session::new("reproduce", exec.place());
+        let session = Session::new("reproduce", exec);
         let path = std::env::temp_dir().join(format!("nicho-reproduce-{}.h5", std::process::id()));
         let header = job.header()?;
         let mut shared = Shared::open(exec, |_| Store::create(&path, &header))?;

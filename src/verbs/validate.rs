@@ -37,7 +37,7 @@ pub fn validate_mechanisms(flags: &MechanismFlags) -> Result<()> {
 }
 
 fn on(exec: &dyn Executor, flags: &MechanismFlags) -> Result<()> {
-    let session = Session::new("validate", exec.place());
+    let session = Session::new("validate", exec);
     let tried = mechanisms::validate(exec, flags.cohort, flags.seed, &mut |_| session.go_on())?;
     let Some(tried) = tried else { return Err(Error::Stopped) };
     document(|| as_json(&tried, flags));

@@ -22,12 +22,13 @@ use super::shared::Have;
 use super::stored::{embedded, with_input};
 use crate::error::{Error, Result};
 use crate::exec;
-use crate::report::{self, GenerationLine};
+use crate::report::{self, ByRank, GenerationLine, Glance};
 use crate::store::Store;
 
-/// Seconds without a line after which a run gives no sign of life; of a process of this host that is gone, sooner.
+/// Seconds without a line after which a run gives no sign of life; of a process of this host that is gone, after two lines that are
+/// missing.
 const SILENT: f64 = 120.0;
-const GONE: f64 = 30.0;
+const GONE: f64 = 12.0;
 /// Width of the bar of a generation.
 const BAR: usize = 32;
 
@@ -126,6 +127,7 @@ struct View {
 }
 
 /// The state of the result file that was read last.
+#[derive(Default)]
 struct Seen {
     /// Device, inode, length and time: another file has others.
     version: (u64, u64, u64, i64, i64),
@@ -134,6 +136,10 @@ struct Seen {
     described: String,
     generations: usize,
     lines: Vec<GenerationLine>,
+    parameters: Vec<Glance>,
+    /// Of the last session of several ranks, whole.
+    by_rank: Option<ByRank>,
+    blocks: bool,
     complete: bool,
 }
 
@@ -173,15 +179,18 @@ impl Eye {
             self.file.display(),
             seen.name,
             seen.described,
-            life.text(sign.as_ref(), &self.file, seen.generations),
+            life.text(sign.as_ref(), &self.file, seen),
             seen.tables
         );
         let document = json!({
-            "file": self.file, "job": seen.name, "state": life.word(), "generations": seen.lines,
+            "file": self.file, "job": seen.name, "state": life.word(), "generations": seen.lines, "parameters": seen.parameters,
+            "by_rank": sign.as_ref().and_then(by_rank).or(seen.by_rank.clone()),
             // The last words of the run, as its heartbeat has them.
-            "heartbeat": sign.map(|sign| json!({ "seconds_ago": sign.age, "words": sign.words })),
+            "heartbeat": sign.as_ref().map(|sign| json!({ "seconds_ago": sign.age, "words": sign.words })),
         });
-        Ok(View { text, document, ended: !matches!(life, Life::Runs | Life::Silent) })
+        // What a queue has interrupted it starts again.
+        let queued = life == Life::Interrupted && sign.as_ref().is_some_and(|sign| !sign.text("slurm").is_empty());
+        Ok(View { text, document, ended: !queued && !matches!(life, Life::Runs | Life::Silent) })
     }
 }
 
@@ -197,9 +206,14 @@ impl Seen {
         let spelt =
             ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
         let blocks = spelt.is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8"));
+        let (tables, parameters) =
+            with_input(&store, &job, |input| Ok((report::dashboard(input, &seconds, blocks, clock), report::glance(input))))?;
         Ok(Seen {
             version,
-            tables: with_input(&store, &job, |input| Ok(report::dashboard(input, &seconds, blocks, clock)))?,
+            tables,
+            parameters,
+            by_rank: store.sessions().iter().rev().find_map(ByRank::of_session),
+            blocks,
             name: store.header().job_name.clone(),
             described: describe(store.run()),
             generations: store.run().generations.len(),
@@ -255,10 +269,15 @@ impl Life {
     }
 
     /// The state of a run in some lines.
-    fn text(self, sign: Option<&Sign>, file: &Path, generations: usize) -> String {
+    fn text(self, sign: Option<&Sign>, file: &Path, seen: &Seen) -> String {
         let Some(sign) = sign.filter(|_| self != Life::Finished) else {
             return match self {
-                Life::Finished => "finished\n".into(),
+                Life::Finished => match &seen.by_rank {
+                    Some(all) => {
+                        format!("finished; the pace of each rank, over its last session of several:\n\n{}", all.text(seen.blocks))
+                    }
+                    None => "finished\n".into(),
+                },
                 _ => format!("not finished, and no heartbeat beside it: nothing runs; {}\n", resume("JOB", file)),
             };
         };
@@ -266,7 +285,7 @@ impl Life {
             |key: &str, word: &str| if sign.text(key).is_empty() { String::new() } else { format!("{word}{}", sign.text(key)) };
         let place = format!("host {}, process {}{}", sign.text("host"), sign.text("pid"), of("slurm", ", Slurm job "));
         let ago = clock(sign.age);
-        let known = progress(sign, generations);
+        let known = progress(sign, seen);
         let resume = resume(sign.text("job"), file);
         match self {
             Life::Runs => format!("{known}{place}; last sign of life {ago} ago\n"),
@@ -275,7 +294,8 @@ impl Life {
                 format!("! killed: its process is gone, no sign of life for {ago} ({place}); last known:\n{known}{resume}\n")
             }
             Life::Failed => format!("! ended by an error {ago} ago ({place}), which its log names; mend that, then {resume}\n"),
-            _ => format!("interrupted {ago} ago ({place}); {resume}\n"),
+            _ if sign.text("slurm").is_empty() => format!("interrupted {ago} ago ({place}); {resume}\n"),
+            _ => format!("interrupted {ago} ago ({place}); Slurm starts it again if it can, else {resume}\n"),
         }
     }
 }
@@ -286,8 +306,13 @@ fn resume(job: &str, file: &Path) -> String {
     format!("resume with  nicho run {job} -o {} --resume  (under Slurm: submit the same again)", file.display())
 }
 
-/// The line of a heartbeat for people, where so many generations are in the file.
-fn progress(sign: &Sign, generations: usize) -> String {
+/// The pace of the ranks, of a heartbeat.
+fn by_rank(sign: &Sign) -> Option<ByRank> {
+    ByRank::parse(sign.text("by_rank"), sign.text("slowest"))
+}
+
+/// The line of a heartbeat for people, beside what the file has.
+fn progress(sign: &Sign, seen: &Seen) -> String {
     let [rate, ranks, threads] = ["rate", "ranks", "threads"].map(|key| sign.number(key));
     let threads = threads.unwrap_or(1.0).max(1.0);
     let on = match ranks.unwrap_or(1.0) {
@@ -296,15 +321,17 @@ fn progress(sign: &Sign, generations: usize) -> String {
         _ => String::new(),
     };
     let each = rate.filter(|_| threads > 1.0).map_or(String::new(), |rate| format!(", {:.1} a thread{on}", rate / threads));
-    let eta = sign.number("eta").map_or(String::new(), |eta| format!(", about {} to the end", clock((eta - sign.age).max(0.0))));
+    let eta = sign.number("eta").map(|eta| eta - sign.age).filter(|eta| *eta >= 1.0);
+    let eta = eta.map_or(String::new(), |eta| format!(", about {} to the end", clock(eta)));
+    let by_rank = by_rank(sign).map_or(String::new(), |all| format!("\n{}\n", all.text(seen.blocks)));
     let bar = |(done, of): (f64, f64)| {
         let full = ((BAR as f64 * done / of.max(1.0)) as usize).min(BAR);
         format!("[{}{}] {done:.0} of {of:.0}", "#".repeat(full), "-".repeat(BAR - full))
     };
-    let speed = |what: &str| rate.map_or(String::new(), |rate| format!("{rate:.1} {what} a second{each}{eta}\n"));
+    let speed = |what: &str| rate.map_or(String::new(), |rate| format!("{rate:.1} {what} a second{each}{eta}\n{by_rank}"));
     if let Some(accepted) = sign.share("accepted") {
         // The file may be ahead of the line by some seconds.
-        if sign.number("generation").is_some_and(|number| number < generations as f64) {
+        if sign.number("generation").is_some_and(|number| number < seen.generations as f64) {
             return format!("generation {} is done\n{}", sign.text("generation"), speed("simulations"));
         }
         let word = if sign.text("temperature").is_empty() { "tolerance" } else { "temperature" };
@@ -320,6 +347,7 @@ fn progress(sign: &Sign, generations: usize) -> String {
     }
     match sign.share("done") {
         Some(done) => format!("{} {}\n{}", sign.text("stage").replace('-', " "), bar(done), speed("pieces of work")),
+        None if seen.generations > 0 => format!("{}{on}, to go on after generation {}\n", sign.state, seen.generations - 1),
         None => format!("{}{on}\n", sign.state),
     }
 }
@@ -334,8 +362,8 @@ mod tests {
         let life =
             |state: &str, age: f64, alive: bool| Life::of(false, Some(&sign(state, age)), "here", |pid| pid == "7" && alive);
         assert_eq!(life("running", 3.0, true), Life::Runs);
-        assert_eq!(life("running", 20.0, false), Life::Runs, "a new process may not be seen yet");
-        assert_eq!(life("running", 40.0, false), Life::Gone);
+        assert_eq!(life("running", 8.0, false), Life::Runs, "a new process may not be seen yet");
+        assert_eq!(life("running", 20.0, false), Life::Gone);
         assert_eq!(life("running", 100.0, true), Life::Runs);
         assert_eq!(life("running", 720.0, true), Life::Silent);
         assert_eq!((life("interrupted", 720.0, true), life("failed", 0.0, true)), (Life::Interrupted, Life::Failed));
@@ -343,7 +371,7 @@ mod tests {
         assert_eq!(Life::of(false, Some(&sign("running", 40.0)), "there", |_| false), Life::Runs);
         assert_eq!(Life::of(true, Some(&sign("running", 720.0)), "here", |_| false), Life::Finished);
         assert_eq!(Life::of(false, None, "here", |_| true), Life::Unknown);
-        let said = Life::Silent.text(Some(&sign("running", 720.0)), "out.h5".as_ref(), 0);
+        let said = Life::Silent.text(Some(&sign("running", 720.0)), "out.h5".as_ref(), &Seen::default());
         assert!(said.starts_with("! no sign of life for 12 min (host here, process 7)"), "{said}");
         assert!(said.contains("resume with  nicho run a.toml -o out.h5 --resume"), "{said}");
     }

@@ -161,6 +161,53 @@ mod with_mpi {
         }
     }
 
+    /// What each rank does can be seen while a run goes on, in its heartbeat and by `watch`, and after, in the file and on the page.
+    ///
+    /// Planted: every chunk counts as one of rank 0. Seen: `1@…:0.000` in the heartbeat.
+    #[test]
+    fn the_pace_of_each_rank_is_seen() {
+        let folder = folder();
+        let path = folder.path();
+        let job = std::fs::read_to_string(path.join("jobs/iris-smoke.toml")).unwrap();
+        std::fs::write(path.join("jobs/endless.toml"), job.replace("population = 60", "population = 50000")).unwrap();
+        let mut run = on(path, 3, "nicho run jobs/endless.toml -o endless.h5 --threads 1");
+        let beats = || std::fs::read_to_string(path.join("endless.h5.progress")).unwrap_or_default();
+        let begun = Instant::now();
+        while !beats().contains(" by_rank=0@") {
+            assert!(begun.elapsed() < PATIENCE && !has_ended(&mut run), "{}", beats());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let line = beats().lines().last().unwrap().to_string();
+        let groups = line.split(" by_rank=").nth(1).unwrap().split(' ').next().unwrap();
+        let rate = |word: &str| word.rsplit_once(':').unwrap().1.parse::<f64>().unwrap();
+        let rates: Vec<f64> = groups.split(',').map(rate).collect();
+        assert!(rates.len() == 3 && rates.iter().all(|rate| *rate > 0.0), "{line}");
+        let whole =
+            rate(line.split(" rate=").nth(1).unwrap().split("/s").next().map(|rate| format!(":{rate}")).as_deref().unwrap());
+        let sum: f64 = rates.iter().sum();
+        // Results that have come, and those among them that are there in order.
+        assert!((sum / whole - 1.0).abs() < 0.2, "{line}");
+        let said = succeed(path, &["watch", "endless.h5"]);
+        assert!(said.contains("\nrank  host") && said.contains("\n2     "), "{said}");
+        let of: Value = serde_json::from_str(&succeed(path, &["watch", "endless.h5", "--json"])).unwrap();
+        assert_eq!(of["by_rank"]["groups"].as_array().unwrap().len(), 3, "{of:#}");
+        drop(run);
+        succeed_on(path, 2, "nicho run jobs/iris-smoke.toml -o two.h5 --threads 1");
+        let session = sessions(path, "two.h5").pop().unwrap();
+        let of =
+            |name: &str| session["by_rank"][name].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
+        let (tasks, busy) = (of("tasks"), of("busy_seconds"));
+        assert!(tasks.len() == 2 && tasks.iter().chain(&busy).all(|x| *x > 0.0), "{session}");
+        let simulated = Store::open(path.join("two.h5")).unwrap().run().simulated();
+        assert!(tasks.iter().sum::<f64>() >= simulated as f64, "{simulated}: {session}");
+        let share = session["busy"].as_f64().unwrap();
+        assert!((share - busy.iter().sum::<f64>() / (2.0 * session["seconds"].as_f64().unwrap())).abs() < 0.02, "{session}");
+        let said = succeed(path, &["watch", "two.h5"]);
+        assert!(said.contains("finished; the pace of each rank") && said.contains("\n1     "), "{said}");
+        let page = std::fs::read_to_string(path.join("two.report/report.html")).unwrap();
+        assert!(page.contains("Throughput by rank"));
+    }
+
     /// A prediction too: its tables and digests are those of threads, and one that would cost another is refused on all ranks.
     #[test]
     fn a_prediction_on_ranks_is_that_of_threads() {

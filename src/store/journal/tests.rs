@@ -290,6 +290,9 @@ impl Executor for Stuck {
     fn place(&self) -> Place {
         Place::default()
     }
+    fn tally(&self) -> Tally {
+        Tally::default()
+    }
 }
 
 /// Predictions and modes come from sinks that know of no journal.
