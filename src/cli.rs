@@ -282,12 +282,12 @@ enum Verb {
 
 #[derive(clap::Args)]
 struct Calibration {
-    /// The job file (TOML).
+    /// The job file (TOML), or a result file: then the job in it is calibrated, and the result and its report keep what was found.
     job: PathBuf,
     /// Data sets, made at draws of the prior, on which the job is run.
     #[arg(long, default_value_t = 200, value_name = "N")]
     replicates: usize,
-    /// Tolerance at which every run ends; stop.tolerance of the job if not given.
+    /// Tolerance at which every run ends; that at which the run of a result file ended, stop.tolerance of a job, if not given.
     #[arg(long, value_name = "DISTANCE")]
     tolerance: Option<f64>,
     /// Particles in a generation; those of the job if not given.
@@ -306,7 +306,7 @@ enum What {
     /// Simulation-based calibration: are true values ranked evenly among posterior draws, and held by intervals as often as they say?
     #[command(
         visible_alias = "coverage",
-        after_help = "Example:\n  nicho validate sbc jobs/iris-smoke.toml --tolerance 40 --population 300 -o sbc\n\nExit code 1 if a parameter is not calibrated."
+        after_help = "Example:\n  nicho validate sbc jobs/iris-smoke.toml --tolerance 40 --population 300 -o sbc\n  nicho validate sbc smoke.h5 --tolerance 40   # and nicho report smoke.h5 shows it\n\nExit code 1 if a parameter is not calibrated."
     )]
     Sbc(Calibration),
     /// Which parameters move which fitted rows, over the prior?

@@ -404,6 +404,35 @@ pub struct Adjusted {
     pub fitted: u64,
 }
 
+/// Where the true values of one parameter come in posteriors of data that were simulated at them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranked {
+    /// Its name.
+    pub name: String,
+    /// Rank of the true value among so many posterior draws, in each replicate.
+    pub ranks: Vec<usize>,
+    /// In how many replicates the central intervals of 50 % and 90 % hold the true value.
+    pub inside: [usize; 2],
+    /// Whether it is a whole number: an interval of such holds more than it says, and only ranks, with ties tossed, are judged.
+    pub whole: bool,
+    /// The true value of each replicate and the mean of its posterior, on the coordinate of the prior (the logarithm of a positive
+    /// parameter, the logit of a proportion).
+    pub recovery: Vec<(f64, f64)>,
+}
+
+/// A simulation-based calibration of a job: its inference, on data of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    /// Tolerance at which every replicate ended.
+    pub tolerance: f64,
+    /// Particles in a generation.
+    pub population: usize,
+    /// What the posterior of the sampler came to, by parameter.
+    pub lines: Vec<Ranked>,
+    /// The same of the adjusted one, if there is one.
+    pub adjusted: Option<Vec<Ranked>>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

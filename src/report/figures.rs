@@ -6,7 +6,7 @@ use crate::report::format::{escape, number, with_unit};
 use crate::report::summary::{GenerationLine, Summary};
 use crate::report::tables::{column, csv, plain};
 use crate::report::verdict::UNINFORMED;
-use crate::report::{Input, arm_figures, curves, informed, pace, pairs, profiles, timeline};
+use crate::report::{Input, arm_figures, curves, informed, pace, pairs, profiles, ranks, timeline};
 use crate::store::slug;
 
 /// Glyph of a key.
@@ -57,6 +57,8 @@ pub(super) struct Sections {
     pub models: Vec<Figure>,
     /// What each stage took, if that was recorded.
     pub timeline: Vec<Figure>,
+    /// Ranks and recovery of each parameter, if the file has a calibration.
+    pub calibration: Vec<Figure>,
     /// Endpoints over months.
     pub curves: Vec<Figure>,
     /// Rows that are not curves.
@@ -74,6 +76,7 @@ impl Sections {
             .chain(&self.models)
             .chain(&self.generations)
             .chain(&self.timeline)
+            .chain(&self.calibration)
             .chain(rows)
             .chain(self.scenarios.iter().flatten())
     }
@@ -109,6 +112,7 @@ pub(super) fn all(input: &Input<'_>, summary: &Summary) -> Sections {
         generations: generations(summary),
         models: models(summary),
         timeline: timeline::figure(input).into_iter().chain(pace::figure(input)).collect(),
+        calibration: input.store.calibration().map_or(Vec::new(), ranks::figures),
         curves,
         forests,
         scenarios: input.store.scenarios().iter().map(arm_figures::figures).collect(),

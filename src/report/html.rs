@@ -1,9 +1,11 @@
 //! The page of a run: which sections it has, and what each shows.
 
+use crate::report::chart::Ink;
 use crate::report::curves::BAND_KEY;
-use crate::report::figures::{DENSITY_KEY, Figure, Sections};
-use crate::report::format::{count, escape, plural};
-use crate::report::page::{Section, document, facts, folded, grid, key, section, verbatim, wide};
+use crate::report::figures::{DENSITY_KEY, Figure, Glyph, Sections};
+use crate::report::format::{count, escape, number, plural};
+use crate::report::page::{self, Section, document, facts, folded, grid, key, section, verbatim, wide};
+use crate::report::ranks::{Calibrated, RankedLine};
 use crate::report::sections;
 use crate::report::summary::Summary;
 use crate::report::verdict::Level;
@@ -29,6 +31,7 @@ pub(super) fn page(input: &Input<'_>, s: &Summary, figures: &Sections) -> String
         parts.push(section("checks", "Predictive checks", "Predictive checks", checks::html(s)));
     }
     parts.extend([posterior(s, figures), information(s, figures), generations(input, s, figures)]);
+    parts.extend(s.calibration.as_ref().map(|calibrated| calibration(calibrated, figures)));
     if !s.modes.is_empty() {
         parts.push(section("modes", "Modes", "Modes", sections::modes(s)));
     }
@@ -67,9 +70,14 @@ fn verdict(s: &Summary) -> Section {
             )
         })
         .collect();
-    let beyond = "Whether the engine finds what it should in simulated data of this job is another question, which a run does not ask: \
-                  <code>nicho validate calibration</code>.";
-    let body = format!("<ul class=\"verdict\">\n{items}</ul>\n<p class=\"quiet\">{beyond}</p>\n");
+    let beyond = match s.calibration {
+        Some(_) => "",
+        None => {
+            "<p class=\"quiet\">Whether the engine finds what it should in simulated data of this job is another question, which a run \
+             does not ask: <code>nicho validate sbc</code> with this result file.</p>\n"
+        }
+    };
+    let body = format!("<ul class=\"verdict\">\n{items}</ul>\n{beyond}");
     section("trust", "Whether to trust it", "Whether to trust it", body)
 }
 
@@ -164,6 +172,46 @@ fn generations(input: &Input<'_>, s: &Summary, figures: &Sections) -> Section {
     }
     body.push_str(&grid("grid small", &figures.generations));
     section("generations", "Generations", "How the run went", body + &grid("grid", &figures.timeline) + &timeline::html(input))
+}
+
+/// Whether the job finds what it should in data of its own.
+fn calibration(c: &Calibrated, figures: &Sections) -> Section {
+    let line = |line: &RankedLine| {
+        let cells = [
+            escape(&line.parameter),
+            number(line.p_uniform),
+            line.inside[0].to_string(),
+            line.inside[1].to_string(),
+            format!("{:.2}", line.recovered),
+            if line.calibrated { "yes" } else { "no" }.into(),
+        ];
+        page::line("", &cells, 1)
+    };
+    let head = [
+        ("Parameter", ""),
+        ("p of ranks", "if uniform"),
+        ("In 50 %", "data sets"),
+        ("In 90 %", "data sets"),
+        ("Recovered", "of the variance"),
+        ("Calibrated", ""),
+    ];
+    let table = |title: &str, lines: &[RankedLine]| page::table(title, &head, 1, &lines.iter().map(line).collect::<String>());
+    let adjusted = c.adjusted.as_ref().map_or(String::new(), |lines| table("Of the adjusted posterior", lines));
+    let body = format!(
+        "<p>The job was run on {} data sets that were simulated at draws of its prior, to the tolerance {} with {} particles. If it samples \
+         the posterior, true values rank evenly among its draws, and an interval holds them as often as it says (Talts et al. 2018). \
+         Recovered is the share of the variance of true values that posterior means account for.</p>\n{}{adjusted}{}{}",
+        c.replicates,
+        number(c.tolerance),
+        count(c.population as u64),
+        table("Of the sampler's posterior", &c.parameters),
+        key(&[
+            (Glyph::Line(Ink::Posterior, false), "data sets"),
+            (Glyph::Patch(Ink::Prior, 30), "99 % of counts, if ranks are uniform")
+        ]),
+        grid("grid small", &figures.calibration)
+    );
+    section("calibration", "Calibration", "Whether the job finds what it should", body)
 }
 
 /// A scenario: its arms, predicted.

@@ -71,7 +71,7 @@ pub use pace::ByRank;
 pub use page::PAGE_BEGINS;
 pub use patient::{patient_events, write_patient};
 pub use profiles::ProfileLine;
-pub use ranks::write_ranks;
+pub use ranks::{Calibrated, RankedLine, write_ranks};
 pub use rows::{Band, RowLine, Skill, Totals, Use};
 pub use screen::Screened;
 pub use summary::{GenerationLine, ParameterLine, Summary, generations};

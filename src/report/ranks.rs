@@ -1,24 +1,93 @@
-//! Ranks of a calibration as a table and as histograms; true values against what was found.
+//! A calibration: what it came to, ranks as a table and as histograms, true values against what was found.
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::error::Result;
+use crate::population::{Calibration, Ranked};
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::figures::{Figure, Glyph};
 use crate::report::put_all;
 use crate::report::tables::{csv, plain};
-use crate::validate::calibration::{BINS, DRAWS, Line, binomial_band};
+use crate::validate::calibration::{BINS, DRAWS, binomial_band};
 
 const SIZE: (f64, f64) = (360.0, 240.0);
 /// Share of counts that the band of a histogram holds, of one bin.
 const BAND: f64 = 0.99;
 
+/// What a calibration came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Calibrated {
+    /// Data sets.
+    pub replicates: usize,
+    /// Tolerance at which every run ended.
+    pub tolerance: f64,
+    /// Particles in a generation.
+    pub population: usize,
+    /// By parameter.
+    pub parameters: Vec<RankedLine>,
+    /// The same of the adjusted posterior, if there is one.
+    pub adjusted: Option<Vec<RankedLine>>,
+}
+
+/// What a calibration came to for one parameter.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RankedLine {
+    /// Its name.
+    pub parameter: String,
+    /// Probability of ranks as uneven, if they are uniform.
+    pub p_uniform: f64,
+    /// Data sets whose central 50 % and 90 % intervals hold the true value.
+    pub inside: [usize; 2],
+    /// Probabilities of as many or as few, if coverage is right.
+    pub p_coverage: [f64; 2],
+    /// Share of the variance of true values that posterior means account for.
+    pub recovered: f64,
+    /// Whether no test says otherwise.
+    pub calibrated: bool,
+}
+
+impl Calibrated {
+    /// Judges a calibration.
+    pub fn of(calibration: &Calibration) -> Calibrated {
+        let judge = |lines: &Vec<Ranked>| {
+            let line = |line: &Ranked| RankedLine {
+                parameter: line.name.clone(),
+                p_uniform: line.p_uniform(),
+                inside: line.inside,
+                p_coverage: [line.p_coverage(0), line.p_coverage(1)],
+                recovered: line.recovered(),
+                calibrated: line.calibrated(lines.len()),
+            };
+            lines.iter().map(line).collect()
+        };
+        Calibrated {
+            replicates: calibration.lines.first().map_or(0, |line| line.ranks.len()),
+            tolerance: calibration.tolerance,
+            population: calibration.population,
+            parameters: judge(&calibration.lines),
+            adjusted: calibration.adjusted.as_ref().map(judge),
+        }
+    }
+}
+
+/// Names of the parameters that are not calibrated.
+pub(super) fn off(lines: &[RankedLine]) -> Vec<&str> {
+    lines.iter().filter(|line| !line.calibrated).map(|line| line.parameter.as_str()).collect()
+}
+
+/// Histograms of ranks and plots of recovery, of each parameter one after the other.
+pub(super) fn figures(calibration: &Calibration) -> Vec<Figure> {
+    calibration.lines.iter().flat_map(|line| [histogram(line), recovered(line)]).collect()
+}
+
 /// Writes `ranks.csv`, `recovery.csv`, a histogram and a plot of true against found values of each parameter into `folder`; what was written.
 ///
 /// # Errors
 /// `Io` if the folder cannot be written.
-pub fn write_ranks(lines: &[Line], folder: &Path) -> Result<Vec<PathBuf>> {
-    let names: Vec<&str> = lines.iter().map(|line| line.name).collect();
+pub fn write_ranks(lines: &[Ranked], folder: &Path) -> Result<Vec<PathBuf>> {
+    let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
     let mut table = format!("replicate,{}\n", names.join(","));
     for i in 0..lines.first().map_or(0, |line| line.ranks.len()) {
         let ranks: Vec<String> = lines.iter().map(|line| line.ranks[i].to_string()).collect();
@@ -36,7 +105,7 @@ pub fn write_ranks(lines: &[Line], folder: &Path) -> Result<Vec<PathBuf>> {
     put_all(folder, files)
 }
 
-fn histogram(line: &Line) -> Figure {
+fn histogram(line: &Ranked) -> Figure {
     let n = line.ranks.len();
     let (low, high) = binomial_band(n, 1.0 / BINS as f64, BAND);
     let counts = line.histogram();
@@ -55,7 +124,7 @@ fn histogram(line: &Line) -> Figure {
     let id = format!("ranks-{}", line.name);
     let about =
         format!("Histogram of {n} ranks in {BINS} bins; the band holds {} % of counts if ranks are uniform.", 100.0 * BAND);
-    let svg = chart.draw(&id, line.name, &about);
+    let svg = chart.draw(&id, &line.name, &about);
     let key = vec![
         (Glyph::Line(Ink::Posterior, false), "data sets".to_string()),
         (Glyph::Patch(Ink::Prior, 30), format!("{} % of counts, if uniform", 100.0 * BAND)),
@@ -66,7 +135,7 @@ fn histogram(line: &Line) -> Figure {
 }
 
 /// Posterior means against true values.
-fn recovered(line: &Line) -> Figure {
+fn recovered(line: &Ranked) -> Figure {
     let all = || line.recovery.iter().flat_map(|(truth, found)| [*truth, *found]);
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
     let pad = 0.05 * (high - low).max(1e-9);
@@ -82,7 +151,7 @@ fn recovered(line: &Line) -> Figure {
         line.recovery.len(),
         100.0 * line.recovered()
     );
-    let svg = chart.draw(&id, line.name, &about);
+    let svg = chart.draw(&id, &line.name, &about);
     let key = vec![
         (Glyph::Point(Ink::Posterior, Mark::Dot), "data sets".to_string()),
         (Glyph::Line(Ink::Prior, true), "found as it was".to_string()),

@@ -9,6 +9,7 @@ use crate::report::checks::Checks;
 use crate::report::informed::Informed;
 use crate::report::models::{self, ModelLine};
 use crate::report::profiles::{self, ProfileLine};
+use crate::report::ranks::Calibrated;
 use crate::report::rows::{RowLine, Totals, Use, lines};
 use crate::report::verdict::Verdict;
 use crate::report::{Input, density};
@@ -74,6 +75,8 @@ pub struct Summary {
     pub profiles: Vec<ProfileLine>,
     /// The adjusted posterior; `None` if the job asks for none.
     pub adjusted: Option<Adjustment>,
+    /// A calibration of the job; `None` if the file has none.
+    pub calibration: Option<Calibrated>,
     /// Simulations of the run, those of an unfinished last generation included.
     pub simulated: u64,
     /// Whether [`ParameterLine::mode`] is a refined mode.
@@ -138,6 +141,7 @@ impl Summary {
             informed: Informed::of(input),
             profiles: profiles::lines(input),
             adjusted: Adjustment::of(input),
+            calibration: input.store.calibration().map(Calibrated::of),
             refined: !modes.is_empty(),
             predictive: rows.iter().any(|r| r.crps.is_some() || r.prior.is_some()),
             fitted: Totals::of(&rows, Use::Fitted),

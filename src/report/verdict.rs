@@ -6,6 +6,7 @@ use crate::population::Stop;
 use crate::report::checks::{Check, MARKED, Tail};
 use crate::report::format::{count, number, percent, plural};
 use crate::report::informed::INFORMED;
+use crate::report::ranks;
 use crate::report::rows::{Skill, Totals};
 use crate::report::summary::Summary;
 
@@ -63,6 +64,7 @@ impl Verdict {
         }
         findings.extend([tolerance(s), sample(s), informed(s)]);
         findings.extend(adjusted(s));
+        findings.extend(calibrated(s));
         findings.extend(modes(s));
         findings.extend([failures(s), ended(s)]);
         Verdict { findings }
@@ -95,6 +97,37 @@ fn adjusted(s: &Summary) -> Option<Finding> {
         (Level::Note, format!("Among the accepted particles the summaries say next to nothing of {names}: left as ABC found it."))
     };
     Some(Finding { level, about: "Adjustment", text })
+}
+
+/// Whether the job found what it should in data of its own.
+fn calibrated(s: &Summary) -> Option<Finding> {
+    let c = s.calibration.as_ref()?;
+    let ended = s.generations.last().map_or(f64::NAN, |g| g.tolerance);
+    let elsewhere = if c.tolerance == ended { String::new() } else { format!("; this run ended at {}", number(ended)) };
+    let on = format!(
+        "On {} data sets of its own (tolerance {}, {} particles{elsewhere})",
+        c.replicates,
+        number(c.tolerance),
+        c.population
+    );
+    let (level, text) = match ranks::off(&c.parameters) {
+        off if off.is_empty() => {
+            let adjusted = match c.adjusted.as_deref().map(ranks::off) {
+                Some(off) if !off.is_empty() => {
+                    (Level::Note, format!(" Of the adjusted posterior that does not hold for: {}.", off.join(", ")))
+                }
+                Some(_) => (Level::Good, " So does the adjusted posterior.".into()),
+                None => (Level::Good, String::new()),
+            };
+            let good = "the posterior ranks true values evenly, and its intervals hold them as often as they say.";
+            (adjusted.0, format!("{on} {good}{}", adjusted.1))
+        }
+        off => {
+            let bad = "true values rank unevenly, or intervals hold them more or less often than they say, of:";
+            (Level::Warning, format!("{on} {bad} {}.", off.join(", ")))
+        }
+    };
+    Some(Finding { level, about: "Calibration", text })
 }
 
 fn ended(s: &Summary) -> Finding {

@@ -10,7 +10,7 @@ use super::{Header, Scenario};
 use crate::density::network::Network;
 use crate::distance::Parts;
 use crate::population::{
-    Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Regressor, Reused, Shape, Surrogated,
+    Adjusted, Calibration, Generation, Learnt, Mode, Predictive, Profile, Ranked, Regressed, Regressor, Reused, Shape, Surrogated,
 };
 
 /// The one NaN.
@@ -150,6 +150,25 @@ pub(super) fn predictive(what: &str, predictive: &Predictive) -> String {
 pub(super) fn noise_floor(distances: &[f64]) -> String {
     let mut digest = Digest::new("noise_floor");
     digest.numbers("distance", &[distances.len()], distances);
+    digest.hex()
+}
+
+/// Digest of a calibration.
+pub(super) fn calibration(calibration: &Calibration) -> String {
+    let mut digest = Digest::new("calibration");
+    digest.numbers("tolerance", &[], [&calibration.tolerance]);
+    digest.integers("population", [calibration.population as u64].into_iter());
+    let mut add = |what: &str, lines: &[Ranked]| {
+        for line in lines {
+            digest.text(what, &line.name);
+            digest.integers("ranks", line.ranks.iter().map(|rank| *rank as u64));
+            digest.integers("inside", line.inside.iter().map(|count| *count as u64));
+            digest.integers("whole", [u64::from(line.whole)].into_iter());
+            digest.numbers("recovery", &[line.recovery.len(), 2], line.recovery.iter().flat_map(|(truth, found)| [truth, found]));
+        }
+    };
+    add("sampler", &calibration.lines);
+    calibration.adjusted.iter().for_each(|lines| add("adjusted", lines));
     digest.hex()
 }
 

@@ -20,6 +20,8 @@
 //! ├─ adjusted            (chain, draw)       a variable per parameter: equal-weight draws of an adjusted posterior; as attributes
 //! │                                          its method and, of a surrogate, shape, bandwidth and score, of a regression what
 //! │                                          it explained of each parameter
+//! ├─ calibration         (parameter, replicate)  rank, true_value, posterior_mean; inside (parameter, interval): a calibration of the
+//! │  └─ adjusted                               job; the same of its adjusted posterior
 //! ├─ scenarios                               other arms; one group for each scenario
 //! │  └─ <name>           (chain, draw, arm, row)  posterior_predictive, prior_predictive: each arm on the same random numbers;
 //! │                                          particle; label, endpoint, kind, given, month of each row; the file word for word;
@@ -48,8 +50,9 @@ use std::path::{Path, PathBuf};
 
 use crate::distance::Parts;
 use crate::error::{Error, Result};
-use crate::population::{Adjusted, Generation, Mode, Predictive, Profile, Run, Stop};
+use crate::population::{Adjusted, Calibration, Generation, Mode, Predictive, Profile, Run, Stop};
 
+mod calibration;
 mod digest;
 mod durable;
 pub mod journal;
@@ -71,6 +74,13 @@ const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Names that variables beside the parameters have, so that no parameter can.
 const RESERVED: [&str; 8] = ["chain", "draw", "row", "particle", "weight", "ln_weight", "distance", "trial"];
+
+/// Whether a file is a result, by its first bytes; not whether it is a whole one.
+pub fn is_result(file: &Path) -> bool {
+    use std::io::Read;
+    let mut first = [0; SIGNATURE.len()];
+    fs::File::open(file).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == SIGNATURE
+}
 
 /// Name, unit and meaning of a parameter or summary.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,6 +172,7 @@ struct Contents {
     modes: Option<Vec<Mode>>,
     profile: Option<Profile>,
     adjusted: Option<Adjusted>,
+    calibration: Option<Calibration>,
     scenarios: Vec<Scenario>,
     /// One JSON text per session.
     sessions: Vec<String>,
@@ -195,6 +206,7 @@ impl Store {
             modes: None,
             profile: None,
             adjusted: None,
+            calibration: None,
             scenarios: Vec::new(),
             sessions: Vec::new(),
         };
@@ -324,6 +336,15 @@ impl Store {
         })
     }
 
+    /// Stores a calibration of the job, in place of an earlier one. It is one of the job, not of the run: new generations leave it.
+    ///
+    /// # Errors
+    /// `Store` if it is not whole, or of other parameters; `Io` as for [`Store::create`].
+    pub fn put_calibration(&mut self, calibration: &Calibration) -> Result<()> {
+        calibration::check(calibration, &self.contents.header).map_err(refuse(&self.path))?;
+        self.change(|contents| contents.calibration = Some(calibration.clone()))
+    }
+
     /// Stores the adjusted posterior, in place of an earlier one.
     ///
     /// # Errors
@@ -422,6 +443,11 @@ impl Store {
         self.contents.scenarios.iter().find(|scenario| scenario.key() == slug(name))
     }
 
+    /// The calibration of the job; `None` if none was put here.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.contents.calibration.as_ref()
+    }
+
     /// The adjusted posterior; `None` if it was never asked for.
     pub fn adjusted(&self) -> Option<&Adjusted> {
         self.contents.adjusted.as_ref()
@@ -463,6 +489,7 @@ impl Contents {
         all.extend(self.modes.as_ref().map(|m| ("modes".to_string(), digest::modes(m))));
         all.extend(self.profile.as_ref().map(|p| ("profile".to_string(), digest::profile(p))));
         all.extend(self.adjusted.as_ref().map(|a| ("adjusted".to_string(), digest::adjusted(a))));
+        all.extend(self.calibration.as_ref().map(|c| ("calibration".to_string(), digest::calibration(c))));
         all.extend(self.scenarios.iter().map(|s| (format!("scenario {}", s.key()), digest::scenario(s))));
         all
     }

@@ -4,7 +4,7 @@ use hdf5::{Group, H5Type};
 use ndarray::{Array2, Ix2};
 
 use super::netcdf::{self, members, read_text, read_text_attribute, read_texts};
-use super::{Column, Contents, FORMAT, Header, PredictedRow, scenario};
+use super::{Column, Contents, FORMAT, Header, PredictedRow, calibration, scenario};
 use crate::density::network::Network;
 use crate::distance::{Foretold, Parts};
 use crate::population::{
@@ -52,21 +52,35 @@ fn body(root: &Group) -> hdf5::Result<Contents> {
     let noise_floor =
         if root.link_exists("noise_floor") { Some(numbers(&root.group("noise_floor")?, "distance")?) } else { None };
     let distance = if root.link_exists("distance") { Some(parts(&root.group("distance")?)?) } else { None };
+    let calibration = calibration::read(root)?;
     let scenarios = scenario::read(root)?;
     let provenance = root.group("provenance")?;
     let sessions = if provenance.link_exists("record") { read_texts(&provenance, "record")? } else { Vec::new() };
-    Ok(Contents { header, run, distance, prior, posterior, noise_floor, modes, profile, adjusted, scenarios, sessions })
+    Ok(Contents {
+        header,
+        run,
+        distance,
+        prior,
+        posterior,
+        noise_floor,
+        modes,
+        profile,
+        adjusted,
+        calibration,
+        scenarios,
+        sessions,
+    })
 }
 
-fn numbers<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Vec<T>> {
+pub(super) fn numbers<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Vec<T>> {
     group.dataset(name)?.read_raw()
 }
 
-fn matrix(group: &Group, name: &str) -> hdf5::Result<Array2<f64>> {
-    group.dataset(name)?.read::<f64, Ix2>()
+pub(super) fn matrix<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<Array2<T>> {
+    group.dataset(name)?.read::<T, Ix2>()
 }
 
-fn attribute<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<T> {
+pub(super) fn attribute<T: H5Type>(group: &Group, name: &str) -> hdf5::Result<T> {
     group.attr(name)?.read_scalar()
 }
 

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::netcdf::{self, Scope, about};
-use super::{Column, Contents, FORMAT, Header, digest, scenario};
+use super::{Column, Contents, FORMAT, Header, calibration, digest, scenario};
 use crate::density::network::Network;
 use crate::distance::Parts;
 use crate::population::{Adjusted, Generation, Learnt, Mode, Predictive, Profile, Regressed, Regressor, Reused, Run, Surrogated};
@@ -13,8 +13,20 @@ use crate::rng::SCHEME;
 pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
     netcdf::encode(|root| {
         attributes(root, contents)?;
-        let Contents { header, run, distance, prior, posterior, noise_floor, modes, profile, adjusted, scenarios, sessions } =
-            contents;
+        let Contents {
+            header,
+            run,
+            distance,
+            prior,
+            posterior,
+            noise_floor,
+            modes,
+            profile,
+            adjusted,
+            calibration: calibrated,
+            scenarios,
+            sessions,
+        } = contents;
         if let (Some(posterior), Some(last)) = (posterior, run.last()) {
             draws(root.group("posterior", POSTERIOR)?, header, &posterior.draws.theta)?;
             sample_stats(root, header, posterior, last)?;
@@ -44,6 +56,9 @@ pub(super) fn bytes(contents: &Contents) -> hdf5::Result<Vec<u8>> {
         }
         if let Some(adjusted) = adjusted {
             adjusted_posterior(root, header, adjusted)?;
+        }
+        if let Some(calibration) = calibrated {
+            calibration::write(root, header, calibration)?;
         }
         scenario::write(root, scenarios)?;
         job(root, header)?;
@@ -265,7 +280,7 @@ fn generations(root: &Scope, header: &Header, run: &Run) -> hdf5::Result<()> {
 }
 
 /// A dimension of names with their units and meanings.
-fn columns(group: &mut Scope, dimension: &str, what: &str, columns: &[Column]) -> hdf5::Result<()> {
+pub(super) fn columns(group: &mut Scope, dimension: &str, what: &str, columns: &[Column]) -> hdf5::Result<()> {
     let list = |get: fn(&Column) -> &str| columns.iter().map(get).collect::<Vec<&str>>();
     group.labels(dimension, &list(|c| &c.name), what)?;
     let (unit, meaning) = (format!("unit of the {what}"), format!("meaning of the {what}"));

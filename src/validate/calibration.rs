@@ -26,7 +26,7 @@ use ndarray::Array2;
 use crate::density::Marginal;
 use crate::error::{Error, Result};
 use crate::exec::Executor;
-use crate::population::{Run, Weights};
+use crate::population::{Calibration, Ranked, Run, Weights};
 use crate::rng::{Branch, Purpose};
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
@@ -43,23 +43,7 @@ pub const FALSE_ALARM: f64 = 0.01;
 /// Draws of the prior until one can be simulated.
 const REDRAWS: u64 = 1000;
 
-/// What calibration found of one parameter.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Line {
-    /// Its name.
-    pub name: &'static str,
-    /// Rank of the true value among [`DRAWS`] posterior draws, in each replicate.
-    pub ranks: Vec<usize>,
-    /// In how many replicates each of [`INTERVALS`] holds the true value.
-    pub inside: [usize; 2],
-    /// Whether it is a whole number: an interval of such holds more than it says, and only ranks, with ties tossed, are judged.
-    pub whole: bool,
-    /// The true value of each replicate and the mean of its posterior, on the coordinate of the prior (the logarithm of a positive
-    /// parameter, the logit of a proportion).
-    pub recovery: Vec<(f64, f64)>,
-}
-
-impl Line {
+impl Ranked {
     /// Counts of ranks in [`BINS`] bins.
     pub fn histogram(&self) -> [usize; BINS] {
         let mut counts = [0; BINS];
@@ -192,14 +176,6 @@ pub struct Adjusting<'a> {
     pub bare: bool,
 }
 
-/// What calibration found of each parameter.
-pub struct Calibrated {
-    /// By the posterior of the sampler.
-    pub lines: Vec<Line>,
-    /// By the adjusted one, if there is one.
-    pub adjusted: Option<Vec<Line>>,
-}
-
 /// Runs the job on `replicates` data sets of its own and ranks the true values. `job` gives the problem anew for each; `done` is
 /// told how many are through and may break it off, for which the result is `None`.
 ///
@@ -212,14 +188,14 @@ pub fn calibrate(
     replicates: usize,
     exec: &dyn Executor,
     done: &dyn Fn(usize) -> ControlFlow<()>,
-) -> Result<Option<Calibrated>> {
+) -> Result<Option<Calibration>> {
     let problem = job()?;
     let name = |index: &usize| problem.model.parameters()[*index].name;
     let line = |(index, prior): (&usize, &Marginal)| {
         let whole = prior.grain() > 0.0;
-        Line { name: name(index), ranks: Vec::new(), inside: [0; 2], whole, recovery: Vec::new() }
+        Ranked { name: name(index).into(), ranks: Vec::new(), inside: [0; 2], whole, recovery: Vec::new() }
     };
-    let mut lines: Vec<Line> = problem.free.iter().zip(&problem.prior.0).map(line).collect();
+    let mut lines: Vec<Ranked> = problem.free.iter().zip(&problem.prior.0).map(line).collect();
     let mut adjusted = adjusting.map(|_| lines.clone());
     for number in 0..replicates {
         let Replicate { truth, summaries, problem } = replicate(job()?, number as u64, sampler)?;
@@ -243,7 +219,7 @@ pub fn calibrate(
             add(lines, &problem, &theta, &Weights::from_ln(&vec![0.0; theta.nrows()]), &truth);
         }
     }
-    Ok(Some(Calibrated { lines, adjusted }))
+    Ok(Some(Calibration { tolerance: sampler.tolerance, population: sampler.population, lines, adjusted }))
 }
 
 /// A run of one replicate, to the tolerance; `None` if it was broken off.
@@ -269,7 +245,7 @@ fn reach(
 }
 
 /// Ranks the true values in one posterior.
-fn add(lines: &mut [Line], problem: &Problem, theta: &Array2<f64>, weights: &Weights, truth: &[f64]) {
+fn add(lines: &mut [Ranked], problem: &Problem, theta: &Array2<f64>, weights: &Weights, truth: &[f64]) {
     let drawn = weights.resample(DRAWS, &mut problem.key.stream(Purpose::Resample));
     let mut ties = problem.key.stream(Purpose::Pilot);
     for (k, (line, truth)) in lines.iter_mut().zip(truth).enumerate() {
@@ -302,8 +278,8 @@ mod tests {
     use super::*;
     use crate::rng::Key;
 
-    fn line(ranks: Vec<usize>, inside: [usize; 2]) -> Line {
-        Line { name: "x", ranks, inside, whole: false, recovery: Vec::new() }
+    fn line(ranks: Vec<usize>, inside: [usize; 2]) -> Ranked {
+        Ranked { name: "x".into(), ranks, inside, whole: false, recovery: Vec::new() }
     }
 
     #[test]
@@ -328,7 +304,7 @@ mod tests {
 
     #[test]
     fn what_is_recovered_is_a_share_of_variance() {
-        let of = |recovery: &[(f64, f64)]| Line { recovery: recovery.to_vec(), ..line(vec![], [0; 2]) }.recovered();
+        let of = |recovery: &[(f64, f64)]| Ranked { recovery: recovery.to_vec(), ..line(vec![], [0; 2]) }.recovered();
         assert_eq!(of(&[(1.0, 1.0), (3.0, 3.0)]), 1.0);
         assert_eq!(of(&[(1.0, 2.0), (3.0, 2.0)]), 0.0);
         assert!((of(&[(1.0, 1.5), (3.0, 2.5)]) - 0.75).abs() < 1e-15);

@@ -11,25 +11,29 @@ use super::progress::{Budget, Show};
 use super::run::scaled_problem;
 use super::say::document;
 use super::session::Session;
-use super::shared::{agree, on_ranks};
+use super::shared::{Shared, agree, on_ranks};
+use super::stored::embedded;
 use crate::adjust::Method;
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::job::Job;
-use crate::population::Run;
-use crate::report;
+use crate::population::{Calibration, Ranked, Run};
+use crate::report::{self, Calibrated};
 use crate::sampler::Problem;
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
-use crate::validate::calibration::{self, Adjusting, BINS, Calibrated, DRAWS, FALSE_ALARM, INTERVALS, Line, binomial_band};
+use crate::store::journal::Journaled;
+use crate::store::{self, Store};
+use crate::validate::calibration::{self, Adjusting, BINS, DRAWS, FALSE_ALARM, INTERVALS, binomial_band};
 
 /// Flags of both verbs.
 pub struct CalibrationFlags {
-    /// The job file.
+    /// The job file, or a result file.
     pub job: PathBuf,
     /// Data sets of its own on which the job is run.
     pub replicates: usize,
-    /// Tolerance at which every run ends; that of the job's stopping rule if absent.
+    /// Tolerance at which every run ends; that at which the run of a result file ended, or that of the job's stopping
+    /// rule if absent.
     pub tolerance: Option<f64>,
     /// Particles in a generation; those of the job if absent.
     pub population: Option<usize>,
@@ -55,9 +59,24 @@ pub fn validate_calibration(flags: &CalibrationFlags) -> Result<()> {
 }
 
 fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
-    let job = agree(exec, Job::load(&flags.job))?;
+    let of_result = store::is_result(&flags.job);
+    let mut ended = None;
+    let job = if of_result {
+        Store::open(&flags.job).and_then(|store| {
+            ended = store.run().last().map(|last| last.tolerance).filter(|tolerance| tolerance.is_finite());
+            embedded(&store)
+        })
+    } else {
+        Job::load(&flags.job)
+    };
+    let job = agree(exec, job)?;
+    let open = |journaled: &Journaled<'_>| {
+        journaled.hold(&flags.job)?;
+        Store::open(&flags.job)
+    };
+    let shared = if of_result { Some(Shared::open(exec, open)?) } else { None };
     let asked = job.sampler();
-    let tolerance = flags.tolerance.unwrap_or(asked.tolerance);
+    let tolerance = flags.tolerance.or(ended).unwrap_or(asked.tolerance);
     if tolerance.is_nan() || tolerance <= 0.0 {
         return Err(Error::Usage {
             problem: "calibration needs one tolerance at which every run ends".into(),
@@ -93,8 +112,15 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     let adjusting = method.map(|method| Adjusting { draws: &draws, bare: method != Method::Reuse });
     let calibrated = calibration::calibrate(&problem, &sampler, adjusting.as_ref(), flags.replicates, exec, &done)?;
     drop(show);
-    let Some(Calibrated { lines, adjusted }) = calibrated else { return Err(Error::Stopped) };
-    document(|| as_json(&lines, adjusted.as_deref(), flags, tolerance));
+    let Some(calibration) = calibrated else { return Err(Error::Stopped) };
+    if let Some(shared) = &shared {
+        shared.change(|store| {
+            store.record(&session.record());
+            store.put_calibration(&calibration)
+        })?;
+    }
+    document(|| as_json(&calibration));
+    let Calibration { lines, adjusted, .. } = calibration;
     text!("{}", as_text(&lines, adjusted.as_deref(), flags, &sampler));
     match method {
         None => {}
@@ -103,6 +129,9 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
             "adjusted: by the method of the job, on the same data before they were moved, in runs of their own. It is an approximation;\n\
              what the sampler did decides on the exit code."
         ),
+    }
+    if of_result {
+        line!("stored in {}; nicho report writes its page anew", flags.job.display());
     }
     if let Some(folder) = &flags.output {
         exec.once(&mut || {
@@ -114,11 +143,11 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
             Ok(Vec::new())
         })?;
     }
-    let off: Vec<&str> = lines.iter().filter(|line| !line.calibrated(lines.len())).map(|line| line.name).collect();
+    let off: Vec<&str> = lines.iter().filter(|line| !line.calibrated(lines.len())).map(|line| line.name.as_str()).collect();
     if off.is_empty() { Ok(()) } else { Err(Error::Miscalibrated { parameters: off.join(", ") }) }
 }
 
-fn as_text(lines: &[Line], adjusted: Option<&[Line]>, flags: &CalibrationFlags, sampler: &Smc) -> String {
+fn as_text(lines: &[Ranked], adjusted: Option<&[Ranked]>, flags: &CalibrationFlags, sampler: &Smc) -> String {
     let n = flags.replicates;
     let made = match sampler.accept {
         Accept::Tolerance => {
@@ -136,7 +165,7 @@ fn as_text(lines: &[Line], adjusted: Option<&[Line]>, flags: &CalibrationFlags, 
     let share = 1.0 - FALSE_ALARM / (lines.len() * (1 + INTERVALS.len())) as f64;
     let [half, most] = INTERVALS.map(|p| binomial_band(n, p, share));
     let head = ["p of ranks", "in 50 %", "in 90 %", "calibrated", "recovered"];
-    let of = |line: &Line| {
+    let of = |line: &Ranked| {
         let verdict = if line.calibrated(lines.len()) { "yes" } else { "NO" };
         let [a, b] = line.inside.map(|inside| if line.whole { "-".into() } else { inside.to_string() });
         [format!("{:.3}", line.p_uniform()), a, b, verdict.into(), format!("{:.2}", line.recovered())]
@@ -154,34 +183,23 @@ fn as_text(lines: &[Line], adjusted: Option<&[Line]>, flags: &CalibrationFlags, 
     out += &row("parameter", head.map(str::to_string), beside("adjusted"));
     out += &format!("{}\n", "-".repeat(width + if adjusted.is_some() { 103 } else { 53 }));
     for (k, line) in lines.iter().enumerate() {
-        out += &row(line.name, of(line), adjusted.map(|adjusted| of(&adjusted[k])));
+        out += &row(&line.name, of(line), adjusted.map(|adjusted| of(&adjusted[k])));
     }
     let (low, high) = (format!("{} to {}", half.0, half.1), format!("{} to {}", most.0, most.1));
     out + &format!("\nexpected in 50 %: {low}; in 90 %: {high}; p of ranks at least {:.5}\n", 1.0 - share)
 }
 
-fn as_json(lines: &[Line], adjusted: Option<&[Line]>, flags: &CalibrationFlags, tolerance: f64) -> serde_json::Value {
-    let of = |line: &Line| {
-        json!({
-            "parameter": line.name,
-            "ranks": line.ranks,
-            "p_uniform": line.p_uniform(),
-            "inside": line.inside,
-            "recovered": line.recovered(),
-            "p_coverage": [line.p_coverage(0), line.p_coverage(1)],
-            "calibrated": line.calibrated(lines.len()),
-        })
+fn as_json(calibration: &Calibration) -> serde_json::Value {
+    let mut document = json!(Calibrated::of(calibration));
+    let mut add = |key: &str, lines: &[Ranked]| {
+        for (line, of) in lines.iter().zip(document[key].as_array_mut().into_iter().flatten()) {
+            of["ranks"] = json!(line.ranks);
+        }
     };
-    let mut document = json!({
-        "replicates": flags.replicates,
-        "tolerance": tolerance,
-        "draws": DRAWS,
-        "intervals": INTERVALS,
-        "false_alarm": FALSE_ALARM,
-        "parameters": lines.iter().map(of).collect::<Vec<_>>(),
-    });
-    if let Some(adjusted) = adjusted {
-        document["adjusted"] = adjusted.iter().map(of).collect();
-    }
+    add("parameters", &calibration.lines);
+    calibration.adjusted.iter().for_each(|lines| add("adjusted", lines));
+    document["draws"] = DRAWS.into();
+    document["intervals"] = json!(INTERVALS);
+    document["false_alarm"] = FALSE_ALARM.into();
     document
 }

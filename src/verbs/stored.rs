@@ -151,6 +151,11 @@ fn compare(file: &Path, original: &Store, again: &Store) -> Result<()> {
     let (mut differing, mut all) = (Vec::new(), Vec::new());
     let repeated = again.digests();
     for (name, hex) in original.digests() {
+        if name == "calibration" {
+            line!("{name} {hex} not repeated: nicho validate sbc does it");
+            all.push(json!({ "group": name, "sha256": hex, "reproduced": null }));
+            continue;
+        }
         let same = repeated.iter().any(|(other, digest)| *other == name && *digest == hex);
         line!("{name} {hex} {}", if same { "reproduced" } else { "DIFFERS" });
         all.push(json!({ "group": name, "sha256": hex, "reproduced": same }));

@@ -190,6 +190,39 @@ fn what_cannot_be_compared_is_refused() {
     assert!(said.contains("copy is the same inference as coin: their digests are equal."), "{said}");
 }
 
+/// What a calibration found is kept with the result: at the tolerance where its run ended, in verdict, page and digests; a repetition
+/// does not ask for it again.
+#[test]
+fn a_calibration_is_kept_with_its_result() {
+    let folder = folder();
+    let path = folder.path();
+    let job = std::fs::read_to_string(path.join("jobs/normal.toml")).unwrap().replace("tolerance = 0.02", "tolerance = 0.5");
+    std::fs::write(path.join("jobs/wide.toml"), job.replace("population = 2000", "population = 200")).unwrap();
+    succeed(path, &["run", "jobs/wide.toml", "-o", "wide.h5", "-q"]);
+    let digests = succeed(path, &["digest", "wide.h5"]);
+    let sbc = ["validate", "sbc", "wide.h5", "--replicates", "50", "-q"];
+    let of_result = succeed(path, &sbc);
+    assert!(of_result.contains("within the tolerance, 0.5,") && of_result.contains("\nstored in wide.h5;"), "{of_result}");
+    let of_job = succeed(path, &["validate", "sbc", "jobs/wide.toml", "--replicates", "50", "-q"]);
+    assert_eq!(of_result.split("\nstored in").next(), Some(of_job.trim_end()));
+    let after = succeed(path, &["digest", "wide.h5"]);
+    let added: Vec<&str> = after.lines().filter(|line| !digests.contains(line)).collect();
+    assert!(digests.lines().all(|line| after.contains(line)) && added.len() == 1, "{after}");
+    assert!(added[0].starts_with("calibration "), "{after}");
+    succeed(path, &["report", "wide.h5"]);
+    let page = std::fs::read_to_string(path.join("wide.report/report.html")).unwrap();
+    assert!(page.contains("On 50 data sets of its own (tolerance 0.500, 200 particles) the posterior ranks true values evenly"));
+    assert!(page.contains("id=\"calibration\"") && page.contains("Ranks of mean") && page.contains("Recovery of mean"));
+    assert!(!page.contains("validate sbc"), "what was asked is no other question");
+    let said = succeed(path, &["reproduce", "wide.h5", "-q"]);
+    assert!(said.contains("inference ") && said.contains(" not repeated: nicho validate sbc does it"), "{said}");
+    // At another tolerance, which the verdict names; of a sampler that is off, exit code 1, and a warning.
+    succeed(path, &[&sbc[..], &["--tolerance", "1"]].concat());
+    succeed(path, &["report", "wide.h5"]);
+    let page = std::fs::read_to_string(path.join("wide.report/report.html")).unwrap();
+    assert!(page.contains("(tolerance 1.00, 200 particles; this run ended at 0.500)"));
+}
+
 /// The smoke job, so long that nobody sees its end.
 fn endless(folder: &Path) -> std::process::Child {
     let job = std::fs::read_to_string(folder.join("jobs/iris-smoke.toml")).unwrap();
