@@ -1,6 +1,6 @@
 //! The page of a run: which sections it has, and what each shows.
 
-use crate::report::chart::Ink;
+use crate::report::chart::{Ink, Mark};
 use crate::report::curves::BAND_KEY;
 use crate::report::figures::{DENSITY_KEY, Figure, Glyph, Sections};
 use crate::report::format::{count, escape, number, plural};
@@ -207,7 +207,9 @@ fn calibration(c: &Calibrated, figures: &Sections) -> Section {
         table("Of the sampler's posterior", &c.parameters),
         key(&[
             (Glyph::Line(Ink::Posterior, false), "data sets"),
-            (Glyph::Patch(Ink::Prior, 30), "99 % of counts, if ranks are uniform")
+            (Glyph::Patch(Ink::Prior, 30), "99 % of counts, if ranks are uniform"),
+            (Glyph::Point(Ink::Posterior, Mark::Dot), "a data set"),
+            (Glyph::Line(Ink::Prior, true), "found as it was")
         ]),
         grid("grid small", &figures.calibration)
     );
