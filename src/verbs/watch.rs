@@ -127,7 +127,6 @@ struct View {
 }
 
 /// The state of the result file that was read last.
-#[derive(Default)]
 struct Seen {
     /// Device, inode, length and time: another file has others.
     version: (u64, u64, u64, i64, i64),
@@ -174,17 +173,22 @@ impl Eye {
         let Some(seen) = &self.seen else { return Err(Error::Stopped) };
         let alive = |pid: &str| Path::new("/proc").join(pid).exists();
         let life = Life::of(seen.complete, sign.as_ref(), &exec::host(), alive);
+        let paces = sign.as_ref().filter(|_| life != Life::Finished).and_then(by_rank);
+        let over = if paces.is_some() { "in the stage under way" } else { "over the last session of several" };
+        let paces = paces.or_else(|| seen.by_rank.clone());
+        // Below the rest: of many ranks it is long.
         let text = format!(
-            "{}: {}, {}\n{}\n{}",
+            "{}: {}, {}\n{}\n{}{}",
             self.file.display(),
             seen.name,
             seen.described,
-            life.text(sign.as_ref(), &self.file, seen),
-            seen.tables
+            life.text(sign.as_ref(), &self.file, seen.generations),
+            seen.tables,
+            paces.as_ref().map_or(String::new(), |paces| format!("\nTasks by rank, {over}\n{}", paces.text(seen.blocks)))
         );
         let document = json!({
             "file": self.file, "job": seen.name, "state": life.word(), "generations": seen.lines, "parameters": seen.parameters,
-            "by_rank": sign.as_ref().and_then(by_rank).or(seen.by_rank.clone()),
+            "by_rank": paces,
             // The last words of the run, as its heartbeat has them.
             "heartbeat": sign.as_ref().map(|sign| json!({ "seconds_ago": sign.age, "words": sign.words })),
         });
@@ -269,15 +273,10 @@ impl Life {
     }
 
     /// The state of a run in some lines.
-    fn text(self, sign: Option<&Sign>, file: &Path, seen: &Seen) -> String {
+    fn text(self, sign: Option<&Sign>, file: &Path, generations: usize) -> String {
         let Some(sign) = sign.filter(|_| self != Life::Finished) else {
             return match self {
-                Life::Finished => match &seen.by_rank {
-                    Some(all) => {
-                        format!("finished; the pace of each rank, over its last session of several:\n\n{}", all.text(seen.blocks))
-                    }
-                    None => "finished\n".into(),
-                },
+                Life::Finished => "finished\n".into(),
                 _ => format!("not finished, and no heartbeat beside it: nothing runs; {}\n", resume("JOB", file)),
             };
         };
@@ -285,7 +284,7 @@ impl Life {
             |key: &str, word: &str| if sign.text(key).is_empty() { String::new() } else { format!("{word}{}", sign.text(key)) };
         let place = format!("host {}, process {}{}", sign.text("host"), sign.text("pid"), of("slurm", ", Slurm job "));
         let ago = clock(sign.age);
-        let known = progress(sign, seen);
+        let known = progress(sign, generations);
         let resume = resume(sign.text("job"), file);
         match self {
             Life::Runs => format!("{known}{place}; last sign of life {ago} ago\n"),
@@ -311,8 +310,8 @@ fn by_rank(sign: &Sign) -> Option<ByRank> {
     ByRank::parse(sign.text("by_rank"), sign.text("slowest"))
 }
 
-/// The line of a heartbeat for people, beside what the file has.
-fn progress(sign: &Sign, seen: &Seen) -> String {
+/// The line of a heartbeat for people, where so many generations are in the file.
+fn progress(sign: &Sign, generations: usize) -> String {
     let [rate, ranks, threads] = ["rate", "ranks", "threads"].map(|key| sign.number(key));
     let threads = threads.unwrap_or(1.0).max(1.0);
     let on = match ranks.unwrap_or(1.0) {
@@ -323,15 +322,14 @@ fn progress(sign: &Sign, seen: &Seen) -> String {
     let each = rate.filter(|_| threads > 1.0).map_or(String::new(), |rate| format!(", {:.1} a thread{on}", rate / threads));
     let eta = sign.number("eta").map(|eta| eta - sign.age).filter(|eta| *eta >= 1.0);
     let eta = eta.map_or(String::new(), |eta| format!(", about {} to the end", clock(eta)));
-    let by_rank = by_rank(sign).map_or(String::new(), |all| format!("\n{}\n", all.text(seen.blocks)));
     let bar = |(done, of): (f64, f64)| {
         let full = ((BAR as f64 * done / of.max(1.0)) as usize).min(BAR);
         format!("[{}{}] {done:.0} of {of:.0}", "#".repeat(full), "-".repeat(BAR - full))
     };
-    let speed = |what: &str| rate.map_or(String::new(), |rate| format!("{rate:.1} {what} a second{each}{eta}\n{by_rank}"));
+    let speed = |what: &str| rate.map_or(String::new(), |rate| format!("{rate:.1} {what} a second{each}{eta}\n"));
     if let Some(accepted) = sign.share("accepted") {
         // The file may be ahead of the line by some seconds.
-        if sign.number("generation").is_some_and(|number| number < seen.generations as f64) {
+        if sign.number("generation").is_some_and(|number| number < generations as f64) {
             return format!("generation {} is done\n{}", sign.text("generation"), speed("simulations"));
         }
         let word = if sign.text("temperature").is_empty() { "tolerance" } else { "temperature" };
@@ -347,7 +345,7 @@ fn progress(sign: &Sign, seen: &Seen) -> String {
     }
     match sign.share("done") {
         Some(done) => format!("{} {}\n{}", sign.text("stage").replace('-', " "), bar(done), speed("pieces of work")),
-        None if seen.generations > 0 => format!("{}{on}, to go on after generation {}\n", sign.state, seen.generations - 1),
+        None if generations > 0 => format!("{}{on}, to go on after generation {}\n", sign.state, generations - 1),
         None => format!("{}{on}\n", sign.state),
     }
 }
@@ -371,7 +369,7 @@ mod tests {
         assert_eq!(Life::of(false, Some(&sign("running", 40.0)), "there", |_| false), Life::Runs);
         assert_eq!(Life::of(true, Some(&sign("running", 720.0)), "here", |_| false), Life::Finished);
         assert_eq!(Life::of(false, None, "here", |_| true), Life::Unknown);
-        let said = Life::Silent.text(Some(&sign("running", 720.0)), "out.h5".as_ref(), &Seen::default());
+        let said = Life::Silent.text(Some(&sign("running", 720.0)), "out.h5".as_ref(), 0);
         assert!(said.starts_with("! no sign of life for 12 min (host here, process 7)"), "{said}");
         assert!(said.contains("resume with  nicho run a.toml -o out.h5 --resume"), "{said}");
     }

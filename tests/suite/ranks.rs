@@ -188,7 +188,7 @@ mod with_mpi {
         // Results that have come, and those among them that are there in order.
         assert!((sum / whole - 1.0).abs() < 0.2, "{line}");
         let said = succeed(path, &["watch", "endless.h5"]);
-        assert!(said.contains("\nrank  host") && said.contains("\n2     "), "{said}");
+        assert!(said.contains("\nTasks by rank, in the stage under way\nrank  host") && said.contains("\n2     "), "{said}");
         let of: Value = serde_json::from_str(&succeed(path, &["watch", "endless.h5", "--json"])).unwrap();
         assert_eq!(of["by_rank"]["groups"].as_array().unwrap().len(), 3, "{of:#}");
         drop(run);
@@ -203,7 +203,10 @@ mod with_mpi {
         let share = session["busy"].as_f64().unwrap();
         assert!((share - busy.iter().sum::<f64>() / (2.0 * session["seconds"].as_f64().unwrap())).abs() < 0.02, "{session}");
         let said = succeed(path, &["watch", "two.h5"]);
-        assert!(said.contains("finished; the pace of each rank") && said.contains("\n1     "), "{said}");
+        assert!(
+            said.contains("\nTasks by rank, over the last session of several\nrank  host") && said.contains("\n1     "),
+            "{said}"
+        );
         let page = std::fs::read_to_string(path.join("two.report/report.html")).unwrap();
         assert!(page.contains("Throughput by rank"));
     }
