@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use tracing::{info, warn};
 
 use super::check::{bytes, memory};
@@ -45,6 +46,16 @@ pub struct RunFlags {
 /// Pairs of replicate data sets that measure the noise floor of the distance.
 const PAIRS: usize = 100;
 
+/// The key of a session's record that says where the job file was.
+pub const JOB_FILE: &str = "job_file";
+
+/// The record of a session of a job.
+fn record(session: &Session, job: &Job) -> Value {
+    let mut record = session.record();
+    record[JOB_FILE] = std::path::absolute(&job.source.file).unwrap_or_default().display().to_string().into();
+    record
+}
+
 /// Runs a job to its end and prints the result.
 ///
 /// # Errors
@@ -70,7 +81,7 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
             heartbeat::clear(&heartbeat::path_of(&path));
         } else {
             journaled.open(&store, flags.resume)?;
-            store.record(&session.record());
+            store.record(&record(&session, &job));
         }
         Ok(store)
     })?;
@@ -144,7 +155,7 @@ pub fn work(job: &Job, problem: &Problem, shared: &mut Shared<'_>, session: &Ses
         return Err(Error::Interrupted { path: shared.path() });
     }
     shared.change(|store| {
-        store.record(&session.record());
+        store.record(&record(session, job));
         store.write()
     })
 }
@@ -176,9 +187,9 @@ fn infer_and_derive(
 ) -> Result<bool> {
     let mut run = std::mem::take(&mut shared.run);
     let save = &mut |run: &Run| match run.stopped {
-        None => shared.append(run, &session.record()),
+        None => shared.append(run, &record(session, job)),
         Some(reason) => shared.change(|store| {
-            store.record(&session.record());
+            store.record(&record(session, job));
             store.finish(reason, run.spent)
         }),
     };

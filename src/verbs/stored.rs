@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::predict::{arms, patients};
 use super::progress::{Budget, Show};
-use super::run::{scaled_problem, work};
+use super::run::{JOB_FILE, scaled_problem, work};
 use super::say::document;
 use super::session::Session;
 use super::shared::{Shared, agree, on_ranks};
@@ -18,13 +18,20 @@ use crate::job::scenario::Scenario;
 use crate::report::{self, Input};
 use crate::store::Store;
 
-/// The job inside a result file.
+/// The job inside a result file. An external program of it is looked for where the job file was, then beside the result, then in the
+/// current folder.
 pub fn embedded(store: &Store) -> Result<Job> {
     let header = store.header();
-    // In the folder of the result, where paths in the job then begin.
     let file = store.path().file_name().unwrap_or_default();
     let name = store.path().with_file_name(format!("job in {}", file.display()));
-    Job::embedded(&name, header.job_text.clone(), header.observations_text.clone())
+    let job = Job::embedded(&name, header.job_text.clone(), header.observations_text.clone())?;
+    let folder = |file: &Path| file.parent().map(Path::to_path_buf).filter(|folder| folder.is_dir());
+    let was = store.sessions().iter().rev().find_map(|session| session[JOB_FILE].as_str().map(PathBuf::from));
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for place in [was, std::path::absolute(store.path()).ok(), std::path::absolute("x").ok()].into_iter().flatten() {
+        folders.extend(folder(&place).filter(|folder| !folders.contains(folder)));
+    }
+    Ok(job.with_program_in(folders))
 }
 
 /// Prints the digest of the inference, then one line for each derived group.
