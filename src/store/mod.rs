@@ -58,6 +58,7 @@ mod read;
 mod scenario;
 mod write;
 
+pub use durable::{check_file, check_folder};
 pub use scenario::{ActedRule, AskedRow, Scenario, slug};
 
 #[cfg(test)]

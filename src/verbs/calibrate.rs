@@ -11,7 +11,7 @@ use super::progress::{Budget, Show};
 use super::run::scaled_problem;
 use super::say::document;
 use super::session::Session;
-use super::shared::{agree, on_ranks};
+use super::shared::{agree, on_ranks, prepare};
 use crate::adjust::Method;
 use crate::error::{Error, Result};
 use crate::exec::Executor;
@@ -68,6 +68,7 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
         let problem = format!("at temperature {tolerance} the posterior is not that of the data");
         return Err(Error::Usage { problem, fix: "leave --tolerance out, and stop.tolerance of the job".into() });
     }
+    prepare(exec, flags.output.as_deref())?;
     // Data of the prior may be far from those of the job: neither rate nor generations end a run. Rejection starts where it ends.
     let population = flags.population.unwrap_or(asked.population);
     let start = if asked.start < f64::INFINITY { tolerance } else { asked.start };

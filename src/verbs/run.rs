@@ -22,7 +22,7 @@ use crate::rng::Purpose;
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, infer};
-use crate::store::{Header, Store};
+use crate::store::{Header, Store, check_file, check_folder};
 
 /// Flags of `nicho run`.
 #[derive(Clone, Debug, Default)]
@@ -74,12 +74,22 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
     let header = job.header()?;
     let session = Session::new("run", exec.place());
     let mut shared = Shared::open(exec, |journaled| {
+        if report_folder(&path) == path {
+            let fix = format!("name it with another ending, as in -o {}", path.with_extension("h5").display());
+            return Err(Error::Output {
+                path: path.clone(),
+                problem: "its report would go into a folder of that name".into(),
+                fix,
+            });
+        }
         journaled.hold(&path)?;
         let mut store = open_output(&path, &header, flags)?;
         if complete(&store, &job) {
             journaled.settle(&store)?;
             heartbeat::clear(&heartbeat::path_of(&path));
         } else {
+            check_file(&path)?;
+            check_report(&path)?;
             journaled.open(&store, flags.resume)?;
             store.record(&record(&session, &job));
         }
@@ -267,6 +277,19 @@ fn complete(store: &Store, job: &Job) -> bool {
     Have::of(store).all(job)
 }
 
+/// Makes sure that the report of a run can be written, which comes last.
+fn check_report(path: &Path) -> Result<()> {
+    let folder = report_folder(path);
+    if folder.exists() && !folder.is_dir() {
+        let (problem, fix) = (
+            "is a file, and the report of this run goes into a folder of that name",
+            "move it away, or name another result with -o",
+        );
+        return Err(Error::Output { path: folder, problem: problem.into(), fix: fix.into() });
+    }
+    check_folder(&folder)
+}
+
 /// Decides what becomes of a file that is already at the output path.
 fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> {
     if !path.exists() {
@@ -295,6 +318,7 @@ fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> 
         changed.push("    observations: the content of the table differs".into());
     }
     if flags.overwrite {
+        check_file(path)?;
         return Store::create(path, header);
     }
     if !changed.is_empty() {

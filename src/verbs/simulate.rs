@@ -18,7 +18,7 @@ use crate::predict::posterior_draws;
 use crate::report;
 use crate::rng::{Branch, Key};
 use crate::sampler::{Problem, simulate as simulate_model};
-use crate::store::{PredictedRow, Store};
+use crate::store::{PredictedRow, Store, check_folder};
 use crate::trial::vocabulary::nearest;
 
 /// Where parameters come from.
@@ -125,6 +125,7 @@ pub fn simulate_patient(point: &Point, followed: &Followed) -> Result<()> {
         return Err(usage(format!("--patient {patient}: there are {size}"), &format!("give a number from 0 to {}", size - 1)));
     }
     let theta = theta(&job, &problem, point)?;
+    check_folder(&followed.folder)?;
     let (trial, name) = match &followed.scenario {
         None => (Trial::iris(size, 96.0), "imatinib 400".to_string()),
         Some((path, arm)) => {

@@ -16,7 +16,7 @@ use crate::job::Job;
 use crate::job::definition::Source;
 use crate::job::scenario::Scenario;
 use crate::report::{self, Input};
-use crate::store::Store;
+use crate::store::{Store, check_file, check_folder};
 
 /// The job inside a result file. An external program of it is looked for where the job file was, then beside the result, then in the
 /// current folder.
@@ -68,6 +68,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
         let shared = Shared::open(exec, |journaled| {
             // A run that is under way would write over it.
             journaled.hold(file)?;
+            check_file(file)?;
             Store::open(file)
         })?;
         let session = Session::new("refine", exec.place());
@@ -98,6 +99,7 @@ pub fn report_of(file: &Path, folder: Option<&Path>) -> Result<()> {
     let store = Store::open(file)?;
     let job = embedded(&store)?;
     let folder = folder.map_or_else(|| report_folder(file), Path::to_path_buf);
+    check_folder(&folder)?;
     let written = with_input(&store, &job, |input| report::write(input, &folder))?;
     written.iter().for_each(|path| line!("{}", path.display()));
     document(|| json!({ "files": written }));

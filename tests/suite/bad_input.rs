@@ -3,6 +3,7 @@
 //! A message names file, line, column and key, says what is wrong with the legal range or the nearest known word, and gives
 //! a fix. To accept changed messages, read them, then `INSTA_UPDATE=always cargo test --test suite bad_input`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -500,6 +501,46 @@ fn outputs_that_cannot_be_written() {
         assert!([4, 6].contains(&said.code), "{name}: {}", said.code);
         snapshot(name, &said);
     }
+}
+
+/// What cannot be written is said before the work. The program says that it was asked; seen to fail: it was, and a read-only result was
+/// changed.
+#[test]
+fn outputs_that_cannot_be_written_at_the_end() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let job = std::fs::read_to_string(path("jobs/program.toml")).unwrap().replace("modes = 0", "modes = 1");
+    let asked = r#"["sh", "-c", "touch asked; while read -r l; do echo 1 2; done"]"#;
+    let job = job.replace(r#"["python3", "program.py"]"#, asked).replace("generations = 6", "generations = 1");
+    std::fs::write(path("jobs/asked.toml"), job.replace("[refine]", "[refine]\nsimulations = 50")).unwrap();
+    let run = ["run", "jobs/asked.toml", "-q"];
+    let before_the_work = |name: &str, args: &[&str]| {
+        let _ = std::fs::remove_file(path("jobs/asked"));
+        let said = say(folder.path(), args);
+        assert!([4, 6].contains(&said.code), "{name}: {} {}", said.code, said.err);
+        assert!(!path("jobs/asked").exists(), "{name}: asked before it said {}", said.err);
+        snapshot(name, &said);
+    };
+    std::fs::write(path("program.report"), "").unwrap();
+    before_the_work("report_of_a_run_in_the_way", &run);
+    before_the_work("output_called_like_its_report", &["run", "jobs/asked.toml", "-q", "-o", "x.report"]);
+    std::fs::remove_file(path("program.report")).unwrap();
+    succeed(folder.path(), &[&run[..], &["--overwrite"]].concat());
+    let screen = ["validate", "screen", "jobs/asked.toml", "-o", "jobs/coin.toml/x"];
+    before_the_work("screen_into_a_file", &screen);
+    let sbc = ["validate", "sbc", "jobs/asked.toml", "--tolerance", "1e6", "-o", "jobs/coin.toml/x"];
+    before_the_work("calibration_into_a_file", &sbc);
+    let locked = std::fs::Permissions::from_mode(0o444);
+    std::fs::set_permissions(path("program.h5"), locked.clone()).unwrap();
+    before_the_work("refine_what_is_read_only", &["refine", "program.h5"]);
+    before_the_work("overwrite_what_is_read_only", &[&run[..], &["--overwrite"]].concat());
+    // A prediction is of the model of CML.
+    succeed(folder.path(), &["run", SMOKE, "-q", "-o", "smoke.h5"]);
+    std::fs::set_permissions(path("smoke.h5"), locked).unwrap();
+    before_the_work("predict_into_what_is_read_only", &["predict", "smoke.h5", STOP, "--draws", "2"]);
+    succeed(folder.path(), &["predict", "smoke.h5", STOP, "--draws", "2", "--no-store"]);
+    let patient = ["simulate", SMOKE, "--patient", "1", "-o", "jobs/coin.toml/x"];
+    before_the_work("patient_into_a_file", &patient);
 }
 
 #[test]
