@@ -57,7 +57,7 @@ pub enum Error {
     },
 
     /// A file or folder cannot be read or written.
-    #[error("{}: cannot {action}: {source}\n  fix: {}", path.display(), remedy(source.kind()))]
+    #[error("{}: cannot {action}: {source}\n  fix: {}", path.display(), remedy(action, source.kind()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -204,9 +204,10 @@ pub enum Error {
 }
 
 /// What helps against a refusal of the system.
-fn remedy(kind: std::io::ErrorKind) -> &'static str {
+fn remedy(action: &str, kind: std::io::ErrorKind) -> &'static str {
     use std::io::ErrorKind;
     match kind {
+        ErrorKind::NotFound if action.starts_with("read") => "check the path; relative paths start in the current folder",
         ErrorKind::NotFound => "check the path, or make the folder first; relative paths start in the current folder",
         ErrorKind::NotADirectory => "a part of the path before the last is a file; name a folder",
         ErrorKind::IsADirectory => "name a file, not a folder",

@@ -33,8 +33,9 @@ use crate::sampler::Problem;
 use crate::sampler::accept::Accept;
 use crate::sampler::proposal::Moves;
 use crate::sampler::smc::{Keep, Schedule, Smc};
+use crate::spelling::{nearest, similar_file};
 use crate::trial::table::{Row, Table};
-use crate::trial::vocabulary::{Role, Word, nearest, words};
+use crate::trial::vocabulary::{Role, Word, words};
 use definition::{Definition, Meant, Source};
 use spanned::Spanned;
 use trials::largest;
@@ -470,8 +471,11 @@ fn load_table(source: &Source, name: &Spanned<PathBuf>) -> Result<Table> {
     let path = folder.join(name.get_ref());
     if !path.is_file() {
         let problem = format!("there is no file {}", path.display());
-        let fix = "paths are relative to the job file; name an existing table";
-        return Err(source.error(name.span(), "observations.file", &problem, fix));
+        // As the job would name it.
+        let near = similar_file(&path, "csv").and_then(|near| Some(name.get_ref().with_file_name(near.file_name()?)));
+        let near = near.map_or("name an existing table".into(), |near| format!("did you mean \"{}\"?", near.display()));
+        let fix = format!("{near} (paths are relative to the job file)");
+        return Err(source.error(name.span(), "observations.file", &problem, &fix));
     }
     Table::load(&path)
 }

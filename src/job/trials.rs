@@ -26,8 +26,9 @@ use crate::model::Parameter;
 use crate::model::cml::cohort::Trial;
 use crate::model::cml::parameters::{ASSAY_OFFSET, TABLE, own as parameter};
 use crate::model::cml::trials::{Arm, OF, Trials};
+use crate::spelling::nearest;
 use crate::trial::table::{Row, TRIAL};
-use crate::trial::vocabulary::{Endpoint, Role, nearest};
+use crate::trial::vocabulary::{Endpoint, Role};
 
 /// Longest name of a trial.
 const MOST_NAME: usize = 40;

@@ -49,6 +49,7 @@ use std::path::{Path, PathBuf};
 use crate::distance::Parts;
 use crate::error::{Error, Result};
 use crate::population::{Adjusted, Generation, Mode, Predictive, Profile, Run, Stop};
+use crate::spelling::misspelt;
 
 mod digest;
 mod durable;
@@ -72,6 +73,15 @@ const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Names that variables beside the parameters have, so that no parameter can.
 const RESERVED: [&str; 8] = ["chain", "draw", "row", "particle", "weight", "ln_weight", "distance", "trial"];
+
+/// In words the job of a file that is a result; `None` if its first bytes are not those of HDF5.
+pub fn job_of_result(file: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut first = [0; SIGNATURE.len()];
+    fs::File::open(file).and_then(|mut file| file.read_exact(&mut first)).ok()?;
+    let of = || Store::open(file).map_or(" file (HDF5)".into(), |store| format!(" of the job '{}'", store.header().job_name));
+    (first == SIGNATURE).then(of)
+}
 
 /// Name, unit and meaning of a parameter or summary.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,9 +221,15 @@ impl Store {
     /// does not fit its content.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
+        let bytes = fs::read(&path).map_err(|error| Error::io(&path, "read")(misspelt(&path, "h5", error)))?;
         if !bytes.starts_with(SIGNATURE) {
-            return Err(refuse(&path)("not an HDF5 file, hence not a result of nicho".into()));
+            let toml = path.extension().is_some_and(|ending| ending == "toml");
+            let what = if toml {
+                "a job or scenario, and no result: nicho run makes one of a job"
+            } else {
+                "not an HDF5 file, hence not a result of nicho"
+            };
+            return Err(refuse(&path)(what.into()));
         }
         let damaged = "damaged: its bytes do not fit the checksum at their end";
         let bytes = digest::unseal(&bytes).ok_or_else(|| refuse(&path)(damaged.into()))?;

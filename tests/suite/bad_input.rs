@@ -430,6 +430,16 @@ fn jobs_and_scenarios_in_each_others_place() {
         assert_eq!(said.code, 3, "{name}: {}{}", said.out, said.err);
         snapshot(name, &said);
     }
+    succeed(folder.path(), &["run", COIN, "-q"]);
+    for (name, args) in [
+        ("check_of_a_result", &["check", "coin.h5"][..]),
+        ("run_of_a_result", &["run", "coin.h5"]),
+        ("patient_of_a_result", &["simulate", SMOKE, "--patient", "1", "--scenario", "coin.h5", "-o", "p"]),
+    ] {
+        let said = say(folder.path(), args);
+        assert_eq!(said.code, 3, "{name}: {}{}", said.out, said.err);
+        snapshot(name, &said);
+    }
     std::fs::write(folder.path().join("binary"), b"\x89HDF\r\n").unwrap();
     for (name, file) in [("check_of_a_binary", "binary"), ("check_of_no_file", "none.toml")] {
         let said = say(folder.path(), &["check", file]);
@@ -451,9 +461,15 @@ fn runs_without_arms() {
 #[test]
 fn settings_of_simulate() {
     let folder = folder();
-    for (name, setting) in
-        [("set_unknown", "ic5O=1"), ("set_no_number", "ic50=much"), ("set_out_of_range", "ic50=-1"), ("set_no_equals", "ic50")]
-    {
+    for (name, setting) in [
+        ("set_unknown", "ic5O=1"),
+        ("set_no_number", "ic50=much"),
+        ("set_out_of_range", "ic50=-1"),
+        ("set_no_equals", "ic5O"),
+        ("set_of_nothing_like_it", "speed=1"),
+        ("set_of_a_row", "mcyr_km_18=0.5"),
+        ("set_with_a_unit", "ic50=0.5 uM"),
+    ] {
         let said = say(folder.path(), &["simulate", SMOKE, "--set", setting]);
         assert_eq!(said.code, 2);
         snapshot(name, &said);
