@@ -488,6 +488,18 @@ fn first_jobs() {
     init("init_of_a_program", &["--model", "program"]);
     init("init_of_a_coin_with_a_table", &["--model", "coin", "--data", TABLE]);
     init("init_with_what_is_no_table", &["--data", COIN]);
+    init("init_with_a_missing_table", &["--data", "jobs/data/irsi.csv"]);
+    snapshot("init_over_a_folder", &say(folder.path(), &["init", "-o", "jobs"]));
+    snapshot("init_in_a_missing_folder", &say(folder.path(), &["init", "-o", "job/new.toml"]));
+    // What is called like the figures of IRIS and is something else, stays; the fix is one that works.
+    std::fs::create_dir(folder.path().join("mine")).unwrap();
+    std::fs::write(folder.path().join("mine/iris.csv"), "a,b\n1,2\n").unwrap();
+    snapshot("init_beside_what_is_no_table", &say(folder.path(), &["init", "-o", "mine/new.toml"]));
+    std::fs::copy(folder.path().join("two-trials.csv"), folder.path().join("mine/iris.csv")).unwrap();
+    snapshot("init_beside_another_table", &say(folder.path(), &["init", "-o", "mine/new.toml"]));
+    assert!(!folder.path().join("mine/new.toml").exists());
+    succeed(folder.path(), &["init", "--data", "mine/iris.csv", "-o", "mine/new.toml"]);
+    assert!(succeed(folder.path(), &["check", "mine/new.toml"]).contains(": sound"));
     snapshot("init_over_a_job", &say(folder.path(), &["init", "-o", COIN]));
     snapshot("job_misspelt", &say(folder.path(), &["run", "jobs/con.toml"]));
 }

@@ -68,7 +68,7 @@ fn a_first_job_takes_a_table_and_overwrites_nothing() {
     let before = std::fs::read(folder.path().join("a.toml")).unwrap();
     for (args, code, words) in [
         (&["init", "-o", "a.toml"][..], 4, "a.toml: there is such a file already"),
-        (&["init", "-o", "none/b.toml"], 6, "none/iris.csv"),
+        (&["init", "-o", "none/b.toml"], 6, "none: cannot write a job into this folder"),
     ] {
         let said = say(folder.path(), args);
         assert!(said.code == code && said.err.contains(words), "{args:?}: {} {}", said.code, said.err);
