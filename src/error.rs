@@ -209,7 +209,7 @@ fn remedy(action: &str, kind: std::io::ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound if action.starts_with("read") => "check the path; relative paths start in the current folder",
         ErrorKind::NotFound => "check the path, or make the folder first; relative paths start in the current folder",
-        ErrorKind::NotADirectory => "a part of the path before the last is a file; name a folder",
+        ErrorKind::NotADirectory => "a file stands in the path where a folder is due; name another path",
         ErrorKind::IsADirectory => "name a file, not a folder",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "name a path that you have the right to",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {

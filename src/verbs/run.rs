@@ -305,7 +305,12 @@ fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> 
     let there = match Store::open(path) {
         Ok(store) => store,
         Err(error) => {
-            let problem = format!("a file is there that cannot be used: {error}");
+            // Its own fix is not that of who writes.
+            let why = match &error {
+                Error::Store { problem, .. } => problem.clone(),
+                other => other.to_string(),
+            };
+            let problem = format!("a file is there that cannot be used: {why}");
             return Err(Error::Output {
                 path: path.into(),
                 problem,
