@@ -25,7 +25,7 @@ pub fn embedded(store: &Store) -> Result<Job> {
     let file = store.path().file_name().unwrap_or_default();
     let name = store.path().with_file_name(format!("job in {}", file.display()));
     let job = Job::embedded(&name, header.job_text.clone(), header.observations_text.clone())?;
-    let folder = |file: &Path| file.parent().map(Path::to_path_buf).filter(|folder| folder.is_dir());
+    let folder = |file: &Path| file.parent().map(Path::to_path_buf);
     let was = store.sessions().iter().rev().find_map(|session| session[JOB_FILE].as_str().map(PathBuf::from));
     let mut folders: Vec<PathBuf> = Vec::new();
     for place in [was, std::path::absolute(store.path()).ok(), std::path::absolute("x").ok()].into_iter().flatten() {

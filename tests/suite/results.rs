@@ -353,8 +353,9 @@ fn an_external_program_is_found_again() {
     }
     std::fs::rename(path.join("jobs"), path.join("elsewhere")).unwrap();
     let said = again(path);
-    let [results, here] = [path.join("results"), path.to_path_buf()].map(|place| place.canonicalize().unwrap());
-    let tried = format!("; looked for sim.sh in {}, {}: it is not there\n", results.display(), here.display());
+    let here = path.canonicalize().unwrap();
+    let [jobs, results, here] = ["jobs", "results", ""].map(|place| here.join(place).display().to_string());
+    let tried = format!("; looked for sim.sh in {jobs}, {results}, {}: it is not there\n", here.trim_end_matches('/'));
     assert!(said.code == 5 && said.err.contains(&tried), "{}", said.err);
     assert!(said.err.contains("fix: mend what that reason names"), "{}", said.err);
 }
