@@ -57,7 +57,7 @@ pub enum Error {
     },
 
     /// A file or folder cannot be read or written.
-    #[error("{}: cannot {action}: {source}\n  fix: {}", path.display(), remedy(source.kind()))]
+    #[error("{}: cannot {action}: {source}\n  fix: {}", path.display(), remedy(action, source.kind()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -89,7 +89,7 @@ pub enum Error {
 
     /// The model fails too often.
     #[error(
-        "{failed} of {simulated} simulations of generation {generation} failed, above the failure budget of {budget:.0} %\n  most frequent reason: {reason}\n{place}  fix: narrow the priors away from that region, or raise stop.failures"
+        "{failed} of {simulated} simulations of generation {generation} failed, above the failure budget of {budget:.0} %\n  most frequent reason: {reason}\n{place}  fix: {}", remedy_of_failures(*failed == *simulated)
     )]
     Failures {
         /// Generation.
@@ -102,7 +102,7 @@ pub enum Error {
         budget: f64,
         /// The reason given most often.
         reason: String,
-        /// Where in parameter space, a line per parameter.
+        /// Where in parameter space, a line per parameter; empty if it is everywhere.
         place: String,
     },
 
@@ -165,13 +165,11 @@ pub enum Error {
     },
 
     /// The simulator is out of order.
-    #[error(
-        "simulation {id} ended the run: {message}\n  fix: mend the simulator, or let the job file say what becomes of such a simulation; then --resume"
-    )]
+    #[error("simulation {id} ended the run: {message}{}", remedy_of_a_simulator(message))]
     Simulator {
         /// Id of the simulation.
         id: u64,
-        /// What happened.
+        /// What happened; with a fix of its own on a line of its own, if there is a better one than that of all.
         message: String,
     },
 
@@ -206,11 +204,12 @@ pub enum Error {
 }
 
 /// What helps against a refusal of the system.
-fn remedy(kind: std::io::ErrorKind) -> &'static str {
+fn remedy(action: &str, kind: std::io::ErrorKind) -> &'static str {
     use std::io::ErrorKind;
     match kind {
+        ErrorKind::NotFound if action.starts_with("read") => "check the path; relative paths start in the current folder",
         ErrorKind::NotFound => "check the path, or make the folder first; relative paths start in the current folder",
-        ErrorKind::NotADirectory => "a part of the path before the last is a file; name a folder",
+        ErrorKind::NotADirectory => "a file stands in the path where a folder is due; name another path",
         ErrorKind::IsADirectory => "name a file, not a folder",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "name a path that you have the right to",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
@@ -218,6 +217,24 @@ fn remedy(kind: std::io::ErrorKind) -> &'static str {
         }
         ErrorKind::InvalidData => "save it as UTF-8 text",
         _ => "see to the system's reason, then try again; --resume goes on with a run",
+    }
+}
+
+/// What helps where too many simulations fail. Where `all` do, no region of the priors is better than another.
+fn remedy_of_failures(all: bool) -> &'static str {
+    if all {
+        "mend what that reason names; it holds all over the priors, so that narrower ones do not help"
+    } else {
+        "narrow the priors away from that region, or raise stop.failures"
+    }
+}
+
+/// What helps where a simulator ends a run, if its message does not say that.
+fn remedy_of_a_simulator(message: &str) -> &'static str {
+    if message.contains("\n  fix: ") {
+        ""
+    } else {
+        "\n  fix: mend the simulator, or let the job file say what becomes of such a simulation; then --resume"
     }
 }
 

@@ -51,6 +51,7 @@ pub mod refine;
 pub mod report;
 pub mod rng;
 pub mod sampler;
+pub mod spelling;
 pub mod store;
 pub mod trial;
 pub mod validate;

@@ -15,10 +15,10 @@ use crate::density::{cholesky, colour, forward};
 use crate::distance::{Distance, in_ball};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
+use crate::spelling::nearest;
 use crate::trial::covariance::covariance;
 use crate::trial::estimate::Estimator;
 use crate::trial::table::Row;
-use crate::trial::vocabulary::nearest;
 
 /// Mahalanobis distance to a table of observations.
 #[derive(Clone, Debug)]

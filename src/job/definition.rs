@@ -17,8 +17,9 @@ use super::{legal, priors, settings};
 use crate::error::{Error, Result};
 use crate::model::cml::cohort::Part;
 use crate::model::cml::course::FewCells;
-use crate::trial::vocabulary::{Word, nearest, similar, words};
-use crate::{distance, model, sampler};
+use crate::spelling::{misspelt, nearest};
+use crate::trial::vocabulary::{Word, words};
+use crate::{distance, model, sampler, store};
 
 /// A whole job file.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -455,10 +456,23 @@ impl Source {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be read.
+    /// [`Error::Io`] if it cannot be read; [`Error::Input`] for a result file.
     pub fn read(file: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(file).map_err(|error| Error::io(file, "read the file")(misspelt(file, error)))?;
-        Ok(Source { file: file.to_path_buf(), text })
+        match std::fs::read_to_string(file) {
+            Ok(text) => Ok(Source { file: file.to_path_buf(), text }),
+            Err(error) => Err(match store::job_of_result(file) {
+                Some(job) => {
+                    let source = Source { file: file.to_path_buf(), text: String::new() };
+                    let problem = format!("it is a result{job}; a job or a scenario is a text file (TOML)");
+                    let name = file.display();
+                    let fix = format!(
+                        "nicho watch {name} shows it, nicho report {name} writes its report, the job file too, nicho reproduce {name} runs its job again"
+                    );
+                    source.error(0..0, "file", &problem, &fix)
+                }
+                None => Error::io(file, "read the file")(misspelt(file, "toml", error)),
+            }),
+        }
     }
 
     /// What the file is meant as by its keys of the top level, with the place of the first that tells; `None` if none does.
@@ -529,26 +543,6 @@ impl Source {
             Some((key, _)) => table + key.trim(),
             None => table + line.trim(),
         }
-    }
-}
-
-/// An error about a file that is not there, with the file beside it that is called most like it.
-fn misspelt(file: &Path, error: std::io::Error) -> std::io::Error {
-    if error.kind() != std::io::ErrorKind::NotFound {
-        return error;
-    }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut stems: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".toml")?.to_string())).collect();
-    stems.sort();
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    match similar(&stem, stems.iter().map(String::as_str)) {
-        Some(near) => {
-            let near = file.with_file_name(near.to_string() + ".toml");
-            std::io::Error::new(error.kind(), format!("{error}; did you mean {}?", near.display()))
-        }
-        None => error,
     }
 }
 

@@ -33,8 +33,9 @@ use crate::sampler::Problem;
 use crate::sampler::accept::Accept;
 use crate::sampler::proposal::Moves;
 use crate::sampler::smc::{Keep, Schedule, Smc};
+use crate::spelling::{nearest, similar_file};
 use crate::trial::table::{Row, Table};
-use crate::trial::vocabulary::{Role, Word, nearest, words};
+use crate::trial::vocabulary::{Role, Word, words};
 use definition::{Definition, Meant, Source};
 use spanned::Spanned;
 use trials::largest;
@@ -49,6 +50,8 @@ pub struct Job {
     pub table: Option<Table>,
     base: Vec<f64>,
     inferred: Inferred,
+    /// Where the files that an external program is made of are looked for: the folder of the job file, if nobody knows better.
+    folders: Vec<PathBuf>,
 }
 
 /// Indices of the inferred parameters in the model's table, ascending, with their priors.
@@ -88,6 +91,13 @@ impl Job {
         Self::build(Source { file: name.to_path_buf(), text }, Some(observations))
     }
 
+    /// The same job, whose external program is looked for in these folders, the likeliest first: a result file has a job, and not the
+    /// folder of its file.
+    #[must_use]
+    pub fn with_program_in(self, folders: Vec<PathBuf>) -> Self {
+        Job { folders, ..self }
+    }
+
     fn build(source: Source, observations: Option<String>) -> Result<Self> {
         let definition: Definition = source.parse()?;
         let table = match (&definition.observations.get_ref().file, observations) {
@@ -95,7 +105,8 @@ impl Job {
             (Some(name), Some(text)) => Some(Table::parse(&text, name.get_ref())?),
             (Some(name), None) => Some(load_table(&source, name)?),
         };
-        let mut job = Job { source, definition, table, base: Vec::new(), inferred: Vec::new() };
+        let folders = vec![source.file.parent().unwrap_or(Path::new("")).to_path_buf()];
+        let mut job = Job { source, definition, table, base: Vec::new(), inferred: Vec::new(), folders };
         job.check_settings()?;
         let model = job.fit_model()?;
         (job.base, job.inferred) = job.parameters(model.parameters())?;
@@ -192,7 +203,7 @@ impl Job {
                 Ok(Box::new(self.arm(Trial::iris(size, horizon), rows, variant)?))
             }
             "program" => match &def.program {
-                Some(program) => Ok(Box::new(program.get_ref().build(&self.source)?)),
+                Some(program) => Ok(Box::new(program.get_ref().build(&self.source, &self.folders)?)),
                 None => {
                     let fix = "add [model.program] with command, summaries and parameters; jobs/program.toml is an example";
                     Err(self.source.error(asked.span(), "model.program", "the model 'program' names no program", fix))
@@ -460,8 +471,11 @@ fn load_table(source: &Source, name: &Spanned<PathBuf>) -> Result<Table> {
     let path = folder.join(name.get_ref());
     if !path.is_file() {
         let problem = format!("there is no file {}", path.display());
-        let fix = "paths are relative to the job file; name an existing table";
-        return Err(source.error(name.span(), "observations.file", &problem, fix));
+        // As the job would name it.
+        let near = similar_file(&path, "csv").and_then(|near| Some(name.get_ref().with_file_name(near.file_name()?)));
+        let near = near.map_or("name an existing table".into(), |near| format!("did you mean \"{}\"?", near.display()));
+        let fix = format!("{near} (paths are relative to the job file)");
+        return Err(source.error(name.span(), "observations.file", &problem, &fix));
     }
     Table::load(&path)
 }

@@ -1,7 +1,7 @@
 //! An external program as it is written in a job file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -94,11 +94,11 @@ impl ProgramDef {
         self.on_timeout.get_ref() != "reject"
     }
 
-    /// The program, ready to be started.
+    /// The program, ready to be started in one of these folders.
     ///
     /// # Errors
     /// [`Error::Input`](crate::error::Error::Input) for what cannot be meant.
-    pub fn build(&self, source: &Source) -> Result<Program> {
+    pub fn build(&self, source: &Source, folders: &[PathBuf]) -> Result<Program> {
         let refuse =
             |span, key: &str, problem: &str, fix: &str| Err(source.error(span, &format!("model.program.{key}"), problem, fix));
         if self.command.get_ref().first().is_none_or(String::is_empty) {
@@ -168,8 +168,7 @@ impl ProgramDef {
             return refuse(self.command.span(), "parameters", "the program has no parameters", fix);
         }
         let summaries = names.iter().map(|name| Summary { name: name.clone(), unit: "-".into() }).collect();
-        let folder = source.file.parent().unwrap_or(Path::new(""));
-        let program = Program::new(parameters, summaries, self.command.get_ref().clone(), folder);
+        let program = Program::new(parameters, summaries, self.command.get_ref().clone(), folders);
         Ok(program.with_limits(Duration::from_secs_f64(seconds), on_timeout, on_failure))
     }
 }

@@ -9,8 +9,8 @@ use crate::model::cml::parameters::TABLE;
 use crate::model::{self, Model, Parameter, Proposed};
 use crate::rng::Key;
 use crate::sampler::simulate;
+use crate::spelling::nearest;
 use crate::trial::table::Table;
-use crate::trial::vocabulary::nearest;
 
 /// The job whose priors are those that a new job of the model `cml` has; of the others it has the lines in comments.
 const IRIS: &str = include_str!("../../jobs/iris.toml");

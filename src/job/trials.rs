@@ -26,8 +26,9 @@ use crate::model::Parameter;
 use crate::model::cml::cohort::Trial;
 use crate::model::cml::parameters::{ASSAY_OFFSET, TABLE, own as parameter};
 use crate::model::cml::trials::{Arm, OF, Trials};
+use crate::spelling::nearest;
 use crate::trial::table::{Row, TRIAL};
-use crate::trial::vocabulary::{Endpoint, Role, nearest};
+use crate::trial::vocabulary::{Endpoint, Role};
 
 /// Longest name of a trial.
 const MOST_NAME: usize = 40;
@@ -75,6 +76,18 @@ impl TrialDef {
     }
 }
 
+/// A trial of several, as a job means it.
+pub struct JobTrial<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How many patients are treated how, and when they are seen.
+    pub trial: Trial,
+    /// Rows that are fitted, and held out.
+    pub rows: (usize, usize),
+    /// Names of the parameters that are its own.
+    pub own: Vec<String>,
+}
+
 /// Number of patients behind the rows: the largest denominator.
 pub(super) fn largest<'a>(rows: impl IntoIterator<Item = &'a Row>) -> usize {
     rows.into_iter().filter_map(|row| row.n).fold(0.0, f64::max) as usize
@@ -95,6 +108,25 @@ impl Job {
             Ok(Arm { name: def.name.get_ref().clone(), model, rows: at, own })
         });
         Ok(Trials::new(arms.collect::<Result<_>>()?))
+    }
+
+    /// What each trial is, followed as far as any row of it asks; none if there is one trial.
+    ///
+    /// # Errors
+    /// Those of [`Job::fit_model`].
+    pub fn several(&self) -> Result<Vec<JobTrial<'_>>> {
+        let (all, fitted) = (self.predicted_rows(), self.fitted_rows());
+        let one = |def| {
+            let of = |rows: &[&Row]| rows.iter().filter(|row| TrialDef::has(def, row)).count();
+            let whole: Vec<&Row> = all.iter().copied().filter(|row| TrialDef::has(def, row)).collect();
+            Ok(JobTrial {
+                name: def.name.get_ref(),
+                trial: self.followed(def, &whole)?,
+                rows: (of(&fitted), of(&all) - of(&fitted)),
+                own: def.own.iter().map(|name| def.own_name(name.get_ref())).collect(),
+            })
+        };
+        self.definition.trial.iter().map(one).collect()
     }
 
     /// What is done in a trial, followed as far as these rows of it ask.

@@ -8,7 +8,7 @@ use crate::model::cml::cohort::Part;
 use crate::model::cml::parameters;
 use crate::model::cml::trials::shared;
 use crate::model::variants::{Member, VARIANT, Variants};
-use crate::trial::vocabulary::nearest;
+use crate::spelling::nearest;
 
 impl Job {
     /// Names of the models that are compared, in the order of their numbers; empty if there is one model.

@@ -62,7 +62,10 @@ pub struct Program {
     parameters: Vec<Parameter>,
     summaries: Vec<Summary>,
     command: Vec<String>,
+    /// Where it is started.
     folder: PathBuf,
+    /// Where its files were looked for.
+    folders: Vec<PathBuf>,
     limit: Duration,
     on_timeout: Policy,
     on_failure: Policy,
@@ -99,6 +102,17 @@ enum Silence {
     Unwanted,
 }
 
+/// A folder by a name that a system knows: that of a file without a folder is empty.
+fn here_if_empty(folder: &Path) -> PathBuf {
+    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_path_buf() }
+}
+
+/// Whether a word of a command is likely to be the name of a file: it has an ending of letters, or a folder before it.
+fn looks_like_a_file(word: &str) -> bool {
+    let ending = Path::new(word).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    word.contains('/') || ending.starts_with(char::is_alphabetic)
+}
+
 /// The lines that a program says, whatever their bytes are.
 fn lines_of(said: impl Read) -> impl Iterator<Item = String> {
     let text = |line: Vec<u8>| String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line)).into_owned();
@@ -106,13 +120,20 @@ fn lines_of(said: impl Read) -> impl Iterator<Item = String> {
 }
 
 impl Program {
-    /// A program that is started by `command` in `folder`.
-    pub fn new(parameters: Vec<Parameter>, summaries: Vec<Summary>, command: Vec<String>, folder: &Path) -> Self {
+    /// A program that is started by `command` in that of the `folders` which holds most of the files that it names, in the first of
+    /// those that are alike.
+    pub fn new(parameters: Vec<Parameter>, summaries: Vec<Summary>, command: Vec<String>, folders: &[PathBuf]) -> Self {
+        let mut folders: Vec<PathBuf> = folders.iter().map(|folder| here_if_empty(folder)).collect();
+        folders.dedup();
+        // Backwards: of folders that are alike the last that it sees is taken.
+        let held = |folder: &&PathBuf| (folder.is_dir(), command.iter().filter(|word| folder.join(word).is_file()).count());
+        let folder = folders.iter().rev().max_by_key(held).cloned().unwrap_or_else(|| PathBuf::from("."));
         Program {
             parameters,
             summaries,
             command,
-            folder: folder.to_path_buf(),
+            folder,
+            folders,
             limit: Duration::from_secs(600),
             on_timeout: Policy::Retry,
             on_failure: Policy::Reject,
@@ -131,7 +152,7 @@ impl Program {
         let names = |list: &mut dyn Iterator<Item = &str>| list.collect::<Vec<_>>().join(" ");
         let started = Command::new(name)
             .args(arguments)
-            .current_dir(if self.folder.as_os_str().is_empty() { Path::new(".") } else { &self.folder })
+            .current_dir(&self.folder)
             .env("NICHO_PARAMETERS", names(&mut self.parameters.iter().map(|p| p.name)))
             .env("NICHO_SUMMARIES", names(&mut self.summaries.iter().map(|s| s.name.as_str())))
             .stdin(Stdio::piped())
@@ -142,7 +163,7 @@ impl Program {
             .spawn();
         let mut child = match started {
             Ok(child) => child,
-            Err(error) => abort(format!("the program '{}' cannot be started: {error}", self.command.join(" "))),
+            Err(error) => abort(self.cannot_be_started(&error)),
         };
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
             abort("the program has no standard input and output".into());
@@ -161,6 +182,28 @@ impl Program {
             }
         });
         Started { child, stdin, lines, last_words, answered: false }
+    }
+
+    /// Says why, and what to do.
+    fn cannot_be_started(&self, error: &std::io::Error) -> String {
+        let missing = if self.folder.is_dir() { self.missing() } else { "; that folder is not there".into() };
+        let fix = "install what is missing, or mend model.program.command: it is started in the folder of the job file";
+        let (command, folder) = (self.command.join(" "), self.folder.display());
+        format!("the program '{command}' cannot be started in {folder}: {error}{missing}\n  fix: {fix}")
+    }
+
+    /// Says which words of the command look like files and are none in any of the folders; empty if there is no such word.
+    fn missing(&self) -> String {
+        let is_file = |word: &&String| !word.starts_with('-') && !word.contains(char::is_whitespace) && looks_like_a_file(word);
+        let there = |word: &&String| self.folders.iter().any(|folder| folder.join(word).exists());
+        // A bare name at the first place is one of the search path.
+        let words = self.command.iter().enumerate().filter(|(k, word)| *k > 0 || word.contains('/')).map(|(_, word)| word);
+        let words: Vec<&str> = words.filter(is_file).filter(|word| !there(word)).map(String::as_str).collect();
+        if words.is_empty() {
+            return String::new();
+        }
+        let folders: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+        format!("; looked for {} in {}: it is not there", words.join(", "), folders.join(", "))
     }
 
     /// Asks a program that is idle, or a new one. One whose answer is none is not asked again: what it says next may belong to
@@ -190,7 +233,7 @@ impl Program {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(Silence::Unwanted) => return Ok(None),
                 Err(Silence::Ended) => {}
-                Err(Silence::Crashed(reason)) => return self.fail(reason, question),
+                Err(Silence::Crashed(reason)) => return self.fail(reason + &self.missing(), question),
                 Err(Silence::Late) => {
                     late += 1;
                     let reason = format!("no answer within {} s", self.limit.as_secs_f64());
@@ -307,7 +350,7 @@ mod tests {
         };
         let summaries = vec![Summary { name: "sum".into(), unit: "-".into() }];
         let command = ["sh", "-c", script].map(String::from).to_vec();
-        Program::new(vec![parameter("a"), parameter("b")], summaries, command, Path::new(".")).with_limits(
+        Program::new(vec![parameter("a"), parameter("b")], summaries, command, &[]).with_limits(
             Duration::from_secs_f64(limit),
             on_timeout,
             on_failure,
@@ -399,7 +442,7 @@ mod tests {
         assert_eq!(ask(&reject, [1.0, 2.0], 1), Err("no answer within 0.2 s".into()));
         let panic = std::panic::catch_unwind(|| ask(&program("sleep 1000", 0.1, Policy::Retry, Policy::Reject), [1.0, 2.0], 1));
         assert!(panic.is_err(), "asked three times, then the run ends");
-        let missing = Program::new(Vec::new(), Vec::new(), vec!["no-such-program".into()], Path::new("."));
+        let missing = Program::new(Vec::new(), Vec::new(), vec!["no-such-program".into()], &[]);
         assert!(std::panic::catch_unwind(|| missing.answer("1", &mut || true)).is_err());
     }
 }

@@ -247,6 +247,8 @@ fn describe_failures(problem: &Problem, generation: usize, failed: &[(u64, Vec<f
         }
     }
     let reason = reasons.iter().max_by_key(|(_, count)| *count).map_or("the distance is not finite".into(), |(r, _)| r.clone());
+    // Where all fail there is no place that is different.
+    let some = (failed.len() as u64) < simulated;
     let mut place = String::new();
     let range = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);
@@ -254,7 +256,7 @@ fn describe_failures(problem: &Problem, generation: usize, failed: &[(u64, Vec<f
         format!("{:.4} .. {:.4} .. {:.4}", at(0.05), at(0.5), at(0.95))
     };
     let mut rng = problem.key.stream(crate::rng::Purpose::Pilot);
-    for (k, &index) in problem.free.iter().enumerate() {
+    for (k, &index) in problem.free.iter().enumerate().filter(|_| some) {
         let parameter = &problem.model.parameters()[index];
         place += &format!(
             "  {}{}: failed at {}, prior {} (5, 50, 95 %)\n",

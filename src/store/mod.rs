@@ -51,6 +51,7 @@ use std::path::{Path, PathBuf};
 use crate::distance::Parts;
 use crate::error::{Error, Result};
 use crate::population::{Adjusted, Calibration, Generation, Mode, Predictive, Profile, Run, Stop};
+use crate::spelling::misspelt;
 
 mod calibration;
 mod digest;
@@ -61,6 +62,7 @@ mod read;
 mod scenario;
 mod write;
 
+pub use durable::{check_file, check_folder};
 pub use scenario::{ActedRule, AskedRow, Scenario, slug};
 
 #[cfg(test)]
@@ -80,6 +82,12 @@ pub fn is_result(file: &Path) -> bool {
     use std::io::Read;
     let mut first = [0; SIGNATURE.len()];
     fs::File::open(file).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == SIGNATURE
+}
+
+/// In words the job of a file that is a result; `None` if it is none.
+pub fn job_of_result(file: &Path) -> Option<String> {
+    let of = || Store::open(file).map_or(" file (HDF5)".into(), |store| format!(" of the job '{}'", store.header().job_name));
+    is_result(file).then(of)
 }
 
 /// Name, unit and meaning of a parameter or summary.
@@ -222,9 +230,15 @@ impl Store {
     /// does not fit its content.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
+        let bytes = fs::read(&path).map_err(|error| Error::io(&path, "read")(misspelt(&path, "h5", error)))?;
         if !bytes.starts_with(SIGNATURE) {
-            return Err(refuse(&path)("not an HDF5 file, hence not a result of nicho".into()));
+            let toml = path.extension().is_some_and(|ending| ending == "toml");
+            let what = if toml {
+                "a job or scenario, and no result: nicho run makes one of a job"
+            } else {
+                "not an HDF5 file, hence not a result of nicho"
+            };
+            return Err(refuse(&path)(what.into()));
         }
         let damaged = "damaged: its bytes do not fit the checksum at their end";
         let bytes = digest::unseal(&bytes).ok_or_else(|| refuse(&path)(damaged.into()))?;

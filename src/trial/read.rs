@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::spelling::nearest;
 use crate::trial::table::{COLUMNS, LAST_MONTH, Row, TRIAL};
-use crate::trial::vocabulary::{Endpoint, Kind, Role, Term, Word, nearest};
+use crate::trial::vocabulary::{Endpoint, Kind, Role, Term, Word};
 
 /// The text of a table and its name.
 pub(super) struct Source<'a> {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::spelling::misspelt;
 use crate::trial::read::{Fields, Source, columns};
 use crate::trial::vocabulary::{Endpoint, Kind, Role, Term, Word};
 
@@ -163,14 +164,8 @@ impl Table {
     /// # Errors
     /// The file cannot be read, or [`Table::parse`] refuses it.
     pub fn load(path: &Path) -> Result<Table> {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::Input {
-            file: path.to_path_buf(),
-            line: 1,
-            column: 1,
-            key: "observations".into(),
-            problem: format!("the observation table cannot be read: {error}"),
-            fix: "check the path in the job file (it is relative to the job file) and that the file is UTF-8 text".into(),
-        })?;
+        let misspelt = |error| Error::io(path, "read the observation table")(misspelt(path, "csv", error));
+        let text = std::fs::read_to_string(path).map_err(misspelt)?;
         Table::parse(&text, path)
     }
 
@@ -400,7 +395,7 @@ mod tests {
         let missing = Table::parse(&HEADER.replace(",group", ""), Path::new("t.csv")).unwrap_err().to_string();
         assert!(missing.contains("group: the column is missing"), "{missing}");
         let absent = Table::load(Path::new("no/such.csv")).unwrap_err();
-        assert!(absent.to_string().contains("no/such.csv:1:1: observations:") && absent.exit_code() == 3);
+        assert!(absent.to_string().contains("no/such.csv: cannot read the observation table") && absent.exit_code() == 6);
         assert!(Table::parse(&format!("{HEADER}{good}"), Path::new("t.csv")).is_ok());
     }
 

@@ -344,28 +344,6 @@ impl Term {
     }
 }
 
-/// The nearest known name, if it is one with few slips of the pen.
-pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = nearest(name, known);
-    (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &near.to_lowercase()) >= 0.5).then_some(near)
-}
-
-/// The known name nearest to a misspelt one: the fewest slips of the pen, then the most alike.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
-    let name = name.to_lowercase();
-    let mut best = ("", f64::NEG_INFINITY);
-    for candidate in known {
-        let slips = strsim::damerau_levenshtein(&name, &candidate.to_lowercase()) as f64;
-        // Likeness lies in [0, 1] and decides between equal counts; a word that only goes on is a slip or two.
-        let goes_on = if candidate.starts_with(name.as_str()) { 2.0 } else { f64::INFINITY };
-        let likeness = strsim::jaro_winkler(&name, candidate) - slips.min(goes_on);
-        if likeness > best.1 {
-            best = (candidate, likeness);
-        }
-    }
-    best.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

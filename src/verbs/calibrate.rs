@@ -11,7 +11,7 @@ use super::progress::{Budget, Show};
 use super::run::scaled_problem;
 use super::say::document;
 use super::session::Session;
-use super::shared::{Shared, agree, on_ranks};
+use super::shared::{Shared, agree, on_ranks, prepare};
 use super::stored::embedded;
 use crate::adjust::Method;
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ use crate::sampler::Problem;
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::store::journal::Journaled;
-use crate::store::{self, Store};
+use crate::store::{self, Store, check_file};
 use crate::validate::calibration::{self, Adjusting, BINS, DRAWS, FALSE_ALARM, INTERVALS, binomial_band};
 
 /// Flags of both verbs.
@@ -72,6 +72,7 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
     let job = agree(exec, job)?;
     let open = |journaled: &Journaled<'_>| {
         journaled.hold(&flags.job)?;
+        check_file(&flags.job)?;
         Store::open(&flags.job)
     };
     let shared = if of_result { Some(Shared::open(exec, open)?) } else { None };
@@ -87,6 +88,7 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
         let problem = format!("at temperature {tolerance} the posterior is not that of the data");
         return Err(Error::Usage { problem, fix: "leave --tolerance out, and stop.tolerance of the job".into() });
     }
+    prepare(exec, flags.output.as_deref())?;
     // Data of the prior may be far from those of the job: neither rate nor generations end a run. Rejection starts where it ends.
     let population = flags.population.unwrap_or(asked.population);
     let start = if asked.start < f64::INFINITY { tolerance } else { asked.start };

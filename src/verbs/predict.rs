@@ -19,7 +19,7 @@ use crate::population::Run;
 use crate::predict::{Of, posterior_draws, predict as simulate, prior_draws};
 use crate::report;
 use crate::sampler::Problem;
-use crate::store::{self, ActedRule, AskedRow, Store};
+use crate::store::{self, ActedRule, AskedRow, Store, check_file};
 use crate::trial::table::Row;
 use crate::trial::vocabulary::Word;
 
@@ -64,6 +64,7 @@ pub fn predict(flags: &PredictFlags) -> Result<()> {
             // A run that is under way would write over it.
             if flags.keep != Keep::Print {
                 journaled.hold(file)?;
+                check_file(file)?;
             }
             let store = Store::open(file)?;
             if store.run().last().is_none() {

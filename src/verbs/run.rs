@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use tracing::{info, warn};
 
 use super::check::{bytes, memory};
@@ -21,7 +22,7 @@ use crate::rng::Purpose;
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, infer};
-use crate::store::{Header, Store};
+use crate::store::{Header, Store, check_file, check_folder};
 
 /// Flags of `nicho run`.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,16 @@ pub struct RunFlags {
 /// Pairs of replicate data sets that measure the noise floor of the distance.
 const PAIRS: usize = 100;
 
+/// The key of a session's record that says where the job file was.
+pub const JOB_FILE: &str = "job_file";
+
+/// The record of a session of a job.
+fn record(session: &Session, job: &Job) -> Value {
+    let mut record = session.record();
+    record[JOB_FILE] = std::path::absolute(&job.source.file).unwrap_or_default().display().to_string().into();
+    record
+}
+
 /// Runs a job to its end and prints the result.
 ///
 /// # Errors
@@ -63,14 +74,24 @@ fn run_on(exec: &dyn Executor, flags: &RunFlags) -> Result<()> {
     let header = job.header()?;
     let session = Session::new("run", exec);
     let mut shared = Shared::open(exec, |journaled| {
+        if report_folder(&path) == path {
+            let fix = format!("name it with another ending, as in -o {}", path.with_extension("h5").display());
+            return Err(Error::Output {
+                path: path.clone(),
+                problem: "its report would go into a folder of that name".into(),
+                fix,
+            });
+        }
         journaled.hold(&path)?;
         let mut store = open_output(&path, &header, flags)?;
         if complete(&store, &job) {
             journaled.settle(&store)?;
             heartbeat::clear(&heartbeat::path_of(&path));
         } else {
+            check_file(&path)?;
+            check_report(&path)?;
             journaled.open(&store, flags.resume)?;
-            store.record(&session.record());
+            store.record(&record(&session, &job));
         }
         Ok(store)
     })?;
@@ -144,7 +165,7 @@ pub fn work(job: &Job, problem: &Problem, shared: &mut Shared<'_>, session: &Ses
         return Err(Error::Interrupted { path: shared.path() });
     }
     shared.change(|store| {
-        store.record(&session.record());
+        store.record(&record(session, job));
         store.write()
     })
 }
@@ -176,9 +197,9 @@ fn infer_and_derive(
 ) -> Result<bool> {
     let mut run = std::mem::take(&mut shared.run);
     let save = &mut |run: &Run| match run.stopped {
-        None => shared.append(run, &session.record()),
+        None => shared.append(run, &record(session, job)),
         Some(reason) => shared.change(|store| {
-            store.record(&session.record());
+            store.record(&record(session, job));
             store.finish(reason, run.spent)
         }),
     };
@@ -256,6 +277,19 @@ fn complete(store: &Store, job: &Job) -> bool {
     Have::of(store).all(job)
 }
 
+/// Makes sure that the report of a run can be written, which comes last.
+fn check_report(path: &Path) -> Result<()> {
+    let folder = report_folder(path);
+    if folder.exists() && !folder.is_dir() {
+        let (problem, fix) = (
+            "is a file, and the report of this run goes into a folder of that name",
+            "move it away, or name another result with -o",
+        );
+        return Err(Error::Output { path: folder, problem: problem.into(), fix: fix.into() });
+    }
+    check_folder(&folder)
+}
+
 /// Decides what becomes of a file that is already at the output path.
 fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> {
     if !path.exists() {
@@ -271,7 +305,12 @@ fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> 
     let there = match Store::open(path) {
         Ok(store) => store,
         Err(error) => {
-            let problem = format!("a file is there that cannot be used: {error}");
+            // Its own fix is not that of who writes.
+            let why = match &error {
+                Error::Store { problem, .. } => problem.clone(),
+                other => other.to_string(),
+            };
+            let problem = format!("a file is there that cannot be used: {why}");
             return Err(Error::Output {
                 path: path.into(),
                 problem,
@@ -284,6 +323,7 @@ fn open_output(path: &Path, header: &Header, flags: &RunFlags) -> Result<Store> 
         changed.push("    observations: the content of the table differs".into());
     }
     if flags.overwrite {
+        check_file(path)?;
         return Store::create(path, header);
     }
     if !changed.is_empty() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::progress::{Budget, Show};
 use super::say::document;
 use super::session::Session;
-use super::shared::{agree, on_ranks};
+use super::shared::{agree, on_ranks, prepare};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::job::Job;
@@ -44,6 +44,7 @@ pub fn validate_screen(flags: &ScreenFlags) -> Result<()> {
 
 fn on(exec: &dyn Executor, flags: &ScreenFlags) -> Result<()> {
     let problem = agree(exec, Job::load(&flags.job))?.problem()?;
+    prepare(exec, flags.output.as_deref())?;
     let session = Session::new("validate", exec);
     let mut show = Show::new(&session, Budget::of(flags.draws));
     let idle = &mut |done| show.work("draws of the prior", done, flags.draws as u64);

@@ -1,7 +1,7 @@
 //! A run as every rank sees it: rank 0 has the file, the others what they need to take part.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use super::describe::differences;
@@ -10,8 +10,8 @@ use crate::exec::{self, Executor};
 use crate::job::Job;
 use crate::population::Run;
 use crate::sampler::accept::Accept;
-use crate::store::Store;
 use crate::store::journal::{Journaled, Promotion};
+use crate::store::{Store, check_folder};
 
 /// Runs a verb on the executor that flags and launcher ask for; all ranks end together.
 ///
@@ -24,6 +24,14 @@ pub fn on_ranks(threads: usize, verb: impl FnOnce(&dyn Executor) -> Result<()>) 
     let alone = exec.place().ranks == 1;
     let said = result.map_err(|error| if alone || exec::rank() > 0 { error } else { say(&error) });
     exec.close(said)
+}
+
+/// Makes sure, before the work, that its results can be written into a folder, if one is named.
+///
+/// # Errors
+/// Those of [`check_folder`], on every rank.
+pub fn prepare(exec: &dyn Executor, folder: Option<&Path>) -> Result<()> {
+    exec.once(&mut || folder.map_or(Ok(()), check_folder).map(|()| Vec::new())).map(drop)
 }
 
 fn say(error: &Error) -> Error {

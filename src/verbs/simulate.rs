@@ -10,7 +10,6 @@ use super::stored::embedded;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::scenario::Scenario;
-use crate::model::Parameter;
 use crate::model::cml::cohort::Trial;
 use crate::model::cml::trajectory::Happening;
 use crate::model::variants::VARIANT;
@@ -18,8 +17,8 @@ use crate::predict::posterior_draws;
 use crate::report;
 use crate::rng::{Branch, Key};
 use crate::sampler::{Problem, simulate as simulate_model};
-use crate::store::{PredictedRow, Store};
-use crate::trial::vocabulary::nearest;
+use crate::spelling::{nearest, similar};
+use crate::store::{PredictedRow, Store, check_folder};
 
 /// Where parameters come from.
 pub struct Point {
@@ -125,6 +124,7 @@ pub fn simulate_patient(point: &Point, followed: &Followed) -> Result<()> {
         return Err(usage(format!("--patient {patient}: there are {size}"), &format!("give a number from 0 to {}", size - 1)));
     }
     let theta = theta(&job, &problem, point)?;
+    check_folder(&followed.folder)?;
     let (trial, name) = match &followed.scenario {
         None => (Trial::iris(size, 96.0), "imatinib 400".to_string()),
         Some((path, arm)) => {
@@ -168,7 +168,7 @@ fn theta(job: &Job, problem: &Problem, point: &Point) -> Result<Vec<f64>> {
     };
     let mut theta = problem.full(&free);
     for setting in &point.settings {
-        let (index, value) = parse(setting, problem.model.parameters())?;
+        let (index, value) = parse(setting, problem)?;
         if problem.model.parameters()[index].name == VARIANT && value.fract() != 0.0 {
             let names = job.models().join(", ");
             let fix = format!("give a whole number from 0, in the order of {names}");
@@ -225,21 +225,41 @@ fn fitted(problem: &Problem, file: &Path, draw: Draw) -> Result<Vec<f64>> {
     }
 }
 
-fn parse(setting: &str, table: &[Parameter]) -> Result<(usize, f64)> {
-    let complain = |problem: String, fix: String| Error::Usage { problem, fix };
-    let example = || "write --set name=value, for example --set ic50=0.5".to_string();
-    let (name, value) =
-        setting.split_once('=').ok_or_else(|| complain(format!("--set {setting}: there is no '='"), example()))?;
-    let index = table.iter().position(|p| p.name == name.trim()).ok_or_else(|| {
-        let near = nearest(name.trim(), table.iter().map(|p| p.name));
-        complain(format!("--set {setting}: the model has no parameter '{name}'"), format!("did you mean '{near}'?"))
-    })?;
+/// Index and value of a setting `name=value`.
+fn parse(setting: &str, problem: &Problem) -> Result<(usize, f64)> {
+    let table = problem.model.parameters();
+    let refuse = |problem: String, fix: String| Err(Error::Usage { problem: format!("--set {setting}: {problem}"), fix });
+    // What could be meant, with the value that it has without a setting.
+    let example = |name: &str| {
+        let near = similar(name, table.iter().map(|parameter| parameter.name));
+        let first = || problem.free.first().map_or("", |index| table[*index].name);
+        let of = table.iter().find(|parameter| parameter.name == near.unwrap_or_else(first));
+        of.map_or(String::new(), |of| format!("write --set NAME=VALUE, for example --set {}={}", of.name, of.default))
+    };
+    let Some((name, value)) = setting.split_once('=') else {
+        return refuse("there is no '='".into(), example(setting.trim()));
+    };
+    let (name, value) = (name.trim(), value.trim());
+    let Some(index) = table.iter().position(|parameter| parameter.name == name) else {
+        let list = "`nicho check JOB --parameters` lists what can be set";
+        if problem.model.summaries().iter().any(|summary| summary.name == name) {
+            return refuse(format!("'{name}' is simulated and not set"), format!("set a parameter: {list}"));
+        }
+        let near = similar(name, table.iter().map(|parameter| parameter.name));
+        let fix = near.map_or(list.into(), |near| format!("did you mean '{near}'? {list}"));
+        return refuse(format!("the model has no parameter '{name}'"), fix);
+    };
+    let unit = if table[index].unit == "-" { String::new() } else { format!(", in {}", table[index].unit) };
+    let Ok(number) = value.parse::<f64>() else {
+        return refuse(
+            format!("'{value}' is not a number"),
+            format!("write a number alone{unit}: {name}={}", table[index].default),
+        );
+    };
     let (low, high) = table[index].range;
-    let number: f64 =
-        value.trim().parse().map_err(|_| complain(format!("--set {setting}: '{value}' is not a number"), example()))?;
     if !(low..=high).contains(&number) {
-        let problem = format!("--set {setting}: outside the legal range [{low}, {high}]{}", table[index].unit_after());
-        return Err(complain(problem, "give a value in the range".into()));
+        let problem = format!("outside the legal range [{low}, {high}]{}", table[index].unit_after());
+        return refuse(problem, "give a value in the range".into());
     }
     Ok((index, number))
 }

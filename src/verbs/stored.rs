@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::predict::{arms, patients};
 use super::progress::{Budget, Show};
-use super::run::{scaled_problem, work};
+use super::run::{JOB_FILE, scaled_problem, work};
 use super::say::document;
 use super::session::Session;
 use super::shared::{Shared, agree, on_ranks};
@@ -16,15 +16,22 @@ use crate::job::Job;
 use crate::job::definition::Source;
 use crate::job::scenario::Scenario;
 use crate::report::{self, Input};
-use crate::store::Store;
+use crate::store::{Store, check_file, check_folder};
 
-/// The job inside a result file.
+/// The job inside a result file. An external program of it is looked for where the job file was, then beside the result, then in the
+/// current folder.
 pub fn embedded(store: &Store) -> Result<Job> {
     let header = store.header();
-    // In the folder of the result, where paths in the job then begin.
     let file = store.path().file_name().unwrap_or_default();
     let name = store.path().with_file_name(format!("job in {}", file.display()));
-    Job::embedded(&name, header.job_text.clone(), header.observations_text.clone())
+    let job = Job::embedded(&name, header.job_text.clone(), header.observations_text.clone())?;
+    let folder = |file: &Path| file.parent().map(Path::to_path_buf);
+    let was = store.sessions().iter().rev().find_map(|session| session[JOB_FILE].as_str().map(PathBuf::from));
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for place in [was, std::path::absolute(store.path()).ok(), std::path::absolute("x").ok()].into_iter().flatten() {
+        folders.extend(folder(&place).filter(|folder| !folders.contains(folder)));
+    }
+    Ok(job.with_program_in(folders))
 }
 
 /// Prints the digest of the inference, then one line for each derived group.
@@ -61,6 +68,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
         let shared = Shared::open(exec, |journaled| {
             // A run that is under way would write over it.
             journaled.hold(file)?;
+            check_file(file)?;
             Store::open(file)
         })?;
         let session = Session::new("refine", exec);
@@ -91,6 +99,7 @@ pub fn report_of(file: &Path, folder: Option<&Path>) -> Result<()> {
     let store = Store::open(file)?;
     let job = embedded(&store)?;
     let folder = folder.map_or_else(|| report_folder(file), Path::to_path_buf);
+    check_folder(&folder)?;
     let written = with_input(&store, &job, |input| report::write(input, &folder))?;
     written.iter().for_each(|path| line!("{}", path.display()));
     document(|| json!({ "files": written }));

@@ -23,6 +23,7 @@ use super::stored::{embedded, with_input};
 use crate::error::{Error, Result};
 use crate::exec;
 use crate::report::{self, ByRank, GenerationLine, Glance};
+use crate::spelling::misspelt;
 use crate::store::Store;
 
 /// Seconds without a line after which a run gives no sign of life; of a process of this host that is gone, after two lines that are
@@ -163,7 +164,8 @@ impl Eye {
     }
 
     fn look(&mut self) -> Result<View> {
-        let about = std::fs::metadata(&self.file).map_err(Error::io(&self.file, "read"))?;
+        let about =
+            std::fs::metadata(&self.file).map_err(|error| Error::io(&self.file, "read")(misspelt(&self.file, "h5", error)))?;
         let version = (about.dev(), about.ino(), about.len(), about.mtime(), about.mtime_nsec());
         // The heartbeat first: what it says may already be in the file, but a file is never older than what it says.
         let sign = Sign::last(&self.file);

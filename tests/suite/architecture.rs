@@ -7,7 +7,7 @@ use crate::support::{repository, text};
 
 /// Modules by level; one may use those of lower levels, and itself.
 const LEVELS: [&[&str]; 10] = [
-    &["error", "rng"],
+    &["error", "rng", "spelling"],
     &["population", "exec", "integrate"],
     &["density", "trial"],
     &["model", "distance"],
@@ -43,7 +43,7 @@ const HOMES: [(&str, &[&str]); 26] = [
     ("serde_json", &["job", "report", "store", "verbs"]),
     ("sha2", &["store", "trial"]),
     ("signal_hook", &["verbs"]),
-    ("strsim", &["trial"]),
+    ("strsim", &["spelling"]),
     ("thiserror", &["error", "refine"]),
     ("toml", &["job"]),
     ("tracing", &["exec", "store/journal", "verbs"]),

@@ -147,6 +147,12 @@ fn a_comparison_speaks_of_each_model_by_itself() {
     assert!(said.err.contains("several models have no mean"), "{}", said.err);
     let check = succeed(folder.path(), &["check", "fair.toml"]);
     assert!(check.contains("compares       fair: in it act ") && check.contains("biased: in it act all parameters"), "{check}");
+    // The number of the model is no parameter.
+    let document: serde_json::Value =
+        serde_json::from_str(&succeed(folder.path(), &["check", "fair.toml", "--json", "--parameters"])).unwrap();
+    let names: Vec<&str> = document["parameters"].as_array().unwrap().iter().filter_map(|of| of["parameter"].as_str()).collect();
+    assert_eq!((&document["model"]["inferred"], &document["model"]["parameters"]), (&1.into(), &2.into()), "{document}");
+    assert!(check.contains("2 parameters, 1 of them inferred") && names == ["p_heads", "tosses"], "{check} {names:?}");
     let job = "jobs/niche-variants.toml";
     let patient = ["simulate", job, "--set", "variant=2", "--patient", "3", "-o", "patient"];
     assert!(succeed(folder.path(), &patient).contains("patient 3"));

@@ -68,7 +68,7 @@ fn a_first_job_takes_a_table_and_overwrites_nothing() {
     let before = std::fs::read(folder.path().join("a.toml")).unwrap();
     for (args, code, words) in [
         (&["init", "-o", "a.toml"][..], 4, "a.toml: there is such a file already"),
-        (&["init", "-o", "none/b.toml"], 6, "none/iris.csv"),
+        (&["init", "-o", "none/b.toml"], 6, "none: cannot write a job into this folder"),
     ] {
         let said = say(folder.path(), args);
         assert!(said.code == code && said.err.contains(words), "{args:?}: {} {}", said.code, said.err);
@@ -356,6 +356,8 @@ fn a_slip_of_the_pen_gets_the_nearest_name() {
     }
     let stim = "jobs/scenarios/stim1.toml";
     let patient = ["simulate", "jobs/iris-smoke.toml", "--patient", "1", "-o", "p", "--scenario"];
+    succeed(folder.path(), &["run", "jobs/coin.toml", "-q"]);
+    let none = "did you mean coin.h5?";
     for (args, code, near) in [
         (vec!["digst", "x.h5"], 2, "'digest'"),
         (vec!["run", "jobs/coin.toml", "--overwite"], 2, "'--overwrite'"),
@@ -364,6 +366,17 @@ fn a_slip_of_the_pen_gets_the_nearest_name() {
         (vec!["simulate", "jobs/iris-smoke.toml", "--set", "ic5=1"], 2, "did you mean 'ic50'?"),
         (vec!["init", "--model", "gausian_linear", "-o", "x.toml"], 2, "did you mean 'gaussian_linear'?"),
         (vec!["check", "jobs/iris-smok.toml"], 6, "did you mean jobs/iris-smoke.toml?"),
+        (vec!["run", "jobs/iris-smoke.tml"], 6, "did you mean jobs/iris-smoke.toml?"),
+        (vec!["run", "jobs/coin"], 6, "did you mean jobs/coin.toml?"),
+        (vec!["digest", "con.h5"], 6, none),
+        (vec!["digest", "coin"], 6, none),
+        (vec!["report", "coin.hdf5"], 6, none),
+        (vec!["refine", "coni.h5"], 6, none),
+        (vec!["reproduce", "con.h5"], 6, none),
+        (vec!["export", "con.h5", "tables"], 6, none),
+        (vec!["compare", "coin.h5", "con.h5"], 6, none),
+        (vec!["predict", "con.h5", stim], 6, none),
+        (vec!["simulate", "jobs/coin.toml", "--fit", "con.h5"], 6, none),
         (vec!["check", "jobs/scenarios/stim.toml"], 6, "did you mean jobs/scenarios/stim1.toml?"),
         ([&patient[..], &[stim, "--arm", "imatinib, stoped"]].concat(), 2, "did you mean 'imatinib, stopped'?"),
     ] {

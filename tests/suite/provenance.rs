@@ -28,6 +28,7 @@ fn a_session_records_where_and_with_what_it_ran() {
         assert!(!text(key).is_empty(), "{key}");
     }
     assert_eq!((text("slurm_job"), text("slurm_restarts"), text("slurm_nodelist")), ("4711", "2", "n[1-2]"));
+    assert!(text("job_file").starts_with('/') && text("job_file").ends_with("/jobs/coin.toml"), "{session}");
     for key in ["started_unix", "seconds"] {
         assert!(session[key].is_number(), "{key}");
     }

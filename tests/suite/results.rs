@@ -358,3 +358,37 @@ fn a_terminal_is_left_as_it_was() {
     let said = on_a_terminal(&format!("{nicho} watch none.h5 & sleep 1; kill -INT $!; wait $!")).unwrap();
     assert!(said.contains("none.h5 is not there yet") && said.contains("\x1b[?25h\x1b[?1049l"), "{said:?}");
 }
+
+/// The files of an external program are looked for where the job file was, beside the result and in the current folder. Seen to fail:
+/// a result in another folder than its job, whose program was looked for beside the result alone.
+#[test]
+fn an_external_program_is_found_again() {
+    let folder = folder();
+    let path = folder.path();
+    let job = std::fs::read_to_string(path.join("jobs/program.toml")).unwrap();
+    let edits = [("\"python3\", \"program.py\"", "\"sh\", \"sim.sh\""), ("draws = 100", "draws = 10")];
+    let job = edits.iter().fold(job, |job, (from, to)| job.replace(from, to)).replace("generations = 6", "generations = 2");
+    std::fs::write(path.join("jobs/shell.toml"), job).unwrap();
+    std::fs::write(path.join("jobs/sim.sh"), "while read -r seed beta gamma; do echo ${beta%%.*}5 ${gamma%%.*}7; done\n")
+        .unwrap();
+    std::fs::create_dir(path.join("results")).unwrap();
+    succeed(path, &["run", "jobs/shell.toml", "-q", "-o", "results/shell.h5"]);
+    let again = |place: &Path| say(place, &["reproduce", path.join("results/shell.h5").to_str().unwrap(), "-q"]);
+    let reproduced = |said: &Said| said.code == 0 && said.out.lines().all(|line| line.ends_with(" reproduced"));
+    let said = again(Path::new("/"));
+    assert!(reproduced(&said), "where the job was: {}", said.err);
+    // The folder of the job is gone, or has no program any more.
+    for place in ["results", "."] {
+        std::fs::rename(path.join("jobs/sim.sh"), path.join(place).join("sim.sh")).unwrap();
+        let said = again(path);
+        assert!(reproduced(&said), "{place}: {}", said.err);
+        std::fs::rename(path.join(place).join("sim.sh"), path.join("jobs/sim.sh")).unwrap();
+    }
+    std::fs::rename(path.join("jobs"), path.join("elsewhere")).unwrap();
+    let said = again(path);
+    let here = path.canonicalize().unwrap();
+    let [jobs, results, here] = ["jobs", "results", ""].map(|place| here.join(place).display().to_string());
+    let tried = format!("; looked for sim.sh in {jobs}, {results}, {}: it is not there\n", here.trim_end_matches('/'));
+    assert!(said.code == 5 && said.err.contains(&tried), "{}", said.err);
+    assert!(said.err.contains("fix: mend what that reason names"), "{}", said.err);
+}

@@ -249,3 +249,28 @@ fn a_fit_of_two_trials_is_reproduced_reported_and_predicted_from() {
     let said = say(folder.path(), &["predict", "two.h5", "jobs/scenarios/early-switch.toml", "--draws", "10"]);
     assert!(said.code == 0 && said.out.contains("150 patients in each arm"), "{}{}", said.out, said.err);
 }
+
+/// Before anything is fitted each trial is named, with its treatment and what is its own. Seen to fail: none of it was said.
+#[test]
+fn check_names_the_trials_of_a_job() {
+    let folder = folder();
+    let said = succeed(folder.path(), &["check", "two-trials.toml"]);
+    let early = "  trial          early: 150 patients, 24 months, ";
+    assert!(said.contains(early) && said.contains("  trial          late: 150 patients, 36 months, "), "{said}");
+    assert!(said.contains("imatinib 600") && said.contains("of its own: hazard_other_leaving@late, inferred\n"), "{said}");
+    let document: serde_json::Value =
+        serde_json::from_str(&succeed(folder.path(), &["check", "two-trials.toml", "--json"])).unwrap();
+    let trials = document["trials"].as_array().unwrap();
+    let rows = |role: &str| trials.iter().map(|trial| trial["rows"][role].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((rows("fitted"), rows("held_out")), (10, 1));
+    assert_eq!(
+        (&trials[0]["trial"], &trials[1]["trial"], trials[0]["own"].as_array().unwrap().len()),
+        (&"early".into(), &"late".into(), 0)
+    );
+    assert_eq!(trials[1]["own"], serde_json::json!([{ "parameter": "hazard_other_leaving@late", "inferred": true }]));
+    // A value in place of a prior.
+    let job = std::fs::read_to_string(folder.path().join("two-trials.toml")).unwrap();
+    let fixed = job.replace("name = \"cml\"\n", "name = \"cml\"\nfixed = { \"hazard_other_leaving@late\" = 0.2 }\n");
+    std::fs::write(folder.path().join("fixed.toml"), fixed).unwrap();
+    assert!(succeed(folder.path(), &["check", "fixed.toml"]).contains("of its own: hazard_other_leaving@late, fixed\n"));
+}

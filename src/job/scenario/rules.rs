@@ -15,8 +15,9 @@ use crate::model::cml::drugs::Drug;
 use crate::model::cml::protocol::reading::Chances;
 use crate::model::cml::protocol::{Action, Finding, MOST_RULES, Protocol, Rule, Scope, Share};
 use crate::model::cml::targets::Target;
+use crate::spelling::{nearest, similar};
 use crate::trial::history::{Leaving, Plan};
-use crate::trial::vocabulary::{Endpoint, Word, nearest, similar, words};
+use crate::trial::vocabulary::{Endpoint, Word, words};
 
 /// Largest dose, as a multiple of the standard one; more is taken for a slip of the pen.
 const MOST_DOSES: f64 = 4.0;
