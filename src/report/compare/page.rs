@@ -1,7 +1,8 @@
 //! The page of a comparison: runs over each other in one file, with no script and no network.
 
+use super::text::cells;
+use super::{Comparison, Of, ParameterOfAll, RowOfAll};
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
-use crate::report::compare::{Comparison, Of, ParameterOfAll, RowOfAll, cells};
 use crate::report::curves::{curve_name, round_range, words};
 use crate::report::figures::{Figure, Glyph};
 use crate::report::format::{NONE, escape, number, plural, value, with_unit};

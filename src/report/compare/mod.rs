@@ -1,0 +1,240 @@
+//! Several runs against each other: what differs between their jobs, how far their posteriors lie apart, what each predicts.
+//!
+//! Every run is compared with the first one that has the parameter. Means and spreads are compared on the coordinate of the prior (the
+//! logarithm of a positive parameter), each with its Monte-Carlo error: of a weighted mean m the variance is Σ w² (x − m)² (Geweke 1989,
+//! Econometrica 57:1317, eq. 9), of a weighted variance s² it is Σ w² ((x − m)² − s²)², and ln s has a quarter of that over s⁴ by the
+//! delta method (at 500 particles a tenth too small, as tests/suite/results.rs measures). Two seeds of one job must agree within that
+//! error; a subset of the data, another model or another tolerance need not. *Overlap* is the area under both densities, ∫ min(p, q)
+//! (Weitzman 1970, Technical Paper 22, US Bureau of the Census), by the kernel estimates of the figures.
+
+use serde::Serialize;
+
+use serde_json::Value;
+
+use self::posteriors::{agreement, parameters};
+use crate::error::{Error, Result};
+use crate::report::format::{NONE, count, number};
+use crate::report::models::ModelLine;
+use crate::report::rows::RowLine;
+use crate::report::summary::{ParameterLine, Summary};
+use crate::report::{Input, chart::Axis};
+
+mod page;
+mod posteriors;
+mod text;
+
+pub use self::page::comparison_page;
+pub use self::text::comparison_tables;
+
+/// A run that is compared.
+pub struct Compared<'a> {
+    /// What it is called.
+    pub name: String,
+    /// The run.
+    pub input: Input<'a>,
+}
+
+/// A figure with its Monte-Carlo standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// The figure.
+    pub value: f64,
+    /// Its standard error.
+    pub error: f64,
+}
+
+impl Measured {
+    /// In standard errors.
+    fn z(self) -> f64 {
+        if self.value == 0.0 { 0.0 } else { self.value / self.error }
+    }
+}
+
+/// A posterior against that of the first run which has the parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Apart {
+    /// Difference of the means, in standard deviations (the root of the mean of both variances).
+    pub shift: Measured,
+    /// Natural logarithm of the ratio of the standard deviations.
+    pub spread: Measured,
+    /// Area under both densities, in [0, 1].
+    pub overlap: f64,
+}
+
+/// A parameter in one run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Of {
+    /// Its posterior.
+    pub line: ParameterLine,
+    /// Against the first run that has it; `None` of that run.
+    pub apart: Option<Apart>,
+}
+
+/// A parameter in all runs.
+#[derive(Serialize)]
+pub struct ParameterOfAll {
+    /// Name and unit.
+    pub title: String,
+    /// What it is.
+    pub meaning: String,
+    /// In each run; where it is not inferred, why.
+    #[serde(serialize_with = "present")]
+    pub runs: Vec<std::result::Result<Of, String>>,
+    /// How its axis is drawn.
+    #[serde(skip)]
+    pub(super) axis: Axis,
+    /// Density of each run and of its prior along the drawn axis: natural value, posterior, prior.
+    #[serde(skip)]
+    pub(super) curves: Vec<Vec<(f64, f64, f64)>>,
+}
+
+/// Where a run has no such parameter, why stands under `absent`.
+fn present<S: serde::Serializer>(runs: &[std::result::Result<Of, String>], to: S) -> std::result::Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Run<'a> {
+        Of(&'a Of),
+        None { absent: &'a str },
+    }
+    to.collect_seq(runs.iter().map(|run| run.as_ref().map_or_else(|absent| Run::None { absent }, Run::Of)))
+}
+
+/// A row in all runs.
+#[derive(Serialize)]
+pub struct RowOfAll {
+    /// Unique name.
+    pub id: String,
+    /// In each run that has it.
+    pub runs: Vec<Option<RowLine>>,
+}
+
+impl RowOfAll {
+    /// The row in the first run that has it.
+    pub(super) fn first(&self) -> Option<&RowLine> {
+        self.runs.iter().flatten().next()
+    }
+}
+
+/// What a run came to against the first ones.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Agreement {
+    /// Whether it is within the Monte-Carlo error.
+    pub agrees: bool,
+    /// In words.
+    pub text: String,
+}
+
+/// Runs against each other.
+#[derive(Serialize)]
+pub struct Comparison {
+    /// Their names, in order.
+    pub names: Vec<String>,
+    /// What they came to, in the same order.
+    pub summaries: Vec<Summary>,
+    /// Digest of each inference.
+    pub digests: Vec<String>,
+    /// Seed of each job.
+    pub seeds: Vec<String>,
+    /// Keys of the job that differ, with the value of each run.
+    pub keys: Vec<(String, Vec<String>)>,
+    /// Parameters that two runs or more have, then others.
+    pub parameters: Vec<ParameterOfAll>,
+    /// Rows that two runs or more have, then others.
+    pub rows: Vec<RowOfAll>,
+    /// Of each run but the first, if it shares a parameter with an earlier one.
+    pub agreement: Vec<Option<Agreement>>,
+}
+
+impl Comparison {
+    /// Forms all numbers. `keys` are the keys of the jobs that differ, with the value of each run.
+    ///
+    /// # Errors
+    /// `Usage` if there are fewer than two runs, a run has no finished generation, or no two share a parameter or row.
+    pub fn of(runs: &[Compared<'_>], keys: Vec<(String, Vec<String>)>) -> Result<Comparison> {
+        let summaries = runs.iter().map(|run| Summary::of(&run.input)).collect::<Result<Vec<Summary>>>()?;
+        let parameters = parameters(runs, &summaries);
+        let rows = rows(&summaries);
+        let shared = |have: usize| have > 1;
+        let in_common = parameters.iter().any(|p| shared(p.runs.iter().flatten().count()))
+            || rows.iter().any(|r| shared(r.runs.iter().flatten().count()));
+        if !in_common {
+            return Err(Error::Usage {
+                problem:
+                    "these runs have nothing in common: no two infer the same parameter in the same unit, or predict the same row"
+                        .into(),
+                fix: "name runs of one model, or of one table of observations".into(),
+            });
+        }
+        let digest = |run: &Compared<'_>| run.input.store.digests().into_iter().next().map_or(String::new(), |(_, hex)| hex);
+        let seed = |run: &Compared<'_>| {
+            let job: Value = serde_json::from_str(&run.input.store.header().job_canonical).unwrap_or_default();
+            job["seed"].to_string()
+        };
+        let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+        let digests: Vec<String> = runs.iter().map(digest).collect();
+        let agreement = (1..runs.len()).map(|k| agreement(k, &names, &digests, &parameters)).collect();
+        let seeds = runs.iter().map(seed).collect();
+        Ok(Comparison { names, summaries, digests, seeds, keys, parameters, rows, agreement })
+    }
+
+    /// Names of models that are compared within runs, with their line in each run.
+    pub(super) fn models(&self) -> Vec<(String, Vec<Option<&ModelLine>>)> {
+        let mut names: Vec<&str> = Vec::new();
+        for model in self.summaries.iter().flat_map(|s| &s.models) {
+            if !names.contains(&model.name.as_str()) {
+                names.push(&model.name);
+            }
+        }
+        let of = |name: &str| self.summaries.iter().map(|s| s.models.iter().find(|m| m.name == name)).collect();
+        names.into_iter().map(|name| (name.into(), of(name))).collect()
+    }
+
+    /// The facts of each run, as tables show them: job, seed, generations, tolerance, ESS, simulations.
+    pub(super) fn facts(&self, k: usize) -> [String; 6] {
+        let s = &self.summaries[k];
+        let last = s.generations.last();
+        let unfinished = if s.stopped.is_none() { " (unfinished)" } else { "" };
+        [
+            s.name.clone(),
+            self.seeds[k].clone(),
+            format!("{}{unfinished}", s.generations.len()),
+            last.map_or(NONE.into(), |g| number(g.tolerance)),
+            last.map_or(NONE.into(), |g| format!("{:.0}", g.ess)),
+            count(s.simulated),
+        ]
+    }
+
+    /// What is not in every run, a line for each parameter, and one for the rows of each run that no other has.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for p in &self.parameters {
+            let absent =
+                p.runs.iter().zip(&self.names).filter_map(|(run, name)| Some(format!("{} in {name}", run.as_ref().err()?)));
+            let absent: Vec<String> = absent.collect();
+            if !absent.is_empty() {
+                lines.push(format!("{}: {}.", p.title, absent.join(", ")));
+            }
+        }
+        for (k, name) in self.names.iter().enumerate() {
+            let lone = self.rows.iter().filter(|r| r.runs[k].is_some() && r.runs.iter().flatten().count() == 1);
+            let lone: Vec<&str> = lone.map(|r| r.id.as_str()).collect();
+            if !lone.is_empty() {
+                lines.push(format!("Rows that only {name} predicts: {}.", lone.join(", ")));
+            }
+        }
+        lines
+    }
+}
+
+fn rows(summaries: &[Summary]) -> Vec<RowOfAll> {
+    let mut ids: Vec<&str> = Vec::new();
+    let mut known = std::collections::BTreeSet::new();
+    ids.extend(summaries.iter().flat_map(|s| &s.rows).map(|r| r.id.as_str()).filter(|id| known.insert(*id)));
+    let of = |id: &str| RowOfAll {
+        id: id.into(),
+        runs: summaries.iter().map(|s| s.rows.iter().find(|r| r.id == id).cloned()).collect(),
+    };
+    let mut all: Vec<RowOfAll> = ids.into_iter().map(of).collect();
+    all.sort_by_key(|r| r.runs.iter().flatten().count() < 2);
+    all
+}

@@ -1,0 +1,129 @@
+//! The tables of a comparison for the terminal.
+
+use super::{Apart, Comparison, RowOfAll};
+use crate::report::format::{NONE, number, signed, significant, value};
+use crate::report::models::ModelLine;
+use crate::report::text::{self, ascii, cut, distinct};
+
+/// Widest name.
+const NAME: usize = 24;
+/// Widest value of a key.
+const VALUE: usize = 60;
+
+/// A standard error, which nobody needs to three digits.
+pub(super) fn error(x: f64) -> String {
+    significant(x, 2)
+}
+
+/// Shift, spread and overlap as tables show them.
+pub(super) fn cells(apart: Option<Apart>) -> [String; 3] {
+    apart.map_or([NONE; 3].map(String::from), |Apart { shift, spread, overlap }| {
+        let ratio = libm::exp(spread.value);
+        [
+            format!("{} ± {}", signed(Some(shift.value)), error(shift.error)),
+            format!("{ratio:.2} ± {}", error(ratio * spread.error)),
+            format!("{:.0} %", 100.0 * overlap),
+        ]
+    })
+}
+
+/// Runs of one value of a key, as in `1 (a, b), 2 (c)`.
+pub(super) fn grouped(names: &[String], values: &[String]) -> String {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, value) in names.iter().zip(values) {
+        match groups.iter_mut().find(|(other, _)| other == value) {
+            Some((_, of)) => of.push(name),
+            None => groups.push((value, vec![name])),
+        }
+    }
+    groups.iter().map(|(value, of)| format!("{} ({})", cut(value, VALUE), of.join(", "))).collect::<Vec<_>>().join("; ")
+}
+
+/// Tables of the terminal.
+pub fn comparison_tables(c: &Comparison) -> String {
+    let names = distinct(&c.names, NAME);
+    let mut out = String::new();
+    let facts = |k: usize| {
+        [vec![names[k].clone()], c.facts(k).to_vec(), vec![c.digests[k][..16.min(c.digests[k].len())].into()]].concat()
+    };
+    let fall = if c.summaries.iter().all(|s| s.tempered) { "temperature" } else { "tolerance" };
+    let head = ["run", "job", "seed", "generations", fall, "ESS", "simulations", "digest"];
+    out += &text::table(&head, (0..names.len()).map(|k| facts(k).iter().map(|cell| cut(cell, NAME)).collect()).collect(), 2);
+    let keys: Vec<String> = c.keys.iter().map(|(key, values)| format!("  {key}: {}\n", grouped(&names, values))).collect();
+    out += &if keys.is_empty() {
+        "\nThe jobs do not differ in any key.\n".to_string()
+    } else {
+        format!("\nKeys of the job that differ\n{}", ascii(&keys.concat()))
+    };
+    out.push('\n');
+    for agreement in c.agreement.iter().flatten() {
+        out += &text::wrap(&ascii(&agreement.text), if agreement.agrees { " " } else { "!" });
+    }
+    out += &format!("\n{}", parameter_table(c, &names));
+    let models = c.models();
+    if !models.is_empty() {
+        let mut head = vec!["model"];
+        head.extend(names.iter().map(String::as_str));
+        let line = |(name, lines): &(String, Vec<Option<&ModelLine>>)| {
+            let cell = |m: &Option<&ModelLine>| m.map_or(NONE.into(), |m| format!("{} +/- {}", m.cells()[1], m.cells()[2]));
+            [cut(name, NAME)].into_iter().chain(lines.iter().map(cell)).collect()
+        };
+        out += &format!("\nPosterior probability of each model\n{}", text::table(&head, models.iter().map(line).collect(), 1));
+    }
+    out += &row_table(c, &names);
+    let missing: String = c.missing().iter().map(|line| text::wrap(&ascii(line), " ")).collect();
+    if missing.is_empty() { out } else { format!("{out}\nNot in every run\n{missing}") }
+}
+
+fn parameter_table(c: &Comparison, names: &[String]) -> String {
+    let head = ["parameter", "run", "mean", "sd", "5 %", "95 %", "shift", "spread", "overlap"];
+    let mut lines = Vec::new();
+    for p in c.parameters.iter().filter(|p| p.runs.iter().flatten().count() > 1) {
+        for (k, of) in p.runs.iter().enumerate().filter_map(|(k, run)| Some((k, run.as_ref().ok()?))) {
+            let first = p.runs[..k].iter().all(|run| run.is_err());
+            let mut line = vec![if first { cut(&p.title, NAME) } else { String::new() }, names[k].clone()];
+            line.extend([of.line.mean, of.line.sd, of.line.q05, of.line.q95].map(number));
+            line.extend(cells(of.apart).map(|cell| ascii(&cell)));
+            lines.push(line);
+        }
+    }
+    if lines.is_empty() {
+        return "No two runs infer the same parameter.\n".into();
+    }
+    format!(
+        "Posteriors (shift of the mean in sd, and ratio of the sd, to the first run, +/- Monte-Carlo error)\n{}",
+        text::table(&head, lines, 2)
+    )
+}
+
+fn row_table(c: &Comparison, names: &[String]) -> String {
+    let mut lines = Vec::new();
+    for row in c.rows.iter().filter(|r| r.runs.iter().flatten().count() > 1) {
+        for (k, line) in row.runs.iter().enumerate().filter_map(|(k, line)| Some((k, line.as_ref()?))) {
+            let first = row.runs[..k].iter().all(Option::is_none);
+            let show = |x: f64| value(x, line.share);
+            let band = line.posterior.map_or([NONE; 3].map(String::from), |b| [b.median, b.q05, b.q95].map(show));
+            let mut cells =
+                vec![if first { cut(&row.id, NAME) } else { String::new() }, names[k].clone(), line.role.name().into()];
+            cells.push(show(line.observed));
+            cells.extend(band);
+            cells.push(text::inside(line).into());
+            lines.push(cells);
+        }
+    }
+    let shares = c.rows.iter().filter_map(RowOfAll::first).any(|row| row.share);
+    let unit = if shares { " (in %)" } else { "" };
+    let head = ["row", "run", "use", "observed", "median", "5 %", "95 %", "in"];
+    if lines.is_empty() { String::new() } else { format!("\nPredictions{unit}\n{}", text::table(&head, lines, 3)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_value_stand_together() {
+        let texts = |of: &[&str]| of.iter().map(|text| text.to_string()).collect::<Vec<String>>();
+        assert_eq!(grouped(&texts(&["a", "b", "c"]), &texts(&["1", "2", "1"])), "1 (a, c); 2 (b)");
+    }
+}
