@@ -12,15 +12,18 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::posteriors::{agreement, parameters};
+use self::predictions::{rows, scenarios};
 use crate::error::{Error, Result};
 use crate::report::format::{NONE, count, number};
 use crate::report::models::ModelLine;
-use crate::report::rows::RowLine;
+use crate::report::rows::{Band, RowLine};
 use crate::report::summary::{ParameterLine, Summary};
 use crate::report::{Input, chart::Axis};
 
+mod drawn;
 mod page;
 mod posteriors;
+mod predictions;
 mod text;
 
 pub use self::page::comparison_page;
@@ -88,12 +91,15 @@ pub struct ParameterOfAll {
     pub(super) curves: Vec<Vec<(f64, f64, f64)>>,
 }
 
-/// Where a run has no such parameter, why stands under `absent`.
-fn present<S: serde::Serializer>(runs: &[std::result::Result<Of, String>], to: S) -> std::result::Result<S::Ok, S::Error> {
+/// Where a run has no such thing, why stands under `absent`.
+fn present<T: Serialize, S: serde::Serializer>(
+    runs: &[std::result::Result<T, String>],
+    to: S,
+) -> std::result::Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     #[serde(untagged)]
-    enum Run<'a> {
-        Of(&'a Of),
+    enum Run<'a, T> {
+        Of(&'a T),
         None { absent: &'a str },
     }
     to.collect_seq(runs.iter().map(|run| run.as_ref().map_or_else(|absent| Run::None { absent }, Run::Of)))
@@ -106,12 +112,71 @@ pub struct RowOfAll {
     pub id: String,
     /// In each run that has it.
     pub runs: Vec<Option<RowLine>>,
+    /// Mean of the posterior predictive less that of the first run which has the row, in the unit of the row.
+    pub apart: Vec<Option<Measured>>,
 }
 
 impl RowOfAll {
     /// The row in the first run that has it.
     pub(super) fn first(&self) -> Option<&RowLine> {
         self.runs.iter().flatten().next()
+    }
+}
+
+/// How a run has predicted a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Ensemble {
+    /// Virtual patients in an arm.
+    pub patients: u64,
+    /// Draws of the posterior.
+    pub draws: usize,
+}
+
+/// A row of an arm in one run, a share in [0, 1].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Foreseen {
+    /// Posterior predictive; `None` where no draw has an estimate.
+    pub band: Option<Band>,
+    /// Its mean less that of the first run which has the scenario.
+    pub apart: Option<Measured>,
+}
+
+/// A row of an arm in all runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ArmOfAll {
+    /// Unique name of the row.
+    pub id: String,
+    /// The row in words.
+    pub label: String,
+    /// Its month.
+    pub month: f64,
+    /// The arm.
+    pub arm: String,
+    /// The curve that the row belongs to.
+    #[serde(skip)]
+    pub(super) family: String,
+    /// In each run that has the scenario.
+    pub runs: Vec<Option<Foreseen>>,
+}
+
+/// A scenario, one file, in all runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScenarioOfAll {
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    pub title: String,
+    /// How each run has predicted it; or why there is nothing to compare.
+    #[serde(serialize_with = "present")]
+    pub runs: Vec<std::result::Result<Ensemble, String>>,
+    /// Arms by row.
+    pub rows: Vec<ArmOfAll>,
+}
+
+impl ScenarioOfAll {
+    /// Whether two runs or more have it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.runs.iter().flatten().count() > 1
     }
 }
 
@@ -141,6 +206,8 @@ pub struct Comparison {
     pub parameters: Vec<ParameterOfAll>,
     /// Rows that two runs or more have, then others.
     pub rows: Vec<RowOfAll>,
+    /// Scenarios that a run at least has predicted.
+    pub scenarios: Vec<ScenarioOfAll>,
     /// Of each run but the first, if it shares a parameter with an earlier one.
     pub agreement: Vec<Option<Agreement>>,
 }
@@ -149,14 +216,16 @@ impl Comparison {
     /// Forms all numbers. `keys` are the keys of the jobs that differ, with the value of each run.
     ///
     /// # Errors
-    /// `Usage` if there are fewer than two runs, a run has no finished generation, or no two share a parameter or row.
+    /// `Usage` if there are fewer than two runs, a run has no finished generation, or no two share a parameter, row or scenario.
     pub fn of(runs: &[Compared<'_>], keys: Vec<(String, Vec<String>)>) -> Result<Comparison> {
         let summaries = runs.iter().map(|run| Summary::of(&run.input)).collect::<Result<Vec<Summary>>>()?;
         let parameters = parameters(runs, &summaries);
-        let rows = rows(&summaries);
+        let rows = rows(runs, &summaries);
+        let scenarios = scenarios(runs);
         let shared = |have: usize| have > 1;
         let in_common = parameters.iter().any(|p| shared(p.runs.iter().flatten().count()))
-            || rows.iter().any(|r| shared(r.runs.iter().flatten().count()));
+            || rows.iter().any(|r| shared(r.runs.iter().flatten().count()))
+            || scenarios.iter().any(ScenarioOfAll::is_shared);
         if !in_common {
             return Err(Error::Usage {
                 problem:
@@ -174,7 +243,7 @@ impl Comparison {
         let digests: Vec<String> = runs.iter().map(digest).collect();
         let agreement = (1..runs.len()).map(|k| agreement(k, &names, &digests, &parameters)).collect();
         let seeds = runs.iter().map(seed).collect();
-        Ok(Comparison { names, summaries, digests, seeds, keys, parameters, rows, agreement })
+        Ok(Comparison { names, summaries, digests, seeds, keys, parameters, rows, scenarios, agreement })
     }
 
     /// Names of models that are compared within runs, with their line in each run.
@@ -222,19 +291,14 @@ impl Comparison {
                 lines.push(format!("Rows that only {name} predicts: {}.", lone.join(", ")));
             }
         }
+        for s in &self.scenarios {
+            let absent =
+                s.runs.iter().zip(&self.names).filter_map(|(run, name)| Some(format!("{} in {name}", run.as_ref().err()?)));
+            let absent: Vec<String> = absent.collect();
+            if !absent.is_empty() {
+                lines.push(format!("Scenario {}: {}.", s.name, absent.join(", ")));
+            }
+        }
         lines
     }
-}
-
-fn rows(summaries: &[Summary]) -> Vec<RowOfAll> {
-    let mut ids: Vec<&str> = Vec::new();
-    let mut known = std::collections::BTreeSet::new();
-    ids.extend(summaries.iter().flat_map(|s| &s.rows).map(|r| r.id.as_str()).filter(|id| known.insert(*id)));
-    let of = |id: &str| RowOfAll {
-        id: id.into(),
-        runs: summaries.iter().map(|s| s.rows.iter().find(|r| r.id == id).cloned()).collect(),
-    };
-    let mut all: Vec<RowOfAll> = ids.into_iter().map(of).collect();
-    all.sort_by_key(|r| r.runs.iter().flatten().count() < 2);
-    all
 }

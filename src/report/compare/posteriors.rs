@@ -17,7 +17,7 @@ const FALSE_ALARM: f64 = 0.01;
 const GRID: usize = 240;
 
 /// Mean and logarithm of the standard deviation of a weighted sample, with their Monte-Carlo errors.
-fn moments(values: &[f64], weights: &Weights) -> [Measured; 2] {
+pub(super) fn moments(values: &[f64], weights: &Weights) -> [Measured; 2] {
     let (w, mean) = (weights.as_slice(), weights.mean(values.iter().copied()));
     let variance = weights.sd(values.iter().copied()).powi(2);
     let spread = |term: &dyn Fn(f64) -> f64| values.iter().zip(w).map(|(x, w)| (w * term(*x)).powi(2)).sum::<f64>().sqrt();

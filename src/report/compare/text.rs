@@ -1,10 +1,12 @@
 //! The tables of a comparison for the terminal.
 
-use super::{Apart, Comparison, RowOfAll};
-use crate::report::format::{NONE, number, signed, significant, value};
+use super::{Apart, Comparison, Measured, RowOfAll, ScenarioOfAll};
+use crate::report::format::{NONE, count, number, percent, signed, significant, value};
 use crate::report::models::ModelLine;
 use crate::report::text::{self, ascii, cut, distinct};
 
+/// What the last column of predictions is.
+const DIFFERENCE: &str = "difference of the means, to the first run, +/- Monte-Carlo error";
 /// Widest name.
 const NAME: usize = 24;
 /// Widest value of a key.
@@ -25,6 +27,24 @@ pub(super) fn cells(apart: Option<Apart>) -> [String; 3] {
             format!("{:.0} %", 100.0 * overlap),
         ]
     })
+}
+
+/// Difference of two means as tables show it: of shares in points.
+pub(super) fn difference(apart: Option<Measured>, share: bool) -> String {
+    apart.map_or(NONE.into(), |apart| {
+        let by = value(apart.value, share);
+        let sign = if apart.value > 0.0 && by != value(0.0, share) { "+" } else { "" };
+        format!("{sign}{by} ± {}", if share { percent(apart.error) } else { error(apart.error) })
+    })
+}
+
+/// How each run has predicted a scenario, as in `patients in an arm: 553 (a, b); draws: 400 (a), 100 (b)`.
+pub(super) fn ensembles(s: &ScenarioOfAll, names: &[String]) -> String {
+    let have = || s.runs.iter().zip(names).filter_map(|(run, name)| Some((run.as_ref().ok()?, name.clone())));
+    let names: Vec<String> = have().map(|(_, name)| name).collect();
+    let (patients, draws): (Vec<String>, Vec<String>) =
+        have().map(|(run, _)| (count(run.patients), count(run.draws as u64))).unzip();
+    format!("patients in each arm: {}; draws: {}", grouped(&names, &patients), grouped(&names, &draws))
 }
 
 /// Runs of one value of a key, as in `1 (a, b), 2 (c)`.
@@ -71,6 +91,7 @@ pub fn comparison_tables(c: &Comparison) -> String {
         out += &format!("\nPosterior probability of each model\n{}", text::table(&head, models.iter().map(line).collect(), 1));
     }
     out += &row_table(c, &names);
+    out.extend(c.scenarios.iter().filter(|s| s.is_shared()).map(|s| scenario_table(s, &names)));
     let missing: String = c.missing().iter().map(|line| text::wrap(&ascii(line), " ")).collect();
     if missing.is_empty() { out } else { format!("{out}\nNot in every run\n{missing}") }
 }
@@ -108,13 +129,33 @@ fn row_table(c: &Comparison, names: &[String]) -> String {
             cells.push(show(line.observed));
             cells.extend(band);
             cells.push(text::inside(line).into());
+            cells.push(ascii(&difference(row.apart[k], line.share)));
             lines.push(cells);
         }
     }
     let shares = c.rows.iter().filter_map(RowOfAll::first).any(|row| row.share);
-    let unit = if shares { " (in %)" } else { "" };
-    let head = ["row", "run", "use", "observed", "median", "5 %", "95 %", "in"];
-    if lines.is_empty() { String::new() } else { format!("\nPredictions{unit}\n{}", text::table(&head, lines, 3)) }
+    let unit = if shares { "in %; " } else { "" };
+    let head = ["row", "run", "use", "observed", "median", "5 %", "95 %", "in", "difference"];
+    if lines.is_empty() { String::new() } else { format!("\nPredictions ({unit}{DIFFERENCE})\n{}", text::table(&head, lines, 3)) }
+}
+
+fn scenario_table(s: &ScenarioOfAll, names: &[String]) -> String {
+    let mut lines = Vec::new();
+    let mut above = "";
+    for row in &s.rows {
+        let mut head = [if row.id == above { String::new() } else { cut(&row.id, NAME) }, cut(&row.arm, NAME)];
+        above = &row.id;
+        for (k, of) in row.runs.iter().enumerate().filter_map(|(k, of)| Some((k, of.as_ref()?))) {
+            let band = of.band.map_or([NONE; 3].map(String::from), |b| [b.median, b.q05, b.q95].map(|x| value(x, true)));
+            let told = [names[k].clone()].into_iter().chain(band).chain([ascii(&difference(of.apart, true))]);
+            lines.push(head.into_iter().chain(told).collect());
+            head = Default::default();
+        }
+    }
+    let head = ["row", "arm", "run", "median", "5 %", "95 %", "difference"];
+    let title = if s.title.is_empty() { String::new() } else { format!(": {}", s.title) };
+    let about = format!("Scenario {}{title}\n{}", s.name, ensembles(s, names));
+    format!("\n{}\nIn %; {DIFFERENCE}\n{}", ascii(&about), text::table(&head, lines, 3))
 }
 
 #[cfg(test)]
