@@ -143,8 +143,8 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     let after = curve(&|u| sample.density(u));
     let peak = |c: &[(f64, f64, f64)]| c.iter().map(|p| p.2).fold(0.0, f64::max);
     let top = 1.12 * peak(&after).max(peak(&before).min(1.5 * peak(&after)));
-    let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (-0.1 * top, top)) };
-    let mut chart = Chart::new(x, y, SMALL).bare().margins([24.0, 24.0, 10.0, 46.0]);
+    let y = density_axis(&parameter.unit, x_is_log, (-0.1 * top, top));
+    let mut chart = Chart::new(x, y, SMALL).bare().margins(DENSITY_MARGINS);
     chart.band(&before, Ink::Prior, 0.3);
     chart.line(&before.iter().map(|p| (p.0, p.2)).collect::<Vec<_>>(), Ink::Prior, 1.2, false);
     chart.band(&after, Ink::Posterior, 0.4);
@@ -166,10 +166,43 @@ fn marginal(input: &Input<'_>, s: &Summary, k: usize) -> Figure {
     let caption = format!("{meaning}Mean {mean}, 5 to 95 %: {q05} to {q95}.{taught}");
     let id = format!("marginal-{}", slug(&parameter.name));
     let svg = chart.draw(&id, &format!("Prior and posterior of {title}"), &caption);
-    let of = if x_is_log { format!("1 / ln {}", parameter.name) } else { format!("1 / {}", parameter.name) };
-    let head = [column(&parameter.name, &parameter.unit), column("prior_density", &of), column("posterior_density", &of)];
+    let [prior_column, posterior_column] = density_columns(&parameter.unit, x_is_log);
+    let head = [column(&parameter.name, &parameter.unit), prior_column, posterior_column];
     let lines = before.iter().zip(&after).map(|(b, a)| [b.0, b.2, a.2].map(plain).into());
     Figure { id, title, caption, svg, size: SMALL, key: own(DENSITY_KEY), data: csv(&head, lines) }
+}
+
+/// Margins of a figure of densities.
+pub(super) const DENSITY_MARGINS: [f64; 4] = [58.0, 16.0, 10.0, 46.0];
+
+/// The unit of a density over a unit; empty of a pure number.
+fn per(unit: &str) -> String {
+    match unit {
+        "-" | "" => String::new(),
+        unit => match unit.strip_prefix("1/") {
+            Some(of) => of.into(),
+            None if unit.contains(['/', ' ']) => format!("1/({unit})"),
+            None => format!("1/{unit}"),
+        },
+    }
+}
+
+/// The axis of a density over a parameter of that unit; on a logarithmic axis it is that of the natural logarithm. Below 0, where bars
+/// of ranges stand, it has no numbers.
+pub(super) fn density_axis(unit: &str, log: bool, range: (f64, f64)) -> Axis {
+    let label = match (log, per(unit)) {
+        (true, _) => "Density, per unit of ln".into(),
+        (false, unit) if unit.is_empty() => "Density".into(),
+        (false, unit) => format!("Density, {unit}"),
+    };
+    Axis { ticks: Ticks::Positive, ..Axis::linear(label, range) }
+}
+
+/// Columns of the numbers behind it, prior and posterior.
+pub(super) fn density_columns(unit: &str, log: bool) -> [String; 2] {
+    let of = if log { "_of_ln" } else { "" };
+    let unit = if log { String::new() } else { per(unit) };
+    ["prior", "posterior"].map(|name| column(&format!("{name}_density{of}"), &unit))
 }
 
 /// With a capital.
@@ -431,5 +464,14 @@ fn draw(glyph: Glyph, x: f64, y: f64) -> String {
             ink.css()
         ),
         Glyph::Point(ink, _) => format!("<circle cx=\"{middle}\" cy=\"{y}\" r=\"4.5\" fill=\"{}\"/>", ink.css()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_density_has_the_unit_of_one_over_its_parameter() {
+        let of = [("uM", "1/uM"), ("1/y", "y"), ("mg/d", "1/(mg/d)"), ("-", "")];
+        of.into_iter().for_each(|(unit, density)| assert_eq!(super::per(unit), density));
     }
 }
