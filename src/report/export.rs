@@ -1,7 +1,8 @@
 //! A run as tidy tables: comma-separated values for whatever program comes next, a file for each kind of thing, a line for each thing
 //! of that kind (Wickham 2014, J Stat Softw 59(10)).
 //!
-//! Units stand in the headers, as in `ic50 [uM]`. Numbers have the fewest digits that read back to the same bits; `inf` is infinite, and
+//! Units stand in the headers, as in `ic50 [uM]`; where they differ from line to line, in a column `unit`. Whole numbers are written as
+//! such, and what has a name by its name. Numbers have the fewest digits that read back to the same bits; `inf` is infinite, and
 //! an empty field is no number. `columns.csv` says of every column of every file what it is.
 
 use std::fs;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView1};
 
+use crate::density::Marginal;
 use crate::error::{Error, Result};
 use crate::population::Generation;
 use crate::report::format::with_unit;
@@ -88,6 +90,17 @@ fn number(x: f64) -> String {
     if x.is_nan() { String::new() } else { format!("{x:?}") }
 }
 
+/// The parameters of a particle: whole numbers as such, and the name of its variant in place of the number.
+fn parameter_cells(input: &Input<'_>, theta: ArrayView1<'_, f64>) -> Vec<String> {
+    let variant = input.models.len().min(1) * theta.len();
+    let cell = |(k, x): (usize, &f64)| match input.priors.get(k) {
+        _ if k + 1 == variant => quoted(&input.models[*x as usize].0),
+        Some(Marginal::Integer { .. }) => format!("{x:.0}"),
+        _ => number(*x),
+    };
+    theta.iter().enumerate().map(cell).collect()
+}
+
 fn numbers(values: ArrayView1<'_, f64>) -> impl Iterator<Item = String> {
     values.into_iter().map(|x| number(*x))
 }
@@ -155,12 +168,23 @@ fn may_write(target: &Path, folder: &Path, overwrite: bool) -> Result<bool> {
     }
 }
 
+/// The columns of [`parameter_cells`].
+fn parameter_columns(input: &Input<'_>) -> Vec<Column> {
+    let mut columns = input.store.header().parameters.clone();
+    if let (Some(last), false) = (columns.last_mut(), input.models.is_empty()) {
+        last.long_name = "name of the model that is meant".into();
+    }
+    columns
+}
+
 fn tables(input: &Input<'_>, sources: &[(String, String)]) -> Vec<Table> {
     let store = input.store;
-    let own = &store.header().parameters;
+    let own = &parameter_columns(input);
     let draws = |file, about, theta: &Array2<f64>| {
         let mut table = Table::new(file, about, &[("draw", "number of the draw, from 0")]).with(own);
-        let cells = |(i, theta): (usize, ArrayView1<'_, f64>)| table.line([i.to_string()].into_iter().chain(numbers(theta)));
+        let cells = |(i, theta): (usize, ArrayView1<'_, f64>)| {
+            table.line([i.to_string()].into_iter().chain(parameter_cells(input, theta)))
+        };
         theta.rows().into_iter().enumerate().for_each(cells);
         table
     };
@@ -192,8 +216,8 @@ fn parameters(input: &Input<'_>, sources: &[(String, String)]) -> Table {
         let source = sources.iter().find(|(name, _)| *name == column.name).map_or("", |(_, source)| source);
         table.line([&column.name, kind, plain(&column.unit), &prior, &value, &column.long_name, source].map(quoted));
     };
-    let inferred = header.parameters.iter().zip(input.priors);
-    inferred.for_each(|(column, prior)| add(column, "inferred", prior.to_string(), String::new()));
+    let own = parameter_columns(input);
+    own.iter().zip(input.priors).for_each(|(column, prior)| add(column, "inferred", prior.to_string(), String::new()));
     header.fixed.iter().for_each(|(column, value)| add(column, "fixed", String::new(), number(*value)));
     table
 }
@@ -241,10 +265,10 @@ fn particles(input: &Input<'_>) -> Table {
     ];
     let columns = [&PARTICLE[..], &columns].concat();
     let mut table = Table::new("particles.csv", "weighted particles of every generation; the last is the posterior", &columns)
-        .with(&input.store.header().parameters);
+        .with(&parameter_columns(input));
     each_particle(input, |g, weights, i, head| {
         let own = [g.trial[i].to_string(), number(weights[i]), number(g.ln_weight[i]), number(g.distance[i])];
-        table.line(head.into_iter().chain(own).chain(numbers(g.theta.row(i))));
+        table.line(head.into_iter().chain(own).chain(parameter_cells(input, g.theta.row(i))));
     });
     table
 }
@@ -264,10 +288,10 @@ fn posterior(input: &Input<'_>) -> Option<Table> {
         ("distance", "its distance from the data"),
     ];
     let about = "draws of equal weight of the posterior";
-    let mut table = Table::new("posterior.csv", about, &columns).with(&input.store.header().parameters);
+    let mut table = Table::new("posterior.csv", about, &columns).with(&parameter_columns(input));
     for (i, (theta, particle)) in draws.theta.rows().into_iter().zip(&draws.particle).enumerate() {
         let head = [i.to_string(), particle.to_string(), number(last.distance[*particle])];
-        table.line(head.into_iter().chain(numbers(theta)));
+        table.line(head.into_iter().chain(parameter_cells(input, theta)));
     }
     Some(table)
 }
@@ -283,8 +307,8 @@ fn observed(input: &Input<'_>) -> Table {
     ];
     let mut table = Table::new("observed.csv", "the data, fitted and held out", &columns);
     table.column("month", "months", "months since the start of treatment; of a relapse since the stop");
-    table.column("value", "unit", "observed value");
-    table.column("se", "unit", "its standard error");
+    table.column("value", "", "observed value, in the unit of its line");
+    table.column("se", "", "its standard error, in the same");
     table.column("n", "patients", "patients behind it");
     for (name, meaning) in [("endpoint", "what is counted"), ("kind", "how it was estimated"), ("given", "among whom")] {
         table.column(name, "", meaning);
@@ -314,12 +338,15 @@ fn predictions(input: &Input<'_>) -> Table {
         ("row", "the row in observed.csv"),
     ];
     let mut table = Table::new("predictions.csv", "simulated rows at the draws of prior and posterior", &columns);
-    table.column("value", "unit", "simulated value, in the unit of its row; empty where it could not be estimated");
-    let ids: Vec<String> = input.store.header().rows.iter().map(|row| quoted(&row.id)).collect();
+    table.column("value", "", "simulated value, in the unit of its line; empty where it could not be estimated");
+    table.column("unit", "", "unit of value; empty for a share or a pure number");
+    let rows: Vec<[String; 2]> = input.store.header().rows.iter().map(|row| [&row.id, plain(&row.unit)].map(quoted)).collect();
     for (sample, of) in [("prior", input.store.prior()), ("posterior", input.store.posterior())] {
         for (draw, values) in of.iter().flat_map(|of| of.values.rows()).enumerate() {
-            let cells = |(id, value): (&String, &f64)| table.line([sample.into(), draw.to_string(), id.clone(), number(*value)]);
-            ids.iter().zip(values).for_each(cells);
+            let cells = |([id, unit], value): (&[String; 2], &f64)| {
+                table.line([sample.into(), draw.to_string(), id.clone(), number(*value), unit.clone()]);
+            };
+            rows.iter().zip(values).for_each(cells);
         }
     }
     table
@@ -345,8 +372,9 @@ fn modes(input: &Input<'_>) -> Table {
     for (k, mode) in input.store.modes().unwrap_or_default().iter().enumerate() {
         let figures = [mode.objective, mode.distance, mode.start, mode.weight].map(number);
         let counts = [mode.evaluations.to_string(), mode.converged.to_string()];
-        let values = mode.theta.iter().chain(&mode.curvature_sd).map(|x| number(*x));
-        table.line([k.to_string()].into_iter().chain(figures).chain(counts).chain(values));
+        let sds = mode.curvature_sd.iter().map(|x| number(*x));
+        let theta = parameter_cells(input, ArrayView1::from(&mode.theta));
+        table.line([k.to_string()].into_iter().chain(figures).chain(counts).chain(theta).chain(sds));
     }
     table
 }
@@ -354,14 +382,16 @@ fn modes(input: &Input<'_>) -> Table {
 fn profiles(input: &Input<'_>) -> Table {
     let columns = [("parameter", "the parameter that is held"), ("point", "number of the point, from 0")];
     let mut table = Table::new("profiles.csv", "profiles of the objective about the best mode", &columns);
-    table.column("value", "unit", "where it is held, in its unit");
+    table.column("value", "", "where it is held, in the unit of its line");
+    table.column("unit", "", "unit of value; empty for a pure number");
     table.column("objective", "-", "least objective over all other parameters");
     table.column("misfit", "-", "the part of the data in it");
     let Some(profile) = input.store.profile() else { return table };
     for (k, column) in input.store.header().parameters.iter().enumerate() {
         for point in 0..profile.value.ncols() {
-            let values = [&profile.value, &profile.objective, &profile.misfit].map(|of| number(of[(k, point)]));
-            table.line([quoted(&column.name), point.to_string()].into_iter().chain(values));
+            let [value, objective, misfit] =
+                [&profile.value, &profile.objective, &profile.misfit].map(|of| number(of[(k, point)]));
+            table.line([quoted(&column.name), point.to_string(), value, quoted(plain(&column.unit)), objective, misfit]);
         }
     }
     table
@@ -370,7 +400,7 @@ fn profiles(input: &Input<'_>) -> Table {
 fn compared(input: &Input<'_>) -> Table {
     let columns = [
         ("model", "name of the variant"),
-        ("number", "its number, the last parameter of a particle"),
+        ("number", "its number, from 0, in the order of the job"),
         ("probability", "posterior probability, with even odds before the data"),
         ("probability_error", "its Monte-Carlo standard error"),
         ("ln_bayes_factor", "natural logarithm of the Bayes factor over the likeliest"),
@@ -463,7 +493,7 @@ fn readme(input: &Input<'_>, tables: &[Table]) -> String {
         out += &format!("{:<20} {}\n", table.file, table.about);
     }
     out += &format!("{:<20} what every column of every table is\n", "columns.csv");
-    out += "\nComma-separated values in UTF-8 (RFC 4180). Units stand in the headers, in brackets; [unit] is that of the row. Numbers read back\n\
+    out += "\nComma-separated values in UTF-8 (RFC 4180). Units stand in the headers, in brackets, or in a column unit. Numbers read back\n\
             to the same bits; inf is infinite, an empty field is no number. Counts and numbers of draws and particles begin at 0.\n\n\
             Digests of the run and of what was derived from it:\n";
     for (name, hex) in input.store.digests() {
