@@ -60,7 +60,7 @@ mod tests;
 pub use adjusted::Adjustment;
 pub use checks::{Check, Checks, Reach, Tail};
 pub use compare::{
-    Agreement, Apart, Compared, Comparison, Measured, Of, ParameterOfAll, RowOfAll, comparison_page, comparison_tables,
+    Agreement, Apart, Compared, Comparison, Measured, Of, On, ParameterOfAll, RowOfAll, comparison_page, comparison_tables,
 };
 pub use dashboard::dashboard;
 pub use export::export;

@@ -1,7 +1,7 @@
 //! Several runs against each other: what differs between their jobs, how far their posteriors lie apart, what each predicts.
 //!
 //! Every run is compared with the first one that has the parameter. Means and spreads are compared on the coordinate of the prior (the
-//! logarithm of a positive parameter), each with its Monte-Carlo error: of a weighted mean m the variance is Σ w² (x − m)² (Geweke 1989,
+//! logarithm of a positive parameter; [`On`] names it), each with its Monte-Carlo error: of a weighted mean m the variance is Σ w² (x − m)² (Geweke 1989,
 //! Econometrica 57:1317, eq. 9), of a weighted variance s² it is Σ w² ((x − m)² − s²)², and ln s has a quarter of that over s⁴ by the
 //! delta method (at 500 particles a tenth too small, as tests/suite/results.rs measures). Two seeds of one job must agree within that
 //! error; a subset of the data, another model or another tolerance need not. *Overlap* is the area under both densities, ∫ min(p, q)
@@ -53,12 +53,42 @@ impl Measured {
     }
 }
 
+/// The scale on which two posteriors of a parameter are compared: that on which both priors are set, or the natural one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum On {
+    /// Natural units.
+    Natural,
+    /// Natural logarithm, of a positive parameter.
+    Ln,
+    /// Logit, of a proportion.
+    Logit,
+}
+
+impl On {
+    /// The word in tables.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            On::Natural => "natural",
+            On::Ln => "ln",
+            On::Logit => "logit",
+        }
+    }
+
+    /// What is compared, of a parameter of that name.
+    pub(super) fn of(self, name: &str) -> String {
+        if self == On::Natural { name.into() } else { format!("{} {name}", self.name()) }
+    }
+}
+
 /// A posterior against that of the first run which has the parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Apart {
-    /// Difference of the means, in standard deviations (the root of the mean of both variances).
+    /// The scale of shift and spread; those of [`ParameterLine`] are natural.
+    pub on: On,
+    /// Difference of the means, in standard deviations (the root of the mean of both variances), all on that scale.
     pub shift: Measured,
-    /// Natural logarithm of the ratio of the standard deviations.
+    /// Natural logarithm of the ratio of the standard deviations on that scale.
     pub spread: Measured,
     /// Area under both densities, in [0, 1].
     pub overlap: f64,
@@ -241,21 +271,15 @@ impl Comparison {
         };
         let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
         let digests: Vec<String> = runs.iter().map(digest).collect();
-        let agreement = (1..runs.len()).map(|k| agreement(k, &names, &digests, &parameters)).collect();
+        let models = models(&summaries);
+        let agreement = (1..runs.len()).map(|k| agreement(k, &names, &digests, &parameters, &models)).collect();
         let seeds = runs.iter().map(seed).collect();
         Ok(Comparison { names, summaries, digests, seeds, keys, parameters, rows, scenarios, agreement })
     }
 
     /// Names of models that are compared within runs, with their line in each run.
     pub(super) fn models(&self) -> Vec<(String, Vec<Option<&ModelLine>>)> {
-        let mut names: Vec<&str> = Vec::new();
-        for model in self.summaries.iter().flat_map(|s| &s.models) {
-            if !names.contains(&model.name.as_str()) {
-                names.push(&model.name);
-            }
-        }
-        let of = |name: &str| self.summaries.iter().map(|s| s.models.iter().find(|m| m.name == name)).collect();
-        names.into_iter().map(|name| (name.into(), of(name))).collect()
+        models(&self.summaries)
     }
 
     /// The facts of each run, as tables show them: job, seed, generations, tolerance, ESS, simulations.
@@ -273,32 +297,48 @@ impl Comparison {
         ]
     }
 
-    /// What is not in every run, a line for each parameter, and one for the rows of each run that no other has.
+    /// What is not in every run, a line for each parameter, model and scenario, and one for the rows of each run that no other has.
     pub(super) fn missing(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let line = |name: &str, absent: &mut dyn Iterator<Item = Option<&str>>| {
+            let told = absent.zip(&self.names).filter_map(|(why, run)| Some(format!("{} in {run}", why?)));
+            let told = told.collect::<Vec<String>>().join(", ");
+            (!told.is_empty()).then(|| format!("{name}: {told}."))
+        };
+        let why = |k: usize, of: &Option<&ModelLine>| match of {
+            Some(_) => None,
+            None if self.summaries[k].models.is_empty() => Some("no models compared"),
+            None => Some("absent"),
+        };
+        let mut missing = Vec::new();
         for p in &self.parameters {
-            let absent =
-                p.runs.iter().zip(&self.names).filter_map(|(run, name)| Some(format!("{} in {name}", run.as_ref().err()?)));
-            let absent: Vec<String> = absent.collect();
-            if !absent.is_empty() {
-                lines.push(format!("{}: {}.", p.title, absent.join(", ")));
-            }
+            missing.extend(line(&p.title, &mut p.runs.iter().map(|run| run.as_ref().err().map(String::as_str))));
+        }
+        for (name, lines) in self.models() {
+            missing.extend(line(&format!("Model {name}"), &mut lines.iter().enumerate().map(|(k, of)| why(k, of))));
+        }
+        for s in &self.scenarios {
+            let runs = &mut s.runs.iter().map(|run| run.as_ref().err().map(String::as_str));
+            missing.extend(line(&format!("Scenario {}", s.name), runs));
         }
         for (k, name) in self.names.iter().enumerate() {
             let lone = self.rows.iter().filter(|r| r.runs[k].is_some() && r.runs.iter().flatten().count() == 1);
             let lone: Vec<&str> = lone.map(|r| r.id.as_str()).collect();
             if !lone.is_empty() {
-                lines.push(format!("Rows that only {name} predicts: {}.", lone.join(", ")));
+                missing.push(format!("Rows that only {name} predicts: {}.", lone.join(", ")));
             }
         }
-        for s in &self.scenarios {
-            let absent =
-                s.runs.iter().zip(&self.names).filter_map(|(run, name)| Some(format!("{} in {name}", run.as_ref().err()?)));
-            let absent: Vec<String> = absent.collect();
-            if !absent.is_empty() {
-                lines.push(format!("Scenario {}: {}.", s.name, absent.join(", ")));
-            }
-        }
-        lines
+        missing
     }
+}
+
+/// Models by name, in the order in which the runs have them.
+fn models(summaries: &[Summary]) -> Vec<(String, Vec<Option<&ModelLine>>)> {
+    let mut names: Vec<&str> = Vec::new();
+    for model in summaries.iter().flat_map(|s| &s.models) {
+        if !names.contains(&model.name.as_str()) {
+            names.push(&model.name);
+        }
+    }
+    let of = |name: &str| summaries.iter().map(|s| s.models.iter().find(|m| m.name == name)).collect();
+    names.into_iter().map(|name| (name.into(), of(name))).collect()
 }

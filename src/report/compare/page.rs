@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::drawn::{Drawing, Drawn, MOST_BANDS, forest, ink, panel, run_key};
 use super::text::{cells, difference, ensembles};
 use super::{ArmOfAll, Comparison, Foreseen, Measured, Of, ParameterOfAll, RowOfAll, ScenarioOfAll};
-use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
+use crate::report::chart::{Chart, Ink, Mark};
 use crate::report::curves::{curve_name, words};
-use crate::report::figures::{Figure, Glyph};
+use crate::report::figures::{DENSITY_MARGINS, Figure, Glyph, density_axis, density_columns};
 use crate::report::format::{NONE, escape, number, plural, value, with_unit};
 use crate::report::page::{Section, document, folded, grid, key, line, section, table};
 use crate::report::rows::{Band, RowLine};
@@ -64,7 +64,7 @@ fn runs(c: &Comparison) -> String {
     if !items.is_empty() {
         body += &format!(
             "<h3>Do they agree?</h3>\n<ul class=\"verdict\">\n{}\n</ul>\n<p>Two seeds of one job must agree; the chance that they are \
-             said to differ is about 1 % for all parameters together (more where few particles count). Another tolerance, model or \
+             said to differ is about 1 % for all of them together (more where few particles count). Another tolerance, model or \
              choice of data is a real difference, if maybe a small one: look at its size, not only at its standard errors.</p>\n",
             items.join("\n")
         );
@@ -87,10 +87,11 @@ fn posteriors(c: &Comparison) -> String {
     }
     let head = [
         ("Parameter", "run"),
-        ("Mean", ""),
-        ("sd", ""),
-        ("5 %", ""),
-        ("95 %", ""),
+        ("Mean", "in the unit"),
+        ("sd", "in the unit"),
+        ("5 %", "in the unit"),
+        ("95 %", "in the unit"),
+        ("Scale", "of the next two"),
         ("Shift", "of the mean, in sd"),
         ("Spread", "ratio of the sd"),
         ("Overlap", ""),
@@ -108,7 +109,7 @@ fn posteriors(c: &Comparison) -> String {
                 Ok(Of { line, apart }) => {
                     [[line.mean, line.sd, line.q05, line.q95].map(number).to_vec(), cells(*apart).to_vec()].concat()
                 }
-                Err(why) => [vec![escape(why)], vec![NONE.to_string(); 6]].concat(),
+                Err(why) => [vec![escape(why)], vec![NONE.to_string(); 7]].concat(),
             };
             body += &line("", &[vec![escape(&c.names[k])], cells].concat(), 1);
         }
@@ -117,8 +118,9 @@ fn posteriors(c: &Comparison) -> String {
     let mut signs = vec![(Glyph::Patch(Ink::Prior, 30), "prior".to_string())];
     signs.extend(run_key(c));
     format!(
-        "<p>Each run against the first that has the parameter; after ± the Monte-Carlo standard error. Shift and spread are on the scale on \
-         which the prior is set (the logarithm of a positive parameter). Overlap is the area that both densities cover.</p>\n{}{}{}",
+        "<p>Each run against the first that has the parameter; after ± the Monte-Carlo standard error. Mean, sd and quantiles are in the \
+         unit of the parameter. Shift and spread are on the scale on which the prior is set, which the table names (ln: natural logarithm of \
+         a positive parameter), so that the spread is no ratio of the column sd. Overlap is the area that both densities cover.</p>\n{}{}{}",
         key(&signs),
         grid("grid small", &figures),
         table("Posteriors of the runs", &head, 1, &body)
@@ -131,8 +133,9 @@ fn marginal(c: &Comparison, p: &ParameterOfAll) -> Figure {
     let (after, before) = (peak(|point| point.1), peak(|point| point.2));
     let top = 1.12 * after.max(before.min(1.5 * after));
     let step = 0.055 * top;
-    let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (-step * (have.len() as f64 + 1.0), top)) };
-    let mut chart = Chart::new(p.axis.clone(), y, SMALL).bare().margins([24.0, 24.0, 10.0, 46.0]);
+    let unit = have.first().map_or("", |(_, of)| &of.line.unit);
+    let y = density_axis(unit, p.axis.log, (-step * (have.len() as f64 + 1.0), top));
+    let mut chart = Chart::new(p.axis.clone(), y, SMALL).bare().margins(DENSITY_MARGINS);
     let first = p.curves.first().map_or(&[][..], Vec::as_slice);
     let prior = |curve: &[(f64, f64, f64)]| curve.iter().map(|point| (point.0, point.2)).collect::<Vec<(f64, f64)>>();
     chart.band(&first.iter().map(|point| (point.0, 0.0, point.2)).collect::<Vec<_>>(), Ink::Prior, 0.3);
@@ -165,7 +168,8 @@ fn marginal(c: &Comparison, p: &ParameterOfAll) -> Figure {
     let lines = curves.flat_map(|(k, curve)| curve.iter().map(move |p| point(k, p)));
     // The title has the unit.
     let value = if p.title.ends_with(']') { p.title.clone() } else { column(&p.title, "1") };
-    let head = ["run".into(), value, column("prior_density", "drawn axis"), column("posterior_density", "drawn axis")];
+    let [prior, posterior] = density_columns(unit, p.axis.log);
+    let head = ["run".into(), value, prior, posterior];
     let data = csv(&head, lines);
     let id = format!("marginal-{}", slug(&p.title));
     let svg = chart.draw(&id, &format!("Posteriors of {}", p.title), &caption);

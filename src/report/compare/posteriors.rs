@@ -1,17 +1,18 @@
 //! How far posteriors of one parameter lie apart, and whether that is more than chance.
 
 use super::text::error;
-use super::{Agreement, Apart, Compared, Measured, Of, ParameterOfAll};
+use super::{Agreement, Apart, Compared, Measured, Of, On, ParameterOfAll};
 use crate::density::Marginal;
 use crate::population::{Generation, Weights};
 use crate::report::density::{self, Sample};
 use crate::report::figures::{self, Scale};
 use crate::report::format::{number, signed, with_unit};
+use crate::report::models::ModelLine;
 use crate::report::summary::Summary;
 use crate::report::{Input, chart::Axis};
 use crate::rng::normal_quantile;
 
-/// Chance that a run of the same job with another seed is said to differ, over all of its parameters.
+/// Chance that a run of the same job with another seed is said to differ, over all that is compared.
 const FALSE_ALARM: f64 = 0.01;
 /// Points of a density.
 const GRID: usize = 240;
@@ -27,21 +28,25 @@ pub(super) fn moments(values: &[f64], weights: &Weights) -> [Measured; 2] {
     [Measured { value: mean, error }, ln_sd]
 }
 
-/// Whether two priors have one coordinate.
-fn alike(a: &Marginal, b: &Marginal) -> bool {
-    let beta = |m: &Marginal| matches!(m, Marginal::Beta { .. });
-    density::is_log(a) == density::is_log(b) && beta(a) == beta(b)
+/// The scale on which posteriors of two priors are compared.
+fn common(a: &Marginal, b: &Marginal) -> On {
+    let of = |prior: &Marginal| match prior {
+        Marginal::Beta { .. } => On::Logit,
+        prior if density::is_log(prior) => On::Ln,
+        _ => On::Natural,
+    };
+    if of(a) == of(b) { of(a) } else { On::Natural }
 }
 
-/// Difference of two posteriors in mean and spread; `None` if one has no width.
+/// Difference of two posteriors in mean and spread, on a scale; `None` if one has no width.
 fn apart(
+    on: On,
     here: (&Generation, &Weights, usize, &Marginal),
     first: (&Generation, &Weights, usize, &Marginal),
 ) -> Option<[Measured; 2]> {
-    let same = alike(here.3, first.3);
     let of = |(generation, weights, k, prior): (&Generation, &Weights, usize, &Marginal)| {
-        let on = |x: &f64| if same { prior.coordinate(*x) } else { *x };
-        moments(&generation.theta.column(k).iter().map(on).collect::<Vec<f64>>(), weights)
+        let place = |x: &f64| if on == On::Natural { *x } else { prior.coordinate(*x) };
+        moments(&generation.theta.column(k).iter().map(place).collect::<Vec<f64>>(), weights)
     };
     let ([mean, ln_sd], [first_mean, first_ln_sd]) = (of(here), of(first));
     let both = |a: f64, b: f64| (a * a + b * b).sqrt();
@@ -98,8 +103,9 @@ fn parameter(runs: &[Compared<'_>], summaries: &[Summary], name: &str, unit: &st
         let i = have.iter().position(|(run, _)| *run == k).ok_or_else(|| absence(&runs[k].input, name))?;
         let line = summaries[k].parameters[have[i].1].clone();
         let [(a, wa, ka, pa), (b, wb, kb, pb)] = [i, 0].map(|i| &lasts[i]);
-        let moved = if i > 0 { apart((a, wa, *ka, pa), (b, wb, *kb, pb)) } else { None };
-        let apart = moved.map(|[shift, spread]| Apart { shift, spread, overlap: overlap(&curves[i], &curves[0]) });
+        let on = common(pa, pb);
+        let moved = if i > 0 { apart(on, (a, wa, *ka, pa), (b, wb, *kb, pb)) } else { None };
+        let apart = moved.map(|[shift, spread]| Apart { on, shift, spread, overlap: overlap(&curves[i], &curves[0]) });
         Ok(Of { line, apart })
     };
     let all = (0..runs.len()).map(of).collect();
@@ -126,18 +132,35 @@ fn overlap(a: &[(f64, f64, f64)], b: &[(f64, f64, f64)]) -> f64 {
     both(f64::min) / (0.5 * both(|a, b| a + b))
 }
 
-pub(super) fn agreement(k: usize, names: &[String], digests: &[String], parameters: &[ParameterOfAll]) -> Option<Agreement> {
+/// Whether run `k` agrees with those before it in its parameters and, where models are compared, in their probabilities.
+pub(super) fn agreement(
+    k: usize,
+    names: &[String],
+    digests: &[String],
+    parameters: &[ParameterOfAll],
+    models: &[(String, Vec<Option<&ModelLine>>)],
+) -> Option<Agreement> {
     if let Some(twin) = (0..k).find(|other| digests[*other] == digests[k]) {
         let text = format!("{} is the same inference as {}: their digests are equal.", names[k], names[twin]);
         return Some(Agreement { agrees: true, text });
     }
     let mut all: Vec<(f64, String)> = Vec::new();
     let mut firsts: Vec<&str> = Vec::new();
+    // Probabilities sum to one: that of the last model follows.
+    for (name, lines) in &models[..models.len().saturating_sub(1)] {
+        let Some(first) = lines[..k].iter().position(Option::is_some) else { continue };
+        let (Some(before), Some(here)) = (lines[first], lines[k]) else { continue };
+        let error_of_both = (before.error * before.error + here.error * here.error).sqrt();
+        let by = Measured { value: here.probability - before.probability, error: error_of_both };
+        let first = names[first].as_str();
+        firsts.extend((!firsts.contains(&first)).then_some(first));
+        all.push((by.z(), format!("probability of {name} by {} ± {}", signed(Some(by.value)), error(by.error))));
+    }
     for p in parameters {
-        let Ok(Of { apart: Some(Apart { shift, spread, .. }), .. }) = &p.runs[k] else { continue };
+        let Ok(Of { apart: Some(Apart { on, shift, spread, .. }), .. }) = &p.runs[k] else { continue };
         let first = p.runs.iter().position(|run| run.is_ok()).map(|first| names[first].as_str());
         firsts.extend(first.filter(|first| !firsts.contains(first)));
-        let name = p.title.split(" [").next().unwrap_or_default();
+        let name = on.of(p.title.split(" [").next().unwrap_or_default());
         all.push((shift.z(), format!("mean of {name} by {} ± {} sd", signed(Some(shift.value)), error(shift.error))));
         let ratio = libm::exp(spread.value);
         all.push((spread.z(), format!("sd of {name} by a factor of {ratio:.2} ± {}", error(ratio * spread.error))));

@@ -17,11 +17,12 @@ pub(super) fn error(x: f64) -> String {
     significant(x, 2)
 }
 
-/// Shift, spread and overlap as tables show them.
-pub(super) fn cells(apart: Option<Apart>) -> [String; 3] {
-    apart.map_or([NONE; 3].map(String::from), |Apart { shift, spread, overlap }| {
+/// Scale, shift, spread and overlap as tables show them.
+pub(super) fn cells(apart: Option<Apart>) -> [String; 4] {
+    apart.map_or([NONE; 4].map(String::from), |Apart { on, shift, spread, overlap }| {
         let ratio = libm::exp(spread.value);
         [
+            on.name().into(),
             format!("{} ± {}", signed(Some(shift.value)), error(shift.error)),
             format!("{ratio:.2} ± {}", error(ratio * spread.error)),
             format!("{:.0} %", 100.0 * overlap),
@@ -97,7 +98,7 @@ pub fn comparison_tables(c: &Comparison) -> String {
 }
 
 fn parameter_table(c: &Comparison, names: &[String]) -> String {
-    let head = ["parameter", "run", "mean", "sd", "5 %", "95 %", "shift", "spread", "overlap"];
+    let head = ["parameter", "run", "mean", "sd", "5 %", "95 %", "scale", "shift", "spread", "overlap"];
     let mut lines = Vec::new();
     for p in c.parameters.iter().filter(|p| p.runs.iter().flatten().count() > 1) {
         for (k, of) in p.runs.iter().enumerate().filter_map(|(k, run)| Some((k, run.as_ref().ok()?))) {
@@ -112,7 +113,8 @@ fn parameter_table(c: &Comparison, names: &[String]) -> String {
         return "No two runs infer the same parameter.\n".into();
     }
     format!(
-        "Posteriors (shift of the mean in sd, and ratio of the sd, to the first run, +/- Monte-Carlo error)\n{}",
+        "Posteriors: mean, sd and quantiles in the unit of the parameter; against the first run, +/- Monte-Carlo error,\n\
+         on the scale of the prior, which is named: shift of the mean in sd, and spread as the ratio of the sd\n{}",
         text::table(&head, lines, 2)
     )
 }
