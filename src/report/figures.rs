@@ -469,6 +469,7 @@ fn draw(glyph: Glyph, x: f64, y: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    /// Planted: the unit of a rate left upside down: 1/y.
     #[test]
     fn a_density_has_the_unit_of_one_over_its_parameter() {
         let of = [("uM", "1/uM"), ("1/y", "y"), ("mg/d", "1/(mg/d)"), ("-", "")];

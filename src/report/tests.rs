@@ -255,6 +255,7 @@ fn a_trial_gives_a_page_that_stands_alone() {
     }
     assert!(figures.len() > 15 && page.contains("Pairs of parameters"));
     // Densities have an axis, of the natural unit or of the logarithm, and pairs the units of both.
+    // Planted: pairs without: none.
     let drawn = |id: &str| fs::read_to_string(folder.join(format!("figures/{id}.svg"))).unwrap();
     assert!(drawn("marginal-kill_rate").contains(">Density, per unit of ln<"));
     assert!(drawn("marginal-adherence").contains(">Density<") && drawn("pairs").matches(">[1/day]<").count() == 2);
