@@ -3,7 +3,7 @@
 use crate::report::arms::{Arm, Line, lines};
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::curves::round_range;
-use crate::report::figures::{Figure, Glyph};
+use crate::report::figure::{Figure, Glyph};
 use crate::report::format::escape;
 use crate::report::rows::Band;
 use crate::report::tables::{csv, plain};

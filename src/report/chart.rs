@@ -103,6 +103,8 @@ pub(super) enum Ticks {
     Percent,
     /// As numbers, of a logarithmic axis only the powers of ten.
     Few,
+    /// As numbers, none below 0.
+    Positive,
     /// Not at all, and the line of the axis neither.
     Hidden,
 }
@@ -122,6 +124,7 @@ impl Axis {
         let scale = self.scale();
         match self.ticks.clone() {
             Ticks::Number => TickFormat::Custom(Arc::new(move |v| tick(v / scale))),
+            Ticks::Positive => TickFormat::Custom(Arc::new(move |v| if v < 0.0 { String::new() } else { tick(v / scale) })),
             Ticks::Percent => TickFormat::Custom(Arc::new(|v| tick(100.0 * v))),
             Ticks::Few => {
                 let log = self.log;

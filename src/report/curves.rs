@@ -4,7 +4,7 @@
 //! a Kaplan-Meier incidence and a share that is "current" have different denominators and are never joined by a line.
 
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
-use crate::report::figures::{Figure, Glyph, KeyItem, broken, own};
+use crate::report::figure::{Figure, Glyph, KeyItem, broken, own};
 use crate::report::format::{escape, number, percent, plural, with_unit};
 use crate::report::rows::{Band, RowLine, Use};
 use crate::report::summary::Summary;

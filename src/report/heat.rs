@@ -1,7 +1,7 @@
 //! Heat maps: a number between -1 and 1 for each pair of a row and a column.
 
 use crate::report::chart::Ink;
-use crate::report::figures::{Figure, Glyph};
+use crate::report::figure::{Figure, Glyph};
 use crate::report::format::escape;
 use crate::report::tables::{column, csv, plain};
 

@@ -2,7 +2,8 @@
 
 use crate::report::chart::{Ink, Mark};
 use crate::report::curves::BAND_KEY;
-use crate::report::figures::{DENSITY_KEY, Figure, Glyph, Sections};
+use crate::report::figure::{Figure, Glyph};
+use crate::report::figures::{DENSITY_KEY, Sections};
 use crate::report::format::{count, escape, number, plural};
 use crate::report::page::{self, Section, document, facts, folded, grid, key, section, verbatim, wide};
 use crate::report::ranks::{Calibrated, RankedLine};

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::density::eigen;
 use crate::population::Weights;
 use crate::report::Input;
-use crate::report::figures::Figure;
+use crate::report::figure::Figure;
 use crate::report::format::{escape, percent};
 use crate::report::heat::Heat;
 use crate::report::page;

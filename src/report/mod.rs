@@ -11,7 +11,7 @@
 //!                   └▶ informed, profiles, checks  each of these for what the data say, and predictive checks
 //! Input ─▶ export             everything as tidy tables
 //! Input ─▶ dashboard, pace    a run at a glance
-//! several Inputs ─▶ compare ─▶ compare_page   runs against each other
+//! several Inputs ─▶ compare   runs against each other
 //! ```
 
 use std::fs;
@@ -30,11 +30,11 @@ mod asked;
 mod chart;
 mod checks;
 mod compare;
-mod compare_page;
 mod curves;
 mod dashboard;
 mod density;
 mod export;
+mod figure;
 mod figures;
 mod format;
 mod heat;
@@ -61,8 +61,9 @@ mod tests;
 
 pub use adjusted::Adjustment;
 pub use checks::{Check, Checks, Reach, Tail};
-pub use compare::{Agreement, Apart, Compared, Comparison, Measured, Of, ParameterOfAll, RowOfAll, comparison_tables};
-pub use compare_page::comparison_page;
+pub use compare::{
+    Agreement, Apart, Compared, Comparison, Measured, Of, On, ParameterOfAll, RowOfAll, comparison_page, comparison_tables,
+};
 pub use dashboard::{Glance, dashboard, glance};
 pub use export::export;
 pub use informed::{Direction, Informed};

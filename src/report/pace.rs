@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::report::chart::Ink;
-use crate::report::figures::Figure;
+use crate::report::figure::Figure;
 use crate::report::format::number;
 use crate::report::tables::{csv, plain};
 use crate::report::text::{cut, table};

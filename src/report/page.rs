@@ -1,7 +1,7 @@
 //! What every page is made of: its frame, sections, figures that can be saved, tables. One file, no network, no script; readable
 //! on a telephone, in light and dark, and on paper; by keyboard and by screen reader.
 
-use crate::report::figures::{Figure, Glyph, key_glyph};
+use crate::report::figure::{Figure, Glyph, key_glyph};
 use crate::report::format::escape;
 
 const STYLE: &str = include_str!("style.css");

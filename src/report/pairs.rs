@@ -5,8 +5,8 @@ use crate::population::{Generation, Weights};
 use crate::report::Input;
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::density::{Sample, is_log};
-use crate::report::figures::{Figure, Glyph, KeyItem, own};
-use crate::report::format::escape;
+use crate::report::figure::{Figure, Glyph, KeyItem, own};
+use crate::report::format::{escape, with_unit};
 use crate::report::summary::Summary;
 use crate::report::tables::{self, csv, plain};
 use crate::rng::{Key, Purpose};
@@ -19,7 +19,7 @@ const MOST: usize = 8;
 const POINTS: usize = 300;
 /// Side of a cell, and room for ticks and names at the left and below.
 const CELL: f64 = 104.0;
-const EDGE: f64 = 66.0;
+const EDGE: f64 = 76.0;
 const GAP: f64 = 4.0;
 
 struct Column<'a> {
@@ -56,15 +56,17 @@ pub(super) fn figure(input: &Input<'_>, s: &Summary) -> Option<Figure> {
             }
         }
         let middle = (EDGE + i as f64 * (CELL + GAP) + CELL / 2.0, i as f64 * (CELL + GAP) + CELL / 2.0);
-        let name = escape(&row.name);
-        body.push_str(&format!(
-            "<text x=\"{}\" y=\"{}\" font-size=\"11\" text-anchor=\"middle\">{name}</text>\
-             <text x=\"14\" y=\"{}\" font-size=\"11\" text-anchor=\"middle\" transform=\"rotate(-90 14 {})\">{name}</text>",
-            middle.0,
-            side - EDGE + 40.0,
-            middle.1,
-            middle.1
-        ));
+        // Below the name its unit, at the lower edge and, turned, at the left one.
+        let unit = with_unit("", &s.parameters[row.index].unit);
+        for (text, below) in [(row.name.as_str(), 0.0), (unit.trim(), 12.0)].into_iter().filter(|(text, _)| !text.is_empty()) {
+            let (text, x, left) = (escape(text), middle.0, 12.0 + below);
+            body.push_str(&format!(
+                "<text x=\"{x}\" y=\"{}\" font-size=\"11\" text-anchor=\"middle\">{text}</text>\
+                 <text x=\"{left}\" y=\"{1}\" font-size=\"11\" text-anchor=\"middle\" transform=\"rotate(-90 {left} {1})\">{text}</text>",
+                side - EDGE + 40.0 + below,
+                middle.1
+            ));
+        }
     }
     let cut = if n < d { format!(" The {n} of {d} parameters that the data inform most are shown.") } else { String::new() };
     let caption = format!(

@@ -8,7 +8,7 @@ use crate::model::cml::state::{CH, CL, CR, E, M, QH, QL, QR, X};
 use crate::model::cml::trajectory::{Happening, Trajectory};
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::curves::round_range;
-use crate::report::figures::{Figure, Glyph};
+use crate::report::figure::{Figure, Glyph};
 use crate::report::format::escape;
 use crate::report::tables::{column, csv, plain, quoted};
 use crate::report::{put_all, text};

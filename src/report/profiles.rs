@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::density::Marginal;
 use crate::report::Input;
 use crate::report::chart::{Axis, Chart, Ink, Mark};
-use crate::report::figures::{Figure, Glyph, KeyItem, own};
+use crate::report::figure::{Figure, Glyph, KeyItem, own};
 use crate::report::format::{NONE, escape, number, with_unit};
 use crate::report::page;
 use crate::report::rows::Z95;
@@ -165,11 +165,11 @@ pub(super) fn csv(s: &Summary) -> String {
     tables::csv(&CSV, s.parameters.iter().zip(&s.profiles).flat_map(|(parameter, profile)| points(parameter, profile)))
 }
 
-const CSV: [&str; 5] = ["parameter", "unit", "value [unit]", "objective_rise [1]", "misfit_rise [1]"];
+const CSV: [&str; 5] = ["parameter", "unit", "value", "objective_rise [1]", "misfit_rise [1]"];
 
 fn points(parameter: &ParameterLine, profile: &ProfileLine) -> Vec<Vec<String>> {
     let numbers = |i: usize| [profile.values[i], profile.rise[i], profile.misfit[i]].map(plain).into();
-    let line = |i: usize| [vec![parameter.name.clone(), parameter.unit.clone()], numbers(i)].concat();
+    let line = |i: usize| [vec![parameter.name.clone(), tables::own_unit(&parameter.unit).into()], numbers(i)].concat();
     (0..profile.values.len()).map(line).collect()
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::population::{Calibration, Ranked};
 use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
-use crate::report::figures::{Figure, Glyph};
+use crate::report::figure::{Figure, Glyph};
 use crate::report::put_all;
 use crate::report::tables::{csv, plain};
 use crate::validate::calibration::{BINS, DRAWS, binomial_band};

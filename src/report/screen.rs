@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::error::Result;
-use crate::report::figures::Figure;
+use crate::report::figure::Figure;
 use crate::report::heat::Heat;
 use crate::report::put_all;
 use crate::report::tables::{plain, quoted};

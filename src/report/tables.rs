@@ -1,4 +1,5 @@
-//! The numbers as CSV, in natural units and full precision, with units in the headers.
+//! The numbers as CSV, in natural units and full precision, with units in the headers; where they differ from line to line, in a column
+//! `unit`, which is then that of every column of numbers without one.
 
 use crate::report::rows::{Band, RowLine};
 use crate::report::summary::Summary;
@@ -6,9 +7,9 @@ use crate::report::summary::Summary;
 /// A line per parameter.
 pub(super) fn parameters(s: &Summary) -> String {
     let mode = if s.refined { "refined_mode" } else { "densest_particle" };
-    let mut out = format!("parameter,unit,mean [unit],sd [unit],q05 [unit],q95 [unit],{mode} [unit],contraction [1]\n");
+    let mut out = format!("parameter,unit,mean,sd,q05,q95,{mode},contraction [1]\n");
     for p in &s.parameters {
-        let mut fields = vec![quoted(&p.name), quoted(&p.unit)];
+        let mut fields = vec![quoted(&p.name), quoted(own_unit(&p.unit))];
         fields.extend([p.mean, p.sd, p.q05, p.q95, p.mode, p.contraction].map(plain));
         out.push_str(&format!("{}\n", fields.join(",")));
     }
@@ -31,9 +32,8 @@ pub(super) fn models(s: &Summary) -> String {
 /// A line per row of the data. Shares are in [0, 1].
 pub(super) fn rows<'a>(rows: impl Iterator<Item = &'a RowLine> + Clone) -> String {
     let mut out = String::from(
-        "id,label,role,month [months],observed [share or unit],se [same],n [patients],prior_q05 [same],prior_median \
-         [same],prior_q95 [same],posterior_q05 [same],posterior_median [same],posterior_q95 [same],inside,crps \
-         [same],crps_last [same],crps_hazard [same],crps_prior [same],skill_last [1],skill_hazard [1],skill_prior \
+        "id,label,role,month [months],unit,observed,se,n [patients],prior_q05,prior_median,prior_q95,posterior_q05,\
+         posterior_median,posterior_q95,inside,crps,crps_last,crps_hazard,crps_prior,skill_last [1],skill_hazard [1],skill_prior \
          [1],width_ratio [1]",
     );
     let several = rows.clone().any(|row| !row.trial.is_empty());
@@ -49,7 +49,8 @@ fn row(r: &RowLine) -> String {
     let three = |b: Option<Band>| b.map_or([f64::NAN; 3], |b| [b.q05, b.median, b.q95]).map(plain);
     let optional = |x: Option<f64>| plain(x.unwrap_or(f64::NAN));
     let mut fields = vec![quoted(&r.id), quoted(&r.label), r.role.name().to_string()];
-    fields.extend([r.month, r.observed, r.se].map(plain));
+    fields.extend([plain(r.month), quoted(if r.share { "share" } else { own_unit(&r.unit) })]);
+    fields.extend([r.observed, r.se].map(plain));
     fields.push(if r.n == 0 { String::new() } else { r.n.to_string() });
     fields.extend(three(r.prior));
     fields.extend(three(r.posterior));
@@ -72,7 +73,12 @@ pub(super) fn csv<S: AsRef<str>>(head: &[S], lines: impl IntoIterator<Item = Vec
 
 /// Name of a column with its unit; that of a pure number is 1.
 pub(super) fn column(name: &str, unit: &str) -> String {
-    format!("{name} [{}]", if unit == "-" || unit.is_empty() { "1" } else { unit })
+    format!("{name} [{}]", own_unit(unit))
+}
+
+/// A unit; 1 of a pure number.
+pub(super) fn own_unit(unit: &str) -> &str {
+    if unit == "-" || unit.is_empty() { "1" } else { unit }
 }
 
 /// A number, or an empty field.

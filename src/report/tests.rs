@@ -254,6 +254,11 @@ fn a_trial_gives_a_page_that_stands_alone() {
         assert!(page.contains(&format!("id=\"{id}\"")), "{id} is not on the page");
     }
     assert!(figures.len() > 15 && page.contains("Pairs of parameters"));
+    // Densities have an axis, of the natural unit or of the logarithm, and pairs the units of both.
+    // Planted: pairs without: none.
+    let drawn = |id: &str| fs::read_to_string(folder.join(format!("figures/{id}.svg"))).unwrap();
+    assert!(drawn("marginal-kill_rate").contains(">Density, per unit of ln<"));
+    assert!(drawn("marginal-adherence").contains(">Density<") && drawn("pairs").matches(">[1/day]<").count() == 2);
     for file in ["parameters.csv", "rows.csv", "directions.csv", "profiles.csv", "checks.csv"] {
         let text = fs::read_to_string(folder.join(file)).unwrap();
         assert!(!text.contains("NaN") && text.lines().count() > 5, "{text}");

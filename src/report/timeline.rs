@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::report::Input;
 use crate::report::chart::{Axis, Chart, Ink, Ticks};
-use crate::report::figures::Figure;
+use crate::report::figure::Figure;
 use crate::report::format::{NONE, count, date, escape, number};
 use crate::report::page::{line, table};
 use crate::report::tables::{csv, plain};

@@ -1,6 +1,6 @@
 //! Runs and jobs in words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -37,13 +37,43 @@ pub fn differing(jobs: &[&str]) -> Vec<(String, Vec<Value>)> {
 }
 
 fn compare(key: &str, values: &[&Value], keys: &mut Vec<(String, Vec<Value>)>) {
-    if let Some(tables) = values.iter().map(|value| value.as_object()).collect::<Option<Vec<_>>>() {
-        let names: BTreeSet<&String> = tables.iter().flat_map(|table| table.keys()).collect();
+    if let Some(tables) = values.iter().map(|value| members(value)).collect::<Option<Vec<_>>>() {
+        let names: BTreeSet<&str> = tables.iter().flat_map(|table| table.keys().copied()).collect();
         for name in names {
-            let dotted = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-            compare(&dotted, &values.iter().map(|value| &value[name]).collect::<Vec<&Value>>(), keys);
+            let dotted = if key.is_empty() { name.to_string() } else { format!("{key}.{name}") };
+            compare(
+                &dotted,
+                &tables.iter().map(|table| *table.get(name).unwrap_or(&&Value::Null)).collect::<Vec<&Value>>(),
+                keys,
+            );
         }
     } else if values.iter().any(|value| value != &values[0]) {
         keys.push((key.into(), values.iter().map(|value| (*value).clone()).collect()));
+    }
+}
+
+/// What a table holds by its keys, or a list of tables that have names, as `[[variant]]`, by these.
+fn members(value: &Value) -> Option<BTreeMap<&str, &Value>> {
+    match value {
+        Value::Object(table) => Some(table.iter().map(|(key, value)| (key.as_str(), value)).collect()),
+        Value::Array(list) if !list.is_empty() => list.iter().map(|one| Some((one["name"].as_str()?, one))).collect(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Planted: a list as one value: `variant` with both lists.
+    #[test]
+    fn named_tables_differ_by_their_keys() {
+        let of = |of: &str| format!(r#"{{"seed":1,"list":[1,2],"variant":[{{"name":"fair"}},{{"name":"bent","fixed":{of}}}]}}"#);
+        let keys = |a: &str, b: &str| differing(&[&of(a), &of(b)]).into_iter().map(|(key, _)| key).collect::<Vec<String>>();
+        assert_eq!(keys(r#"{"mean":0}"#, r#"{"mean":1}"#), ["variant.bent.fixed.mean"]);
+        let other = of("{}").replace("fair", "even").replace("[1,2]", "[1,3]");
+        let found = differing(&[&of("{}"), &other]);
+        assert_eq!(found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["list", "variant.even", "variant.fair"]);
+        assert_eq!(found[1].1[0], Value::Null);
     }
 }

@@ -37,11 +37,11 @@ assert np.isinf(table("generations")["tolerance"][0])
 
 # Tidy: one line turns it into draws by rows, in the order of the file.
 predictions = table("predictions").query("sample == 'posterior'")
-wide = predictions.pivot(index="draw", columns="row", values="value [unit]")
+wide = predictions.pivot(index="draw", columns="row", values="value")
 rows = [row.decode() for row in result["observed_data/row"][()]]
 assert np.array_equal(wide[rows].to_numpy(), result["posterior_predictive/value"][0], equal_nan=True)
 observed = table("observed").set_index("row")
-assert np.array_equal(observed.loc[rows, "value [unit]"], result["observed_data/value"][()], equal_nan=True)
+assert np.array_equal(observed.loc[rows, "value"], result["observed_data/value"][()], equal_nan=True)
 
 # Every column of every table is explained, and no other.
 explained = table("columns")

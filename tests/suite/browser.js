@@ -22,6 +22,15 @@
     }
   }
 
+  // --- folded ----------------------------------------------------------------------------------------------------------
+  // On paper nothing stays behind a summary.
+  function folded(say) {
+    for (const details of all("details")) {
+      const hidden = all(":scope > :not(summary)", details).find((el) => !shown(el));
+      if (hidden) say(`${called(hidden)} stays folded`);
+    }
+  }
+
   // --- frame -----------------------------------------------------------------------------------------------------------
   function frame(say) {
     if (!document.documentElement.lang) say("no language");
@@ -99,7 +108,7 @@
     if (/var\(|currentColor|class=|href=/.test(text)) tell("its SVG needs something from outside");
   }
 
-  // A head with a unit for every column of numbers, and lines of as many fields.
+  // A head with a unit for every column of numbers, or a column `unit` for those without; and lines of as many fields.
   function numbers(text, tell) {
     const lines = text.trimEnd().split("\n").map(fields);
     const [head, ...rest] = lines;
@@ -108,7 +117,7 @@
     head.forEach((name, k) => {
       const values = rest.map((line) => line[k]).filter((value) => value !== "" && value !== undefined);
       const numeric = values.length > 0 && values.every((value) => Number.isFinite(Number(value)));
-      if (numeric && !/\[.+\]$/.test(name)) tell(`column ${name} of its CSV has no unit`);
+      if (numeric && !/\[.+\]$/.test(name) && !head.includes("unit")) tell(`column ${name} of its CSV has no unit`);
     });
     if (/NaN|inf\b/.test(text)) tell("its CSV has what is no number");
   }
@@ -259,7 +268,7 @@
     }
   }
 
-  const checks = { width, frame, headings, tables, figures, letters, contrast, keyboard };
+  const checks = { width, folded, frame, headings, tables, figures, letters, contrast, keyboard };
   const defects = (...names) => {
     const found = [];
     for (const name of names) checks[name]((what) => found.push(`${name}: ${what}`));

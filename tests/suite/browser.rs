@@ -176,7 +176,7 @@ fn look(browser: &mut Browser, page: &Path) -> Vec<String> {
         found(format!("{width} unfolded"), browser.defects(&["width", "contrast"]));
     }
     browser.show(page, PAPER, "dark", "print");
-    found("paper".into(), browser.defects(&["width", "contrast", "letters"]));
+    found("paper".into(), browser.defects(&["width", "contrast", "letters", "folded"]));
     wrong
 }
 
@@ -258,6 +258,7 @@ fn a_page_of_two_runs_holds_up() {
     let folder = folder();
     for (seed, name) in [("1", "first.h5"), ("2", "second.h5")] {
         succeed(folder.path(), &["run", "jobs/iris-smoke.toml", "--seed", seed, "-o", name]);
+        succeed(folder.path(), &["predict", name, "jobs/scenarios/dose-halving.toml"]);
     }
     succeed(folder.path(), &["compare", "first.h5", "second.h5", "-o", "two.html"]);
     let wrong = look(&mut browser, &folder.path().join("two.html"));
@@ -330,6 +331,13 @@ fn the_checks_see_what_is_planted() {
         found.retain(|defect| !defect.starts_with(check));
         assert!(found.is_empty(), "{plant}\n{}", found.join("\n"));
     }
+    // On paper everything is unfolded; planted: nothing is.
+    browser.show(&page, PAPER, "light", "print");
+    assert!(browser.defects(&["folded"]).is_empty());
+    browser.value(
+        "document.head.insertAdjacentHTML('beforeend', '<style>details::details-content { content-visibility: hidden !important }</style>')",
+    );
+    assert!(browser.defects(&["folded"]).iter().any(|defect| defect.contains("stays folded")));
     // What the page asks for, and what it says on the console; its policy, which stops both, is seen to do so.
     let asking =
         std::fs::read_to_string(&page).unwrap().replace("</main>", "<img alt=\"\" src=\"http://127.0.0.1:9/x.png\"/></main>");

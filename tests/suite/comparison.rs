@@ -157,3 +157,58 @@ fn a_comparison_speaks_of_each_model_by_itself() {
     let patient = ["simulate", job, "--set", "variant=2", "--patient", "3", "-o", "patient"];
     assert!(succeed(folder.path(), &patient).contains("patient 3"));
 }
+
+/// Runs that compare models, against each other: probabilities are part of whether they agree, and what one lacks is said. Planted:
+/// parameters alone: two seeds have two differences, and the probabilities are none of them.
+#[test]
+fn comparisons_are_compared() {
+    let folder = folder();
+    let path = folder.path();
+    let jobs = [
+        ("one", COIN.to_string()),
+        ("two", COIN.replace("seed = 1", "seed = 2")),
+        ("ten", COIN.replace("heads = 14", "heads = 10").replace("lower = 0, upper = 1", "lower = 0.4, upper = 0.6")),
+        ("bent", COIN.replace("\"biased\"", "\"bent\"")),
+    ];
+    for (name, job) in &jobs {
+        std::fs::write(path.join(format!("{name}.toml")), job).unwrap();
+        succeed(path, &["run", &format!("{name}.toml"), "-q", "-o", &format!("{name}.h5")]);
+    }
+    let compare = |files: &[&str]| succeed(path, &[&["compare", "one.h5"], files, &["-o", "page.html", "--overwrite"]].concat());
+    let said = compare(&["two.h5"]);
+    assert!(said.contains("two agrees with one within Monte-Carlo error: of 3 differences"), "{said}");
+    // Biased without having anywhere to go: nearly the odds of the prior, and a shorter posterior.
+    let said = compare(&["ten.h5"]);
+    assert!(said.contains("ten differs from one") && said.contains("probability of fair by +0."), "{said}");
+    let said = compare(&["bent.h5"]);
+    assert!(said.contains("\n  variant.bent: not set (one); {\"name\":\"bent\"} (bent)\n"), "{said}");
+    assert!(said.contains("  Model biased: absent in bent.\n") && said.contains("  Model bent: absent in one.\n"), "{said}");
+    let page = std::fs::read_to_string(path.join("page.html")).unwrap();
+    assert!(page.contains("id=\"models\"") && page.contains("Model biased: absent in bent."));
+}
+
+/// Tables have names of models, and whole numbers as such. Planted: numbers of models: "0" and "1".
+#[test]
+fn tables_name_the_model_and_write_whole_numbers_as_such() {
+    let folder = folder();
+    let path = folder.path();
+    let job = COIN.replace("fixed = { tosses = 20 } ", "").replace("fixed = { tosses = 20 }", "fixed = {}");
+    let job = job.replace("observations", "priors.tosses = { distribution = \"integer\", lower = 14, upper = 30 }\nobservations");
+    std::fs::write(path.join("tosses.toml"), job).unwrap();
+    succeed(path, &["run", "tosses.toml", "-q", "-o", "tosses.h5"]);
+    succeed(path, &["export", "tosses.h5", "tables"]);
+    for file in ["posterior.csv", "prior.csv", "particles.csv"] {
+        let table = std::fs::read_to_string(path.join("tables").join(file)).unwrap();
+        let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<&str>>());
+        let head = lines.next().unwrap();
+        let place = |name: &str| head.iter().position(|column| *column == name).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for line in lines {
+            assert!((14..=30).contains(&line[place("tosses")].parse::<u32>().unwrap()), "{line:?}");
+            seen.insert(line[place("variant")].to_string());
+        }
+        assert_eq!(seen, ["biased", "fair"].map(String::from).into(), "{file}");
+    }
+    let columns = std::fs::read_to_string(path.join("tables/columns.csv")).unwrap();
+    assert!(columns.contains("\nposterior.csv,variant,,name of the model that is meant\n"), "{columns}");
+}

@@ -50,7 +50,7 @@ fn tables_read_back_to_the_bits_of_the_file() {
     assert_eq!(bits(numbers(&tables, "generations.csv", "tolerance")), all(|g| vec![g.tolerance]));
     assert_eq!(bits(numbers(&tables, "generations.csv", "ess")), all(|g| vec![g.weights().ess()]));
     let predicted = [store.prior(), store.posterior()].map(|of| of.unwrap().values.column(0).to_vec()).concat();
-    assert_eq!(bits(numbers(&tables, "predictions.csv", "value [unit]")), bits(predicted));
+    assert_eq!(bits(numbers(&tables, "predictions.csv", "value")), bits(predicted));
     assert_eq!(bits(numbers(&tables, "modes.csv", "p_heads")), bits(store.modes().unwrap().iter().map(|m| m.theta[0])));
     assert_eq!(bits(numbers(&tables, "noise_floor.csv", "distance")), bits(store.noise_floor().unwrap().iter().copied()));
     assert_eq!(column(&tables, "parameters.csv", "prior")[0], "uniform(lower = 0, upper = 1)");
@@ -139,6 +139,9 @@ fn runs_are_laid_over_each_other() {
     let said = succeed(path, &["compare", "coin-1.h5", "coin-2.h5"]);
     assert!(said.contains("\n  seed: 1 (coin-1); 2 (coin-2)\n"), "{said}");
     assert!(said.contains("coin-2 agrees with coin-1 within Monte-Carlo error: of 2 differences"), "{said}");
+    // Flat between its bounds: means and spreads are compared as they are, and the table says so.
+    let scale = |line: &&str| line.trim_start().starts_with("coin-2 ") && line.contains(" natural ");
+    assert!(said.lines().any(|line| scale(&line)), "{said}");
     assert!(said.ends_with("Page    compare.html\n") && said.lines().all(|line| line.len() <= 120), "{said}");
     let page = std::fs::read_to_string(path.join("compare.html")).unwrap();
     let digest = succeed(path, &["digest", "coin-1.h5"]);
@@ -214,6 +217,9 @@ fn a_calibration_is_kept_with_its_result() {
     assert!(page.contains("On 50 data sets of its own (tolerance 0.500, 200 particles) the posterior ranks true values evenly"));
     assert!(page.contains("id=\"calibration\"") && page.contains("Ranks of mean") && page.contains("Recovery of mean"));
     assert!(!page.contains("validate sbc"), "what was asked is no other question");
+    succeed(path, &["export", "wide.h5", "tables"]);
+    let table = std::fs::read_to_string(path.join("tables/calibration.csv")).unwrap();
+    assert_eq!((table.lines().count(), table.lines().nth(1).map(|line| line.starts_with("sampler,mean,0,"))), (51, Some(true)));
     let said = succeed(path, &["reproduce", "wide.h5", "-q"]);
     assert!(said.contains("inference ") && said.contains(" not repeated: nicho validate sbc does it"), "{said}");
     // At another tolerance, which the verdict names; of a sampler that is off, exit code 1, and a warning.

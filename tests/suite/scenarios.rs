@@ -268,3 +268,47 @@ fn one_patient_is_told_with_all_that_happened() {
     let rows = |more: &[&str]| succeed(folder.path(), &[&["simulate", "jobs/tiny.toml"], more].concat());
     assert!(rows(&[]) != rows(&["--fit", "tiny.h5"]));
 }
+
+/// Runs that were asked one file are compared arm by arm; another file under its name is none of it. Planted: arms in reverse order in
+/// the means: each mean is then that of another arm, and its difference not that of the file.
+#[test]
+fn runs_are_compared_by_scenario() {
+    let folder = finished();
+    let path = folder.path();
+    succeed(path, &["run", "jobs/tiny.toml", "-o", "other.h5", "-q", "--seed", "9"]);
+    std::fs::copy(path.join("other.h5"), path.join("third.h5")).unwrap();
+    std::fs::write(path.join("namesake.toml"), text(DOSES).replace("imatinib = 800", "imatinib = 700")).unwrap();
+    for (run, file, draws) in [("tiny", DOSES, "6"), ("other", DOSES, "4"), ("third", "namesake.toml", "4")] {
+        succeed(path, &["predict", &format!("{run}.h5"), file, "--draws", draws, "-q"]);
+    }
+    let compare = |more: &[&str]| succeed(path, &[&["compare", "tiny.h5", "other.h5", "third.h5", "--overwrite"], more].concat());
+    let said: serde_json::Value = serde_json::from_str(&compare(&["--json", "-q"])).unwrap();
+    let of = &said["comparison"]["scenarios"][0];
+    assert_eq!((&of["runs"][0]["draws"], &of["runs"][1]["draws"]), (&6.into(), &4.into()));
+    assert_eq!(of["runs"][2]["absent"], "another file under this name");
+    let stored = ["tiny.h5", "other.h5"].map(|file| nicho::store::Store::open(path.join(file)).unwrap());
+    let arms = stored[0].scenarios()[0].arms.len();
+    let rows = of["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), arms * stored[0].scenarios()[0].rows.len());
+    let mut compared = 0;
+    for (k, row) in rows.iter().enumerate() {
+        let [first, second] = [0, 1].map(|run| {
+            let values = &stored[run].scenarios()[0].posterior;
+            let draws: Vec<f64> =
+                (0..values.dim().0).map(|i| values[(i, k % arms, k / arms)]).filter(|y| y.is_finite()).collect();
+            draws.iter().sum::<f64>() / draws.len() as f64
+        });
+        assert!(row["runs"][2].is_null() && row["runs"][0]["apart"].is_null(), "{row}");
+        if let Some(apart) = row["runs"][1]["apart"]["value"].as_f64() {
+            assert!((apart - (second - first)).abs() < 1e-12 && row["runs"][1]["apart"]["error"].as_f64() >= Some(0.0), "{row}");
+            compared += 1;
+        }
+    }
+    assert!(2 * compared > rows.len(), "{compared} of {}", rows.len());
+    let said = compare(&[]);
+    assert!(said.contains("\nScenario imatinib-doses: ") && said.contains("draws: 6 (tiny); 4 (other)\n"), "{said}");
+    assert!(said.contains("  Scenario imatinib-doses: another file under this name in third.\n"), "{said}");
+    assert!(said.lines().all(|line| line.len() <= 120), "{said}");
+    let page = std::fs::read_to_string(path.join("compare.html")).unwrap();
+    assert!(page.contains("<section id=\"scenario-1\"") && page.matches("<figure id=\"scenario-1-").count() >= arms, "{arms}");
+}

@@ -1,27 +1,24 @@
 //! The page of a comparison: runs over each other in one file, with no script and no network.
 
-use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
-use crate::report::compare::{Comparison, Of, ParameterOfAll, RowOfAll, cells};
-use crate::report::curves::{curve_name, round_range, words};
-use crate::report::figures::{Figure, Glyph};
+use std::collections::BTreeSet;
+
+use super::drawn::{Drawing, Drawn, MOST_BANDS, forest, ink, panel, run_key};
+use super::text::{cells, difference, ensembles};
+use super::{ArmOfAll, Comparison, Foreseen, Measured, Of, ParameterOfAll, RowOfAll, ScenarioOfAll};
+use crate::report::chart::{Chart, Ink, Mark};
+use crate::report::curves::{curve_name, words};
+use crate::report::figure::{Figure, Glyph};
+use crate::report::figures::{DENSITY_MARGINS, density_axis, density_columns};
 use crate::report::format::{NONE, escape, number, plural, value, with_unit};
-use crate::report::page::{document, folded, grid, key, line, section, table};
-use crate::report::rows::{Band, RowLine, Use};
+use crate::report::page::{Section, document, folded, grid, key, line, section, table};
+use crate::report::rows::{Band, RowLine};
 use crate::report::tables::{column, csv, plain};
 use crate::store::slug;
 
-/// Size of a marginal and of a panel; width of a forest.
+/// Size of a marginal.
 const SMALL: (f64, f64) = (330.0, 230.0);
-const PANEL: (f64, f64) = (400.0, 270.0);
-/// Most runs whose bands can be told apart.
-const MOST_BANDS: usize = 3;
 /// Rows of one forest.
 const FOREST_ROWS: usize = 8;
-
-/// Colour of a run.
-fn ink(k: usize) -> Ink {
-    Ink::Arm((k % Ink::ARMS) as u8)
-}
 
 /// The whole page.
 pub fn comparison_page(c: &Comparison) -> String {
@@ -33,6 +30,8 @@ pub fn comparison_page(c: &Comparison) -> String {
     if c.rows.iter().any(shared) {
         parts.push(part("predictions", "Predictions", predictions(c)));
     }
+    let scenarios = c.scenarios.iter().filter(|s| s.is_shared()).enumerate();
+    parts.extend(scenarios.map(|(k, s)| scenario(c, s, k + 1)));
     let missing = c.missing();
     if !missing.is_empty() {
         let items: String = missing.iter().map(|text| format!("<li>{}</li>\n", escape(text))).collect();
@@ -45,11 +44,6 @@ pub fn comparison_page(c: &Comparison) -> String {
 
 fn shared(row: &RowOfAll) -> bool {
     row.runs.iter().flatten().count() > 1
-}
-
-/// The names of the runs in their colours.
-fn run_key(c: &Comparison) -> Vec<(Glyph, String)> {
-    c.names.iter().enumerate().map(|(k, name)| (Glyph::Line(ink(k), false), name.clone())).collect()
 }
 
 fn runs(c: &Comparison) -> String {
@@ -71,7 +65,7 @@ fn runs(c: &Comparison) -> String {
     if !items.is_empty() {
         body += &format!(
             "<h3>Do they agree?</h3>\n<ul class=\"verdict\">\n{}\n</ul>\n<p>Two seeds of one job must agree; the chance that they are \
-             said to differ is about 1 % for all parameters together (more where few particles count). Another tolerance, model or \
+             said to differ is about 1 % for all of them together (more where few particles count). Another tolerance, model or \
              choice of data is a real difference, if maybe a small one: look at its size, not only at its standard errors.</p>\n",
             items.join("\n")
         );
@@ -94,10 +88,11 @@ fn posteriors(c: &Comparison) -> String {
     }
     let head = [
         ("Parameter", "run"),
-        ("Mean", ""),
-        ("sd", ""),
-        ("5 %", ""),
-        ("95 %", ""),
+        ("Mean", "in the unit"),
+        ("sd", "in the unit"),
+        ("5 %", "in the unit"),
+        ("95 %", "in the unit"),
+        ("Scale", "of the next two"),
         ("Shift", "of the mean, in sd"),
         ("Spread", "ratio of the sd"),
         ("Overlap", ""),
@@ -115,7 +110,7 @@ fn posteriors(c: &Comparison) -> String {
                 Ok(Of { line, apart }) => {
                     [[line.mean, line.sd, line.q05, line.q95].map(number).to_vec(), cells(*apart).to_vec()].concat()
                 }
-                Err(why) => [vec![escape(why)], vec![NONE.to_string(); 6]].concat(),
+                Err(why) => [vec![escape(why)], vec![NONE.to_string(); 7]].concat(),
             };
             body += &line("", &[vec![escape(&c.names[k])], cells].concat(), 1);
         }
@@ -124,8 +119,9 @@ fn posteriors(c: &Comparison) -> String {
     let mut signs = vec![(Glyph::Patch(Ink::Prior, 30), "prior".to_string())];
     signs.extend(run_key(c));
     format!(
-        "<p>Each run against the first that has the parameter; after ± the Monte-Carlo standard error. Shift and spread are on the scale on \
-         which the prior is set (the logarithm of a positive parameter). Overlap is the area that both densities cover.</p>\n{}{}{}",
+        "<p>Each run against the first that has the parameter; after ± the Monte-Carlo standard error. Mean, sd and quantiles are in the \
+         unit of the parameter. Shift and spread are on the scale on which the prior is set, which the table names (ln: natural logarithm of \
+         a positive parameter), so that the spread is no ratio of the column sd. Overlap is the area that both densities cover.</p>\n{}{}{}",
         key(&signs),
         grid("grid small", &figures),
         table("Posteriors of the runs", &head, 1, &body)
@@ -138,8 +134,9 @@ fn marginal(c: &Comparison, p: &ParameterOfAll) -> Figure {
     let (after, before) = (peak(|point| point.1), peak(|point| point.2));
     let top = 1.12 * after.max(before.min(1.5 * after));
     let step = 0.055 * top;
-    let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (-step * (have.len() as f64 + 1.0), top)) };
-    let mut chart = Chart::new(p.axis.clone(), y, SMALL).bare().margins([24.0, 24.0, 10.0, 46.0]);
+    let unit = have.first().map_or("", |(_, of)| &of.line.unit);
+    let y = density_axis(unit, p.axis.log, (-step * (have.len() as f64 + 1.0), top));
+    let mut chart = Chart::new(p.axis.clone(), y, SMALL).bare().margins(DENSITY_MARGINS);
     let first = p.curves.first().map_or(&[][..], Vec::as_slice);
     let prior = |curve: &[(f64, f64, f64)]| curve.iter().map(|point| (point.0, point.2)).collect::<Vec<(f64, f64)>>();
     chart.band(&first.iter().map(|point| (point.0, 0.0, point.2)).collect::<Vec<_>>(), Ink::Prior, 0.3);
@@ -172,7 +169,8 @@ fn marginal(c: &Comparison, p: &ParameterOfAll) -> Figure {
     let lines = curves.flat_map(|(k, curve)| curve.iter().map(move |p| point(k, p)));
     // The title has the unit.
     let value = if p.title.ends_with(']') { p.title.clone() } else { column(&p.title, "1") };
-    let head = ["run".into(), value, column("prior_density", "drawn axis"), column("posterior_density", "drawn axis")];
+    let [prior, posterior] = density_columns(unit, p.axis.log);
+    let head = ["run".into(), value, prior, posterior];
     let data = csv(&head, lines);
     let id = format!("marginal-{}", slug(&p.title));
     let svg = chart.draw(&id, &format!("Posteriors of {}", p.title), &caption);
@@ -209,7 +207,7 @@ fn predictions(c: &Comparison) -> String {
     let of = if c.names.len() > MOST_BANDS { "the first run alone" } else { "each run" };
     let mut body = format!(
         "<p>Median of each run, and 5 to 95 % of {of}, by its posterior. Rings were held out by a run at least: for that run they are real \
-         predictions; the table says for which.</p>\n{}",
+         predictions; the table says for which, and by how much the means differ (± Monte-Carlo standard error).</p>\n{}",
         key(&signs)
     );
     for figures in [curves, forests] {
@@ -217,26 +215,28 @@ fn predictions(c: &Comparison) -> String {
             body += &grid("grid", &figures);
         }
     }
-    let head = [("Run", ""), ("Use", ""), ("Observed", "± se"), ("Median", ""), ("5 to 95 %", ""), ("In band", "")];
+    let head = [
+        ("Run", ""),
+        ("Use", ""),
+        ("Observed", "± se"),
+        ("Median", ""),
+        ("5 to 95 %", ""),
+        ("In band", ""),
+        ("Difference", "of the means, to the first run"),
+    ];
     let mut lines = String::new();
     for row in &rows {
         let Some(first) = row.first() else { continue };
         let unit = if first.share { " (%)".to_string() } else { with_unit("", &first.unit) };
-        lines += &format!(
-            "</tbody><tbody><tr><th scope=\"rowgroup\" colspan=\"{}\">{}{} <small>{}</small></th></tr>\n",
-            head.len(),
-            escape(&words(first)),
-            escape(&unit),
-            escape(&row.id)
-        );
+        lines += &group(head.len(), &format!("{}{unit}", words(first)), &row.id);
         for (k, one) in row.runs.iter().enumerate().filter_map(|(k, one)| Some((k, one.as_ref()?))) {
-            lines += &prediction(&c.names[k], one);
+            lines += &prediction(&c.names[k], one, row.apart[k]);
         }
     }
     body + &folded("All rows as a table", &table("Predictions of the runs", &head, 2, &lines))
 }
 
-fn prediction(name: &str, row: &RowLine) -> String {
+fn prediction(name: &str, row: &RowLine, apart: Option<Measured>) -> String {
     let show = |x: f64| value(x, row.share);
     let cells = [
         escape(name),
@@ -249,6 +249,7 @@ fn prediction(name: &str, row: &RowLine) -> String {
             Some(false) => "<span class=\"no\">no</span>".into(),
             None => NONE.into(),
         },
+        difference(apart, row.share),
     ];
     line(if row.inside == Some(false) { "outside" } else { "" }, &cells, 2)
 }
@@ -276,7 +277,7 @@ fn figures(c: &Comparison, rows: &[&RowOfAll]) -> (Vec<Figure>, Vec<Figure>) {
     for (_, rows) in &mut curves {
         rows.sort_by(|a, b| month(a).total_cmp(&month(b)));
     }
-    let panels = curves.iter().map(|(name, rows)| panel(c, name, rows)).collect();
+    let panels = curves.iter().map(|(name, rows)| figure(c, name, rows, |rows| panel(c.names.len(), rows))).collect();
     fn scale(row: &RowOfAll) -> (bool, &str) {
         row.first().map_or((false, ""), |one| (one.share, one.unit.as_str()))
     }
@@ -288,136 +289,123 @@ fn figures(c: &Comparison, rows: &[&RowOfAll]) -> (Vec<Figure>, Vec<Figure>) {
         let parts = alike.len().div_ceil(FOREST_ROWS);
         for (k, rows) in alike.chunks(alike.len().div_ceil(parts)).enumerate() {
             let title = if parts > 1 { format!("{title} ({} of {parts})", k + 1) } else { title.clone() };
-            forests.push(forest(c, &title, rows));
+            forests.push(figure(c, &title, rows, |rows| forest(c.names.len(), rows)));
         }
     }
     (panels, forests)
 }
 
-/// What is on display of rows: bands and intervals.
-fn extent(rows: &[&RowOfAll]) -> (f64, f64) {
-    let all = rows.iter().flat_map(|row| row.runs.iter().flatten());
-    let shown = all.flat_map(|row| {
-        let bands = row.posterior.into_iter().flat_map(|b| [b.q05, b.q95]);
-        bands.chain(row.interval().into_iter().flat_map(|i| [i.0, i.1])).chain([row.observed])
-    });
-    let range = shown.filter(|x| x.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |r, x| (r.0.min(x), r.1.max(x)));
-    if range.0 <= range.1 { range } else { (0.0, 1.0) }
+/// A drawing of rows with all that belongs to it.
+fn figure(c: &Comparison, title: &str, rows: &[&RowOfAll], draw: impl Fn(&[Drawn<'_>]) -> Drawing) -> Figure {
+    let drawn: Vec<Drawn<'_>> = rows.iter().map(|row| Drawn::row(row)).collect();
+    let caption = "Median of each run by its posterior, with 5 to 95 %; observed in the colour of text, with 95 % intervals.";
+    draw(&drawn).figure(c, format!("rows-{}", slug(title)), title, caption, data(c, rows))
 }
 
-fn axis(rows: &[&RowOfAll], label: &str) -> Axis {
-    let share = rows.iter().filter_map(|row| row.first()).all(|row| row.share);
-    let (range, step) = round_range(extent(rows), share);
-    Axis { step: Some(step), ticks: if share { Ticks::Percent } else { Ticks::Number }, ..Axis::linear(label, range) }
-}
-
-/// The observed points of a row, each value once, with intervals.
-fn observed(chart: &mut Chart, row: &RowOfAll, place: impl Fn(f64) -> (f64, f64)) {
-    let mut seen: Vec<f64> = Vec::new();
-    for one in row.runs.iter().flatten().filter(|one| one.observed.is_finite()) {
-        if seen.contains(&one.observed) {
-            continue;
-        }
-        seen.push(one.observed);
-        let has = |role: Use| row.runs.iter().flatten().any(|run| run.role == role);
-        // In the colour of text: that of data is too near one of a run.
-        let mark = match (has(Use::Context), has(Use::HeldOut)) {
-            (true, _) => Mark::Cross,
-            (_, true) => Mark::Ring,
-            _ => Mark::Dot,
-        };
-        if let Some((low, high)) = one.interval().filter(|_| mark != Mark::Cross) {
-            chart.bar(place(low), place(high), Ink::Text, 1.4);
-        }
-        chart.points(&[place(one.observed)], mark, 4.0, Ink::Text);
-    }
-}
-
-fn panel(c: &Comparison, name: &str, rows: &[&RowOfAll]) -> Figure {
-    let month = |row: &RowOfAll| row.first().map_or(0.0, |one| one.month);
-    let last = rows.iter().map(|row| month(row)).fold(0.0, f64::max);
-    let step = [1.0, 3.0, 6.0, 12.0, 24.0, 48.0].into_iter().find(|step| last / step <= 6.0).unwrap_or(60.0);
-    let x = Axis { step: Some(step), ..Axis::linear("Months", (0.0, 1.06 * last)) };
-    let share = rows.iter().filter_map(|row| row.first()).all(|row| row.share);
-    let y = axis(rows, if share { "Patients, %" } else { "Value" });
-    let mut chart = Chart::new(x, y, PANEL).margins([58.0, 12.0, 10.0, 50.0]);
-    let points = |k: usize| -> Vec<(f64, Band)> {
-        let mut points: Vec<(f64, Band)> =
-            rows.iter().filter_map(|row| Some((month(row), row.runs[k].as_ref()?.posterior?))).collect();
-        points.dedup_by_key(|(month, _)| *month);
-        points
-    };
-    let banded = if c.names.len() > MOST_BANDS { 1 } else { c.names.len() };
-    for k in 0..banded {
-        chart.band(&points(k).iter().map(|(m, b)| (*m, b.q05, b.q95)).collect::<Vec<_>>(), ink(k), 0.2);
-    }
-    for k in 0..c.names.len() {
-        let medians: Vec<(f64, f64)> = points(k).iter().map(|(m, b)| (*m, b.median)).collect();
-        chart.line(&medians, ink(k), 2.0, false);
-        chart.points(&medians, Mark::Dot, 2.0, ink(k));
-    }
-    rows.iter().for_each(|row| observed(&mut chart, row, |v| (month(row), v)));
-    finish(c, name, rows, chart, PANEL, "")
-}
-
-fn forest(c: &Comparison, title: &str, rows: &[&RowOfAll]) -> Figure {
-    const TOP: f64 = 4.0;
-    const BOTTOM: f64 = 48.0;
-    const NAME: f64 = 22.0;
-    const BAR: f64 = 11.0;
-    let strip = NAME + BAR * (c.names.len() as f64 + 1.5);
-    let n = rows.len() as f64;
-    let size = (PANEL.0, strip * n + TOP + BOTTOM);
-    let label = match rows[0].first() {
-        Some(first) if !first.share => with_unit("Value", &first.unit),
-        _ => "Patients, %".into(),
-    };
-    let y = Axis { ticks: Ticks::Hidden, ..Axis::linear("", (0.0, strip * n)) };
-    let mut chart = Chart::new(axis(rows, &label), y, size).bare().margins([16.0, 16.0, TOP, BOTTOM]);
-    let mut labels = String::new();
-    for (i, row) in rows.iter().enumerate() {
-        let top = strip * (n - i as f64) - NAME;
-        for (k, one) in row.runs.iter().enumerate() {
-            if let Some(b) = one.as_ref().and_then(|one| one.posterior) {
-                let at = top - BAR * k as f64;
-                chart.bar((b.q05, at), (b.q95, at), ink(k), 2.4);
-                chart.points(&[(b.median, at)], Mark::Dot, 3.2, ink(k));
-            }
-        }
-        observed(&mut chart, row, |v| (v, top - BAR * c.names.len() as f64));
-        let text = row.first().map(words).unwrap_or_default();
-        labels += &format!("<text x=\"18\" y=\"{}\" font-size=\"12\">{}</text>", TOP + strip * i as f64 + 13.0, escape(&text));
-    }
-    finish(c, title, rows, chart, size, &labels)
-}
-
-fn finish(c: &Comparison, title: &str, rows: &[&RowOfAll], chart: Chart, size: (f64, f64), labels: &str) -> Figure {
-    let id = format!("rows-{}", slug(title));
-    let caption =
-        "Median of each run by its posterior, with 5 to 95 %; observed in the colour of text, with 95 % intervals.".to_string();
-    let svg = chart.draw(&id, title, &caption).replacen("</svg>", &format!("{labels}</svg>"), 1);
-    Figure { id, title: title.into(), caption, svg, size, key: run_key(c), data: data(c, rows) }
-}
-
-/// A line for each row and run.
+/// A line for each row and run; rows of one drawing have one unit.
 fn data(c: &Comparison, rows: &[&RowOfAll]) -> String {
-    const HEAD: [&str; 9] = [
-        "run",
-        "row",
-        "use",
-        "month [months]",
-        "observed [share or unit]",
-        "se [same]",
-        "posterior_q05 [same]",
-        "posterior_median [same]",
-        "posterior_q95 [same]",
-    ];
-    let line = |(name, one): (&String, &Option<RowLine>)| {
-        let one = one.as_ref()?;
-        let band = one.posterior.map_or([f64::NAN; 3], |b| [b.q05, b.median, b.q95]);
-        let numbers = [vec![one.month, one.observed, one.se], band.into()].concat();
-        let words = vec![name.clone(), one.id.clone(), one.role.name().to_string()];
-        Some([words, numbers.into_iter().map(plain).collect()].concat())
+    let unit = match rows.first().and_then(|row| row.first()) {
+        Some(first) if !first.share => first.unit.as_str(),
+        _ => "share",
     };
-    csv(&HEAD, rows.iter().flat_map(|row| c.names.iter().zip(&row.runs).filter_map(line)))
+    let mut head = ["run", "row", "use", "month [months]"].map(String::from).to_vec();
+    head.extend(["observed", "se", "q05", "median", "q95", "difference", "difference_error"].map(|name| column(name, unit)));
+    let line = |name: &String, one: &RowLine, apart: Option<Measured>| {
+        let words = vec![name.clone(), one.id.clone(), one.role.name().to_string()];
+        let numbers = [one.month, one.observed, one.se].into_iter().chain(predicted(one.posterior, apart));
+        words.into_iter().chain(numbers.map(plain)).collect()
+    };
+    let of = |row: &&RowOfAll| -> Vec<Vec<String>> {
+        let runs = c.names.iter().zip(&row.runs).zip(&row.apart);
+        runs.filter_map(|((name, one), apart)| Some(line(name, one.as_ref()?, *apart))).collect()
+    };
+    csv(&head, rows.iter().flat_map(of))
+}
+
+/// Quantiles of a prediction, and its difference to the first run.
+fn predicted(band: Option<Band>, apart: Option<Measured>) -> [f64; 5] {
+    let [q05, median, q95] = band.map_or([f64::NAN; 3], |b| [b.q05, b.median, b.q95]);
+    let [difference, error] = apart.map_or([f64::NAN; 2], |apart| [apart.value, apart.error]);
+    [q05, median, q95, difference, error]
+}
+
+/// A scenario of several runs: each endpoint of each arm, and all rows in numbers.
+fn scenario(c: &Comparison, s: &ScenarioOfAll, number: usize) -> Section {
+    let id = format!("scenario-{number}");
+    let mut families: Vec<(&str, Vec<&ArmOfAll>)> = Vec::new();
+    for row in &s.rows {
+        match families.iter_mut().find(|family| family.0 == row.family) {
+            Some(family) => family.1.push(row),
+            None => families.push((&row.family, vec![row])),
+        }
+    }
+    let mut figures = Vec::new();
+    for (name, rows) in &families {
+        let mut draw = |title: &str, rows: &[&ArmOfAll], curve: bool| {
+            let drawn: Vec<Drawn<'_>> = rows.iter().map(|row| Drawn::arm(row)).collect();
+            let runs = c.names.len();
+            let drawing = if curve { panel(runs, &drawn) } else { forest(runs, &drawn) };
+            let of = format!("{id}-{}", slug(title));
+            figures.push(drawing.figure(c, of, title, "Median of each run by its posterior, with 5 to 95 %.", arm_data(c, rows)));
+        };
+        if rows.iter().any(|row| row.month != rows[0].month) {
+            let mut arms: Vec<&str> = rows.iter().map(|row| row.arm.as_str()).collect();
+            let mut known = BTreeSet::new();
+            arms.retain(|arm| known.insert(*arm));
+            for arm in arms {
+                let mut of: Vec<&ArmOfAll> = rows.iter().copied().filter(|row| row.arm == arm).collect();
+                of.sort_by(|a, b| a.month.total_cmp(&b.month));
+                draw(&format!("{name}: {arm}"), &of, true);
+            }
+        } else {
+            draw(name, rows, false);
+        }
+    }
+    let head = [("Run", ""), ("Median", "%"), ("5 to 95 %", ""), ("Difference", "of the means, to the first run")];
+    let mut lines = String::new();
+    for row in &s.rows {
+        lines += &group(head.len(), &format!("{}: {}", row.label, row.arm), &row.id);
+        for (name, of) in c.names.iter().zip(&row.runs).filter_map(|(name, of)| Some((name, of.as_ref()?))) {
+            let cells = [
+                escape(name),
+                of.band.map_or(NONE.into(), |b| value(b.median, true)),
+                of.band.map_or(NONE.into(), |b| format!("{} to {}", value(b.q05, true), value(b.q95, true))),
+                difference(of.apart, true),
+            ];
+            lines += &line("", &cells, 1);
+        }
+    }
+    let title = if s.title.is_empty() { &s.name } else { &s.title };
+    let body = format!(
+        "<p>What each run that was asked this predicts, which nobody observed; {}. After ± the Monte-Carlo standard error.</p>\n{}{}{}",
+        escape(&ensembles(s, &c.names)),
+        key(&run_key(c)),
+        grid("grid", &figures),
+        folded("All rows as a table", &table(&format!("Arms of {}", s.name), &head, 1, &lines))
+    );
+    section(&id, &format!("Scenario: {}", s.name), &format!("Scenario: {title}"), body)
+}
+
+/// A line for each row of an arm and run.
+fn arm_data(c: &Comparison, rows: &[&ArmOfAll]) -> String {
+    let mut head = ["run", "row", "arm", "month [months]"].map(String::from).to_vec();
+    head.extend(["q05", "median", "q95", "difference", "difference_error"].map(|name| column(name, "share")));
+    let of = |row: &&ArmOfAll| -> Vec<Vec<String>> {
+        let runs = c.names.iter().zip(&row.runs).filter_map(|(name, of)| Some((name, of.as_ref()?)));
+        let line = |(name, of): (&String, &Foreseen)| {
+            let numbers = [row.month].into_iter().chain(predicted(of.band, of.apart));
+            [name.clone(), row.id.clone(), row.arm.clone()].into_iter().chain(numbers.map(plain)).collect()
+        };
+        runs.map(line).collect()
+    };
+    csv(&head, rows.iter().flat_map(of))
+}
+
+/// The line of a table that begins those of one thing, which is named in words and by its id.
+fn group(width: usize, words: &str, id: &str) -> String {
+    format!(
+        "</tbody><tbody><tr><th scope=\"rowgroup\" colspan=\"{width}\">{} <small>{}</small></th></tr>\n",
+        escape(words),
+        escape(id)
+    )
 }

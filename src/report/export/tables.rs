@@ -1,166 +1,23 @@
-//! A run as tidy tables: comma-separated values for whatever program comes next, a file for each kind of thing, a line for each thing
-//! of that kind (Wickham 2014, J Stat Softw 59(10)).
-//!
-//! Units stand in the headers, as in `ic50 [uM]`. Numbers have the fewest digits that read back to the same bits; `inf` is infinite, and
-//! an empty field is no number. `columns.csv` says of every column of every file what it is.
-
-use std::fs;
-use std::path::{Path, PathBuf};
+//! What each table of an export holds.
 
 use ndarray::{Array2, ArrayView1};
 
-use crate::error::{Error, Result};
-use crate::population::Generation;
-use crate::report::format::with_unit;
+use super::{Table, number, plain};
+use crate::density::Marginal;
+use crate::population::{Generation, Ranked};
 use crate::report::tables::quoted;
 use crate::report::{Input, models};
 use crate::store::{Column, Scenario};
 
-/// Every file that an export can have.
-const FILES: [&str; 18] = [
-    "README.txt",
-    "columns.csv",
-    "parameters.csv",
-    "posterior.csv",
-    "prior.csv",
-    "adjusted.csv",
-    "particles.csv",
-    "summaries.csv",
-    "generations.csv",
-    "observed.csv",
-    "predictions.csv",
-    "modes.csv",
-    "profiles.csv",
-    "models.csv",
-    "noise_floor.csv",
-    "scenarios.csv",
-    "scenario_rows.csv",
-    "scenario_rules.csv",
-];
-
-/// A table in the making.
-struct Table {
-    file: &'static str,
-    about: &'static str,
-    /// Header and unit of each column, and what it is.
-    columns: Vec<(String, String, String)>,
-    lines: String,
-}
-
-impl Table {
-    /// An empty one; columns without a unit.
-    fn new(file: &'static str, about: &'static str, columns: &[(&str, &str)]) -> Table {
-        let mut table = Table { file, about, columns: Vec::new(), lines: String::new() };
-        columns.iter().for_each(|(name, meaning)| table.column(name, "", meaning));
-        table
-    }
-
-    fn column(&mut self, name: &str, unit: &str, meaning: &str) {
-        self.columns.push((with_unit(name, unit), plain(unit).into(), meaning.into()));
-    }
-
-    /// The same with a column for each of these.
-    fn with(mut self, columns: &[Column]) -> Table {
-        columns.iter().for_each(|column| self.column(&column.name, &column.unit, &column.long_name));
-        self
-    }
-
-    fn line(&mut self, cells: impl IntoIterator<Item = String>) {
-        let cells: Vec<String> = cells.into_iter().collect();
-        debug_assert_eq!(cells.len(), self.columns.len(), "{}", self.file);
-        self.lines.push_str(&cells.join(","));
-        self.lines.push('\n');
-    }
-
-    fn text(&self) -> String {
-        let head: Vec<String> = self.columns.iter().map(|(header, ..)| quoted(header)).collect();
-        format!("{}\n{}", head.join(","), self.lines)
-    }
-}
-
-/// A unit; empty for a pure number.
-fn plain(unit: &str) -> &str {
-    if unit == "-" { "" } else { unit }
-}
-
-/// A number that reads back to the same bits; empty if it is none.
-fn number(x: f64) -> String {
-    if x.is_nan() { String::new() } else { format!("{x:?}") }
-}
-
-fn numbers(values: ArrayView1<'_, f64>) -> impl Iterator<Item = String> {
-    values.into_iter().map(|x| number(*x))
-}
-
-/// Writes the tables of a run, `columns.csv` and `README.txt` into `folder`, and returns their paths. `sources` says of each parameter
-/// where its prior or its value comes from. All are written into a folder beside, which then takes its name: an export is whole or
-/// is not there. With `overwrite` it takes the place of an earlier export.
-///
-/// # Errors
-/// `Output` if the folder is not empty and may not be overwritten, or holds what no export has made; `Io` if it cannot be written.
-pub fn export(input: &Input<'_>, sources: &[(String, String)], folder: &Path, overwrite: bool) -> Result<Vec<PathBuf>> {
-    let target = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
-    let earlier = may_write(&target, folder, overwrite)?;
-    let tables = tables(input, sources);
-    let mut files = vec![("README.txt", readme(input, &tables)), ("columns.csv", columns(&tables))];
-    files.extend(tables.iter().map(|table| (table.file, table.text())));
-    let name = target.file_name().unwrap_or_default().display().to_string();
-    let beside = |what: &str| target.with_file_name(format!(".{name}.{what}-{}", std::process::id()));
-    let (fresh, old) = (beside("new"), beside("old"));
-    let write = || -> std::io::Result<()> {
-        fs::create_dir(&fresh)?;
-        files.iter().try_for_each(|(name, text)| fs::write(fresh.join(name), text))?;
-        if earlier {
-            fs::rename(&target, &old)?;
-        }
-        fs::rename(&fresh, &target)
-    };
-    let written = write();
-    if written.is_err() {
-        // Best effort: the first failure is the one to report.
-        let _ = fs::remove_dir_all(&fresh);
-        if earlier && !target.exists() {
-            let _ = fs::rename(&old, &target);
-        }
-    }
-    written.map_err(Error::io(folder, "write this folder"))?;
-    if earlier {
-        fs::remove_dir_all(&old).map_err(Error::io(&old, "remove the export before this one"))?;
-    }
-    Ok(files.iter().map(|(name, _)| folder.join(name)).collect())
-}
-
-/// Whether there is an export to be replaced.
-fn may_write(target: &Path, folder: &Path, overwrite: bool) -> Result<bool> {
-    let refuse = |problem: String, fix: &str| Err(Error::Output { path: folder.into(), problem, fix: fix.into() });
-    if !target.exists() {
-        return Ok(false);
-    }
-    if !target.is_dir() {
-        return refuse("is a file, and tables go into a folder".into(), "name a folder");
-    }
-    let entries = fs::read_dir(target).map_err(Error::io(folder, "read this folder"))?;
-    let names: Vec<String> = entries.flatten().map(|entry| entry.file_name().display().to_string()).collect();
-    let mut strangers: Vec<&str> = names.iter().map(String::as_str).filter(|name| !FILES.contains(name)).collect();
-    strangers.sort_unstable();
-    match strangers.first() {
-        Some(first) => {
-            let more = if strangers.len() > 1 { format!(" and {} more", strangers.len() - 1) } else { String::new() };
-            refuse(format!("holds what is of no export: {first}{more}"), "name a folder for the tables alone, new or empty")
-        }
-        None if !names.is_empty() && !overwrite => {
-            refuse("holds an export already".into(), "add --overwrite to replace it, or name another folder")
-        }
-        None => Ok(!names.is_empty()),
-    }
-}
-
-fn tables(input: &Input<'_>, sources: &[(String, String)]) -> Vec<Table> {
+/// All tables of a run that hold anything.
+pub(super) fn all(input: &Input<'_>, sources: &[(String, String)]) -> Vec<Table> {
     let store = input.store;
-    let own = &store.header().parameters;
+    let own = &parameter_columns(input);
     let draws = |file, about, theta: &Array2<f64>| {
         let mut table = Table::new(file, about, &[("draw", "number of the draw, from 0")]).with(own);
-        let cells = |(i, theta): (usize, ArrayView1<'_, f64>)| table.line([i.to_string()].into_iter().chain(numbers(theta)));
+        let cells = |(i, theta): (usize, ArrayView1<'_, f64>)| {
+            table.line([i.to_string()].into_iter().chain(parameter_cells(input, theta)))
+        };
         theta.rows().into_iter().enumerate().for_each(cells);
         table
     };
@@ -170,10 +27,34 @@ fn tables(input: &Input<'_>, sources: &[(String, String)]) -> Vec<Table> {
     all.extend(store.prior().map(|prior_of| draws("prior.csv", prior, &prior_of.draws.theta)));
     let adjusted = "draws of equal weight of the adjusted posterior";
     all.extend(store.adjusted().map(|of| draws("adjusted.csv", adjusted, &of.theta)));
-    all.extend([predictions(input), modes(input), profiles(input), compared(input), noise_floor(input)]);
+    all.extend([predictions(input), modes(input), profiles(input), compared(input), noise_floor(input), calibration(input)]);
     all.extend(scenarios(store.scenarios()));
     all.retain(|table| !table.lines.is_empty());
     all
+}
+
+/// The parameters of a particle: whole numbers as such, and the name of its variant in place of the number.
+fn parameter_cells(input: &Input<'_>, theta: ArrayView1<'_, f64>) -> Vec<String> {
+    let variant = input.models.len().min(1) * theta.len();
+    let cell = |(k, x): (usize, &f64)| match input.priors.get(k) {
+        _ if k + 1 == variant => quoted(&input.models[*x as usize].0),
+        Some(Marginal::Integer { .. }) => format!("{x:.0}"),
+        _ => number(*x),
+    };
+    theta.iter().enumerate().map(cell).collect()
+}
+
+fn numbers(values: ArrayView1<'_, f64>) -> impl Iterator<Item = String> {
+    values.into_iter().map(|x| number(*x))
+}
+
+/// The columns of [`parameter_cells`].
+fn parameter_columns(input: &Input<'_>) -> Vec<Column> {
+    let mut columns = input.store.header().parameters.clone();
+    if let (Some(last), false) = (columns.last_mut(), input.models.is_empty()) {
+        last.long_name = "name of the model that is meant".into();
+    }
+    columns
 }
 
 fn parameters(input: &Input<'_>, sources: &[(String, String)]) -> Table {
@@ -192,8 +73,8 @@ fn parameters(input: &Input<'_>, sources: &[(String, String)]) -> Table {
         let source = sources.iter().find(|(name, _)| *name == column.name).map_or("", |(_, source)| source);
         table.line([&column.name, kind, plain(&column.unit), &prior, &value, &column.long_name, source].map(quoted));
     };
-    let inferred = header.parameters.iter().zip(input.priors);
-    inferred.for_each(|(column, prior)| add(column, "inferred", prior.to_string(), String::new()));
+    let own = parameter_columns(input);
+    own.iter().zip(input.priors).for_each(|(column, prior)| add(column, "inferred", prior.to_string(), String::new()));
     header.fixed.iter().for_each(|(column, value)| add(column, "fixed", String::new(), number(*value)));
     table
 }
@@ -241,10 +122,10 @@ fn particles(input: &Input<'_>) -> Table {
     ];
     let columns = [&PARTICLE[..], &columns].concat();
     let mut table = Table::new("particles.csv", "weighted particles of every generation; the last is the posterior", &columns)
-        .with(&input.store.header().parameters);
+        .with(&parameter_columns(input));
     each_particle(input, |g, weights, i, head| {
         let own = [g.trial[i].to_string(), number(weights[i]), number(g.ln_weight[i]), number(g.distance[i])];
-        table.line(head.into_iter().chain(own).chain(numbers(g.theta.row(i))));
+        table.line(head.into_iter().chain(own).chain(parameter_cells(input, g.theta.row(i))));
     });
     table
 }
@@ -264,10 +145,10 @@ fn posterior(input: &Input<'_>) -> Option<Table> {
         ("distance", "its distance from the data"),
     ];
     let about = "draws of equal weight of the posterior";
-    let mut table = Table::new("posterior.csv", about, &columns).with(&input.store.header().parameters);
+    let mut table = Table::new("posterior.csv", about, &columns).with(&parameter_columns(input));
     for (i, (theta, particle)) in draws.theta.rows().into_iter().zip(&draws.particle).enumerate() {
         let head = [i.to_string(), particle.to_string(), number(last.distance[*particle])];
-        table.line(head.into_iter().chain(numbers(theta)));
+        table.line(head.into_iter().chain(parameter_cells(input, theta)));
     }
     Some(table)
 }
@@ -283,8 +164,8 @@ fn observed(input: &Input<'_>) -> Table {
     ];
     let mut table = Table::new("observed.csv", "the data, fitted and held out", &columns);
     table.column("month", "months", "months since the start of treatment; of a relapse since the stop");
-    table.column("value", "unit", "observed value");
-    table.column("se", "unit", "its standard error");
+    table.column("value", "", "observed value, in the unit of its line");
+    table.column("se", "", "its standard error, in the same");
     table.column("n", "patients", "patients behind it");
     for (name, meaning) in [("endpoint", "what is counted"), ("kind", "how it was estimated"), ("given", "among whom")] {
         table.column(name, "", meaning);
@@ -314,12 +195,15 @@ fn predictions(input: &Input<'_>) -> Table {
         ("row", "the row in observed.csv"),
     ];
     let mut table = Table::new("predictions.csv", "simulated rows at the draws of prior and posterior", &columns);
-    table.column("value", "unit", "simulated value, in the unit of its row; empty where it could not be estimated");
-    let ids: Vec<String> = input.store.header().rows.iter().map(|row| quoted(&row.id)).collect();
+    table.column("value", "", "simulated value, in the unit of its line; empty where it could not be estimated");
+    table.column("unit", "", "unit of value; empty for a share or a pure number");
+    let rows: Vec<[String; 2]> = input.store.header().rows.iter().map(|row| [&row.id, plain(&row.unit)].map(quoted)).collect();
     for (sample, of) in [("prior", input.store.prior()), ("posterior", input.store.posterior())] {
         for (draw, values) in of.iter().flat_map(|of| of.values.rows()).enumerate() {
-            let cells = |(id, value): (&String, &f64)| table.line([sample.into(), draw.to_string(), id.clone(), number(*value)]);
-            ids.iter().zip(values).for_each(cells);
+            let cells = |([id, unit], value): (&[String; 2], &f64)| {
+                table.line([sample.into(), draw.to_string(), id.clone(), number(*value), unit.clone()]);
+            };
+            rows.iter().zip(values).for_each(cells);
         }
     }
     table
@@ -345,8 +229,9 @@ fn modes(input: &Input<'_>) -> Table {
     for (k, mode) in input.store.modes().unwrap_or_default().iter().enumerate() {
         let figures = [mode.objective, mode.distance, mode.start, mode.weight].map(number);
         let counts = [mode.evaluations.to_string(), mode.converged.to_string()];
-        let values = mode.theta.iter().chain(&mode.curvature_sd).map(|x| number(*x));
-        table.line([k.to_string()].into_iter().chain(figures).chain(counts).chain(values));
+        let sds = mode.curvature_sd.iter().map(|x| number(*x));
+        let theta = parameter_cells(input, ArrayView1::from(&mode.theta));
+        table.line([k.to_string()].into_iter().chain(figures).chain(counts).chain(theta).chain(sds));
     }
     table
 }
@@ -354,14 +239,16 @@ fn modes(input: &Input<'_>) -> Table {
 fn profiles(input: &Input<'_>) -> Table {
     let columns = [("parameter", "the parameter that is held"), ("point", "number of the point, from 0")];
     let mut table = Table::new("profiles.csv", "profiles of the objective about the best mode", &columns);
-    table.column("value", "unit", "where it is held, in its unit");
+    table.column("value", "", "where it is held, in the unit of its line");
+    table.column("unit", "", "unit of value; empty for a pure number");
     table.column("objective", "-", "least objective over all other parameters");
     table.column("misfit", "-", "the part of the data in it");
     let Some(profile) = input.store.profile() else { return table };
     for (k, column) in input.store.header().parameters.iter().enumerate() {
         for point in 0..profile.value.ncols() {
-            let values = [&profile.value, &profile.objective, &profile.misfit].map(|of| number(of[(k, point)]));
-            table.line([quoted(&column.name), point.to_string()].into_iter().chain(values));
+            let [value, objective, misfit] =
+                [&profile.value, &profile.objective, &profile.misfit].map(|of| number(of[(k, point)]));
+            table.line([quoted(&column.name), point.to_string(), value, quoted(plain(&column.unit)), objective, misfit]);
         }
     }
     table
@@ -370,7 +257,7 @@ fn profiles(input: &Input<'_>) -> Table {
 fn compared(input: &Input<'_>) -> Table {
     let columns = [
         ("model", "name of the variant"),
-        ("number", "its number, the last parameter of a particle"),
+        ("number", "its number, from 0, in the order of the job"),
         ("probability", "posterior probability, with even odds before the data"),
         ("probability_error", "its Monte-Carlo standard error"),
         ("ln_bayes_factor", "natural logarithm of the Bayes factor over the likeliest"),
@@ -391,6 +278,34 @@ fn noise_floor(input: &Input<'_>) -> Table {
         [("pair", "number of the pair, from 0"), ("distance", "distance between two replicate data sets at one posterior draw")];
     let mut table = Table::new("noise_floor.csv", "what distance chance alone makes", &columns);
     input.noise_floor.iter().enumerate().for_each(|(pair, distance)| table.line([pair.to_string(), number(*distance)]));
+    table
+}
+
+fn calibration(input: &Input<'_>) -> Table {
+    let columns = [
+        ("posterior", "sampler or adjusted"),
+        ("parameter", "name of the parameter"),
+        ("replicate", "number of the data set, from 0"),
+        ("rank", "rank of the true value among 99 posterior draws, from 0"),
+        (
+            "true_value",
+            "true value, on the coordinate of the prior: the logarithm of a positive parameter, the logit of a proportion",
+        ),
+        ("posterior_mean", "mean of the posterior, on the same"),
+    ];
+    let mut table = Table::new("calibration.csv", "ranks and recovered values of a calibration of the job", &columns);
+    let mut add = |of: &str, lines: &[Ranked]| {
+        for line in lines {
+            for (i, (rank, (truth, found))) in line.ranks.iter().zip(&line.recovery).enumerate() {
+                let head = [of.into(), quoted(&line.name), i.to_string(), rank.to_string()];
+                table.line(head.into_iter().chain([*truth, *found].map(number)));
+            }
+        }
+    };
+    if let Some(calibration) = input.store.calibration() {
+        add("sampler", &calibration.lines);
+        calibration.adjusted.iter().for_each(|lines| add("adjusted", lines));
+    }
     table
 }
 
@@ -440,34 +355,4 @@ fn scenarios(scenarios: &[Scenario]) -> [Table; 3] {
         }
     }
     [values, rows, rules]
-}
-
-fn columns(tables: &[Table]) -> String {
-    let mut out = String::from("file,column,unit,meaning\n");
-    for table in tables {
-        for (header, unit, meaning) in &table.columns {
-            out += &format!("{}\n", [table.file, header, unit, meaning].map(quoted).join(","));
-        }
-    }
-    out
-}
-
-fn readme(input: &Input<'_>, tables: &[Table]) -> String {
-    let header = input.store.header();
-    let mut out = format!(
-        "{}: a run of nicho as tables, from {}\n\n",
-        header.job_name,
-        input.store.path().file_name().unwrap_or_default().display()
-    );
-    for table in tables {
-        out += &format!("{:<20} {}\n", table.file, table.about);
-    }
-    out += &format!("{:<20} what every column of every table is\n", "columns.csv");
-    out += "\nComma-separated values in UTF-8 (RFC 4180). Units stand in the headers, in brackets; [unit] is that of the row. Numbers read back\n\
-            to the same bits; inf is infinite, an empty field is no number. Counts and numbers of draws and particles begin at 0.\n\n\
-            Digests of the run and of what was derived from it:\n";
-    for (name, hex) in input.store.digests() {
-        out += &format!("  {name} {hex}\n");
-    }
-    out
 }
