@@ -4,7 +4,7 @@ use crate::report::chart::{Ink, Mark};
 use crate::report::curves::BAND_KEY;
 use crate::report::figure::{Figure, Glyph};
 use crate::report::figures::{DENSITY_KEY, Sections};
-use crate::report::format::{count, escape, number, plural};
+use crate::report::format::{NONE, count, escape, number, plural};
 use crate::report::page::{self, Section, document, facts, folded, grid, key, section, verbatim, wide};
 use crate::report::ranks::{Calibrated, RankedLine};
 use crate::report::sections;
@@ -178,11 +178,12 @@ fn generations(input: &Input<'_>, s: &Summary, figures: &Sections) -> Section {
 /// Whether the job finds what it should in data of its own.
 fn calibration(c: &Calibrated, figures: &Sections) -> Section {
     let line = |line: &RankedLine| {
+        let inside = |k: usize| line.inside.map_or(NONE.into(), |inside| inside[k].to_string());
         let cells = [
             escape(&line.parameter),
             number(line.p_uniform),
-            line.inside[0].to_string(),
-            line.inside[1].to_string(),
+            inside(0),
+            inside(1),
             format!("{:.2}", line.recovered),
             if line.calibrated { "yes" } else { "no" }.into(),
         ];

@@ -68,7 +68,7 @@ pub use dashboard::{Glance, dashboard, glance};
 pub use export::export;
 pub use informed::{Direction, Informed};
 pub use models::ModelLine;
-pub use pace::ByRank;
+pub use pace::{ByRank, Work};
 pub use page::PAGE_BEGINS;
 pub use patient::{patient_events, write_patient};
 pub use profiles::ProfileLine;

@@ -19,7 +19,16 @@ const BAR: f64 = 32.0;
 /// Widest name of a host.
 const HOST: usize = 24;
 
-/// What a rank does in a second, or each of some neighbours on average. As a word: `0@n01:12.3`, `0-31@n01..n04:11.8`.
+/// What a rank has done over some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Work {
+    /// Tasks a second.
+    pub rate: f64,
+    /// Share of the time of its threads that they took.
+    pub busy: f64,
+}
+
+/// What a rank does in a second, or each of some neighbours on average. As a word: `0@n01:12.3:97%`, `0-31@n01..n04:11.8:64%`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Pace {
     /// The first rank and the last.
@@ -28,14 +37,18 @@ struct Pace {
     host: String,
     /// Tasks a second and rank.
     rate: f64,
+    /// Share of the time of its threads that they took.
+    busy: f64,
 }
 
 impl Pace {
     fn parse(word: &str) -> Option<Pace> {
         let (ranks, rest) = word.split_once('@')?;
+        let (rest, busy) = rest.rsplit_once(':')?;
         let (host, rate) = rest.rsplit_once(':')?;
+        let busy = 0.01 * busy.strip_suffix('%')?.parse::<f64>().ok()?;
         let (first, last) = ranks.split_once('-').unwrap_or((ranks, ranks));
-        Some(Pace { ranks: (first.parse().ok()?, last.parse().ok()?), host: host.into(), rate: rate.parse().ok()? })
+        Some(Pace { ranks: (first.parse().ok()?, last.parse().ok()?), host: host.into(), rate: rate.parse().ok()?, busy })
     }
 
     fn ranks(&self) -> String {
@@ -46,11 +59,11 @@ impl Pace {
 
 impl Display for Pace {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}:{:.3}", self.ranks(), self.host, self.rate)
+        write!(f, "{}@{}:{:.3}:{:.0}%", self.ranks(), self.host, self.rate, 100.0 * self.busy)
     }
 }
 
-/// Throughput of several ranks. As words of a heartbeat: `by_rank=0@n01:12.3,1@n02:11.8 slowest=1@n02:11.8`.
+/// Throughput of several ranks. As words of a heartbeat: `by_rank=0@n01:12.3:97%,1@n02:11.8:95% slowest=1@n02:11.8:95%`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ByRank {
     /// Ranks or groups of neighbours, in order.
@@ -59,29 +72,35 @@ pub struct ByRank {
 }
 
 impl ByRank {
-    /// That of ranks on such hosts at such rates, tasks a second; `None` of a rank that is alone.
-    pub fn of(hosts: &[String], rates: &[f64]) -> Option<ByRank> {
-        if rates.len() < 2 || hosts.len() != rates.len() {
+    /// That of ranks on such hosts; `None` of a rank that is alone, or where none has done anything.
+    pub fn of(hosts: &[String], work: &[Work]) -> Option<ByRank> {
+        if work.len() < 2 || hosts.len() != work.len() || work.iter().all(|work| work.rate == 0.0) {
             return None;
         }
-        let size = rates.len().div_ceil(MOST);
-        let pace = |first: usize, rates: &[f64]| {
-            let ranks = (first, first + rates.len() - 1);
+        let size = work.len().div_ceil(MOST);
+        let pace = |first: usize, work: &[Work]| {
+            let ranks = (first, first + work.len() - 1);
             let (from, to) = (&hosts[ranks.0], &hosts[ranks.1]);
             let host = if from == to { from.clone() } else { format!("{from}..{to}") };
-            Pace { ranks, host, rate: rates.iter().sum::<f64>() / rates.len() as f64 }
+            let mean = |get: fn(&Work) -> f64| work.iter().map(get).sum::<f64>() / work.len() as f64;
+            Pace { ranks, host, rate: mean(|work| work.rate), busy: mean(|work| work.busy) }
         };
-        let slowest = (0..rates.len()).min_by(|a, b| rates[*a].total_cmp(&rates[*b]))?;
-        let groups = rates.chunks(size).enumerate().map(|(k, rates)| pace(k * size, rates));
-        Some(ByRank { groups: groups.collect(), slowest: pace(slowest, &rates[slowest..=slowest]) })
+        let slowest = (0..work.len()).min_by(|a, b| work[*a].rate.total_cmp(&work[*b].rate))?;
+        let groups = work.chunks(size).enumerate().map(|(k, work)| pace(k * size, work));
+        Some(ByRank { groups: groups.collect(), slowest: pace(slowest, &work[slowest..=slowest]) })
     }
 
-    /// That of a whole session, from its record; `None` if it had one rank, or is of a version that did not record it.
+    /// That of a whole run, from the record of its session; `None` if it had one rank, or is of a version that did not record it. What
+    /// other verbs did at the file is not that of the run.
     pub fn of_session(session: &Value) -> Option<ByRank> {
-        let tasks: Vec<f64> = session["by_rank"]["tasks"].as_array()?.iter().filter_map(Value::as_f64).collect();
-        let seconds = session["seconds"].as_f64().filter(|seconds| *seconds > 0.0)?;
-        let rates: Vec<f64> = tasks.iter().map(|tasks| tasks / seconds).collect();
-        ByRank::of(&hosts(session["hosts"].as_str()?), &rates)
+        let column = |name: &str| -> Option<Vec<f64>> {
+            Some(session["by_rank"][name].as_array()?.iter().filter_map(Value::as_f64).collect())
+        };
+        let seconds = session["seconds"].as_f64().filter(|seconds| *seconds > 0.0 && session["verb"] == "run")?;
+        let (tasks, busy, threads) = (column("tasks")?, column("busy_seconds")?, column("threads")?);
+        let work = |((tasks, busy), threads)| Work { rate: tasks / seconds, busy: busy / (threads * seconds) };
+        let work: Vec<Work> = tasks.into_iter().zip(busy).zip(threads).map(work).collect();
+        ByRank::of(&hosts(session["hosts"].as_str()?), &work)
     }
 
     /// Reads the words of a heartbeat.
@@ -96,13 +115,15 @@ impl ByRank {
         let grouped = self.groups.iter().any(|pace| pace.ranks.0 < pace.ranks.1);
         let line = |pace: &Pace| {
             let full = if top > 0.0 { (BAR * pace.rate / top).round() as usize } else { 0 };
-            vec![pace.ranks(), cut(&pace.host, HOST), if blocks { "█" } else { "#" }.repeat(full), number(pace.rate)]
+            let bar = if blocks { "█" } else { "#" }.repeat(full);
+            vec![pace.ranks(), cut(&pace.host, HOST), bar, number(pace.rate), format!("{:.0} %", 100.0 * pace.busy)]
         };
         let lines = self.groups.iter().map(line).collect();
-        let head = if grouped { ["ranks", "hosts", "", "a second and rank"] } else { ["rank", "host", "", "a second"] };
+        let head =
+            if grouped { ["ranks", "hosts", "", "a second and rank", "busy"] } else { ["rank", "host", "", "a second", "busy"] };
         let mut out = table(&head, lines, 3);
         if grouped {
-            let Pace { ranks, host, rate } = &self.slowest;
+            let Pace { ranks, host, rate, .. } = &self.slowest;
             out += &format!("the slowest: rank {} on {host}, {} a second\n", ranks.0, number(*rate));
         }
         out
@@ -116,7 +137,7 @@ impl Display for ByRank {
     }
 }
 
-/// Tasks a second of the ranks of the last session that had several.
+/// Tasks a second of the ranks of the last session of the run that had several.
 pub(super) fn figure(input: &Input<'_>) -> Option<Figure> {
     let sessions = input.store.sessions();
     let (session, all) = sessions.iter().rev().find_map(|session| Some((session, ByRank::of_session(session)?)))?;
@@ -126,12 +147,14 @@ pub(super) fn figure(input: &Input<'_>) -> Option<Figure> {
     let lines = lines.map(|(rank, ((tasks, seconds), host))| vec![rank.to_string(), host, tasks, seconds]);
     let data = csv(&["rank", "host", "done [tasks]", "busy [thread s]"], lines);
     let one = |pace: &Pace| if pace.ranks.0 == pace.ranks.1 { "rank" } else { "ranks" };
-    let label = |pace: &Pace| format!("{} {} on {}: {}", one(pace), pace.ranks(), pace.host, number(pace.rate));
+    let label = |pace: &Pace| {
+        format!("{} {} on {}: {}, busy {:.0} %", one(pace), pace.ranks(), pace.host, number(pace.rate), 100.0 * pace.busy)
+    };
     let bars = all.groups.iter().map(|pace| (label(pace), pace.rate, Ink::Posterior)).collect();
     let caption = format!(
-        "What each rank did in a second of the last session on several ({}): simulations of the inference, of predictions and of the \
-         refinement alike. The slowest, rank {} on {}, did {} a second. A rank far behind the others sits on a slow or crowded host.",
-        session["verb"].as_str().unwrap_or_default(),
+        "What each rank did in a second of the last session on several ranks: simulations of the inference, of predictions and of the \
+         refinement alike. The slowest, rank {} on {}, did {} a second. One whose threads were busy and did little is slow; one \
+         whose threads were not waited for work, or for another rank.",
         all.slowest.ranks(),
         all.slowest.host,
         number(all.slowest.rate)
@@ -156,18 +179,21 @@ mod tests {
         (0..n).map(|k| format!("n{:02}", k / 4)).collect()
     }
 
+    fn at(rates: &[f64]) -> Vec<Work> {
+        rates.iter().map(|rate| Work { rate: *rate, busy: 0.5 }).collect()
+    }
+
     #[test]
     fn each_of_a_few_ranks_has_its_line() {
-        assert_eq!(ByRank::of(&names(1), &[3.0]), None);
-        let all = ByRank::of(&["a".into(), "b".into()], &[12.0, 6.0]).unwrap();
-        assert_eq!(all.to_string(), "by_rank=0@a:12.000,1@b:6.000 slowest=1@b:6.000");
-        assert_eq!(ByRank::parse("0@a:12.000,1@b:6.000", "1@b:6.000").as_ref(), Some(&all));
+        assert_eq!(ByRank::of(&names(1), &at(&[3.0])), None);
+        let all = ByRank::of(&["a".into(), "b".into()], &at(&[12.0, 6.0])).unwrap();
+        assert_eq!(all.to_string(), "by_rank=0@a:12.000:50%,1@b:6.000:50% slowest=1@b:6.000:50%");
+        assert_eq!(ByRank::parse("0@a:12.000:50%,1@b:6.000:50%", "1@b:6.000:50%").as_ref(), Some(&all));
         let text = all.text(false);
-        assert!(text.contains(&format!("\n0     a     {}      12.0\n", "#".repeat(32))), "{text}");
-        assert!(text.contains(&format!("\n1     b     {:32}      6.00\n", "#".repeat(16))), "{text}");
+        assert!(text.contains(&format!("\n0     a     {}      12.0  50 %\n", "#".repeat(32))), "{text}");
+        assert!(text.contains(&format!("\n1     b     {:32}      6.00  50 %\n", "#".repeat(16))), "{text}");
         assert!(!text.contains("slowest"), "{text}");
-        let idle = ByRank::of(&["a".into(), "b".into()], &[0.0, 0.0]).unwrap();
-        assert!(!idle.text(true).contains('█'));
+        assert_eq!(ByRank::of(&["a".into(), "b".into()], &at(&[0.0, 0.0])), None);
     }
 
     /// 10,000 ranks on 2500 hosts, of which one is slow: a line of a heartbeat has room, and the slow one is named.
@@ -175,7 +201,7 @@ mod tests {
     fn many_ranks_are_grouped_and_the_slow_one_is_named() {
         let mut rates = vec![10.0; 10_000];
         rates[4321] = 0.25;
-        let all = ByRank::of(&names(10_000), &rates).unwrap();
+        let all = ByRank::of(&names(10_000), &at(&rates)).unwrap();
         assert_eq!((all.groups.len(), all.groups[31].ranks), (32, (9703, 9999)));
         assert!(all.to_string().len() < 1500, "{}", all.to_string().len());
         assert!(all.text(true).ends_with("the slowest: rank 4321 on n1080, 0.250 a second\n"), "{}", all.text(true));
@@ -186,10 +212,16 @@ mod tests {
 
     #[test]
     fn the_pace_of_a_session_is_in_its_record() {
-        let record = |hosts: &str| serde_json::json!({ "hosts": hosts, "seconds": 4.0, "by_rank": { "tasks": [8, 4, 2] } });
+        let record = |hosts: &str| {
+            let by_rank = serde_json::json!({ "tasks": [8, 4, 2], "busy_seconds": [4, 8, 1], "threads": [1, 2, 1] });
+            serde_json::json!({ "verb": "run", "hosts": hosts, "seconds": 4.0, "by_rank": by_rank })
+        };
         let all = ByRank::of_session(&record("a*2, b")).unwrap();
-        assert_eq!(all.to_string(), "by_rank=0@a:2.000,1@a:1.000,2@b:0.500 slowest=2@b:0.500");
+        assert_eq!(all.to_string(), "by_rank=0@a:2.000:100%,1@a:1.000:100%,2@b:0.500:25% slowest=2@b:0.500:25%");
         assert_eq!(ByRank::of_session(&record("a")), None);
+        let mut other = record("a*2, b");
+        other["verb"] = "validate".into();
+        assert_eq!(ByRank::of_session(&other), None);
         assert_eq!(ByRank::of_session(&serde_json::json!({ "hosts": "a" })), None);
     }
 }

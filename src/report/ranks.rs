@@ -38,8 +38,8 @@ pub struct RankedLine {
     pub parameter: String,
     /// Probability of ranks as uneven, if they are uniform.
     pub p_uniform: f64,
-    /// Data sets whose central 50 % and 90 % intervals hold the true value.
-    pub inside: [usize; 2],
+    /// Data sets whose central 50 % and 90 % intervals hold the true value; `None` of a whole number, which is judged by ranks alone.
+    pub inside: Option<[usize; 2]>,
     /// Probabilities of as many or as few, if coverage is right.
     pub p_coverage: [f64; 2],
     /// Share of the variance of true values that posterior means account for.
@@ -55,7 +55,7 @@ impl Calibrated {
             let line = |line: &Ranked| RankedLine {
                 parameter: line.name.clone(),
                 p_uniform: line.p_uniform(),
-                inside: line.inside,
+                inside: (!line.whole).then_some(line.inside),
                 p_coverage: [line.p_coverage(0), line.p_coverage(1)],
                 recovered: line.recovered(),
                 calibrated: line.calibrated(lines.len()),
@@ -147,9 +147,9 @@ fn recovered(line: &Ranked) -> Figure {
     let id = format!("recovery-{}", line.name);
     let about = format!(
         "{} data sets, on the coordinate of the prior (the logarithm of a positive parameter, the logit of a proportion); posterior \
-         means account for {:.0} % of the variance of true values.",
+         means account for {} of the variance of true values.",
         line.recovery.len(),
-        100.0 * line.recovered()
+        if line.recovered() > 0.0 { format!("{:.0} %", 100.0 * line.recovered()) } else { "nothing".into() }
     );
     let svg = chart.draw(&id, &line.name, &about);
     let key = vec![

@@ -28,7 +28,8 @@ struct Stage {
 /// Stages in the order in which they first ended; none of a run that an older version made.
 fn stages(sessions: &[Value]) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
-    for session in sessions {
+    // A calibration is not the run's, and may take a hundred times as long.
+    for session in sessions.iter().filter(|session| session["verb"] != "validate") {
         let verb = session["verb"].as_str().unwrap_or_default();
         let mut before = 0.0;
         let ended: Vec<&Value> = session["stages"].as_array().into_iter().flatten().collect();
@@ -37,7 +38,9 @@ fn stages(sessions: &[Value]) -> Vec<Stage> {
             let until = if k + 1 == ended.len() { &session["seconds"] } else { &stage["until"] };
             let (Some(name), Some(until)) = (stage["what"].as_str(), until.as_f64()) else { continue };
             let what = if verb == "run" { name.to_string() } else { format!("{verb}: {name}") };
-            let of = |work: &&Value| name == format!("generation {}", work["generation"]);
+            // What was begun on rank 0 is not all where there are more.
+            let alone = session["ranks"] == 1;
+            let of = |work: &&Value| alone && name == format!("generation {}", work["generation"]);
             let begun =
                 session["simulations"].as_array().and_then(|all| all.iter().find(of)).and_then(|work| work["begun"].as_u64());
             let seconds = (until - before).max(0.0);
@@ -60,7 +63,7 @@ pub(super) fn figure(input: &Input<'_>) -> Option<Figure> {
     let all: f64 = stages.iter().map(|stage| stage.seconds).sum();
     let longest = stages.iter().max_by(|a, b| a.seconds.total_cmp(&b.seconds)).filter(|stage| stage.seconds > 0.0)?;
     let strip = |stage: &Stage| {
-        let ink = if stage.begun.is_some() { Ink::Posterior } else { Ink::Prior };
+        let ink = if stage.what.starts_with("generation") { Ink::Posterior } else { Ink::Prior };
         let speed = stage.begun.map_or(String::new(), |begun| {
             // Of what is over in an instant the clock tells no speed.
             let rate = (stage.seconds >= 0.1).then(|| count((begun as f64 / stage.seconds).round() as u64));
@@ -115,7 +118,6 @@ pub(super) fn html(input: &Input<'_>) -> String {
     let row = |(k, session): (usize, &Value)| {
         let whole = |key: &str| session[key].as_u64().map_or(NONE.into(), count);
         let words = |key: &str| session[key].as_str().map_or(NONE.into(), escape);
-        let begun: u64 = session["simulations"].as_array().into_iter().flatten().filter_map(|work| work["begun"].as_u64()).sum();
         let seconds = session["seconds"].as_f64();
         let cells = [
             format!("{}", k + 1),
@@ -124,7 +126,7 @@ pub(super) fn html(input: &Input<'_>) -> String {
             seconds.map_or(NONE.into(), number),
             whole("ranks"),
             whole("threads"),
-            if begun > 0 { count(begun) } else { NONE.into() },
+            whole("tasks"),
             session["busy"].as_f64().map_or(NONE.into(), |busy| number(100.0 * busy)),
             words("hosts"),
         ];
@@ -137,7 +139,7 @@ pub(super) fn html(input: &Input<'_>) -> String {
         ("Time", "s"),
         ("Ranks", ""),
         ("Threads", "of a rank"),
-        ("Simulations", "begun"),
+        ("Tasks", "done"),
         ("Threads busy", "% of the time"),
         ("Hosts", ""),
     ];

@@ -114,9 +114,10 @@ impl Identity {
         let job = Sha256::digest([header.job_canonical.as_str(), &header.observations_sha256].join("\n"));
         let run = store.run();
         let mut identity = Identity::at(job.into(), run);
-        // Generations follow from generations alone: modes that somebody has had polished meanwhile change nothing.
+        // Generations follow from generations alone: modes that somebody has had polished meanwhile change nothing, and a calibration
+        // nothing at all.
         if run.stopped.is_some() {
-            for (name, digest) in &store.digests()[1..] {
+            for (name, digest) in store.digests()[1..].iter().filter(|(name, _)| name != "calibration") {
                 identity.step += 1;
                 identity.state = Sha256::digest([&identity.state, name.as_bytes(), digest.as_bytes()].concat()).into();
             }

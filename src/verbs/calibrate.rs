@@ -153,14 +153,17 @@ fn as_text(lines: &[Ranked], adjusted: Option<&[Ranked]>, flags: &CalibrationFla
     let n = flags.replicates;
     let made = match sampler.accept {
         Accept::Tolerance => {
-            format!("each moved to a uniform point within the tolerance, {}, for which ABC is exact", sampler.tolerance)
+            // In four digits: a run ends at whatever a quantile was.
+            let tolerance = format!("{:.3e}", sampler.tolerance).parse().unwrap_or(sampler.tolerance);
+            format!("each moved to a uniform point within the tolerance, {tolerance}, for which ABC is exact")
         }
         Accept::Noise => "each with the noise of the job".into(),
     };
     let mut out = format!(
         "{n} data sets at draws of the prior, {made}.\n\
          Ranks of the true value among {DRAWS} posterior draws: p if they are uniform ({BINS} bins). Intervals: data sets whose central\n\
-         interval holds it. Recovered: share of the variance of true values that posterior means account for. An engine without error is called miscalibrated in {} % of such tables.\n\n",
+         interval holds it. Recovered: share of the variance of true values that posterior means account for; 0 or less is nothing.\n\
+         An engine without error is called miscalibrated in {} % of such tables.\n\n",
         100.0 * FALSE_ALARM
     );
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max("parameter".len());

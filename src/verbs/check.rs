@@ -265,7 +265,7 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
         }
     }
     let cluster = CLUSTER.map(|lanes| format!("{} on {lanes}", clock(most / lanes as f64)));
-    line!("  on a cluster   {} threads of all ranks, if its cores are as fast", cluster.join(", "));
+    line!("  on a cluster   at most {} threads of all ranks, if its cores are as fast", cluster.join(", "));
     let (file_bytes, others) = memory(&sampler, problem.free.len(), problem.model.summaries().len());
     line!("  memory         about {} on rank 0, {} on each other", bytes(file_bytes), bytes(others));
     let predictive = job.definition.output.draws.get_ref();

@@ -302,6 +302,7 @@ impl Watch for Show<'_> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        self.session.interrupted();
         Some(leave())
     }
 

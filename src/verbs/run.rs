@@ -162,6 +162,9 @@ pub fn work(job: &Job, problem: &Problem, shared: &mut Shared<'_>, session: &Ses
     let done = infer_and_derive(job, problem, &sampler, shared, session, &mut show)?;
     drop(show);
     if !done {
+        // The signal may have come to another rank.
+        session.interrupted();
+        shared.note(&record(session, job))?;
         return Err(Error::Interrupted { path: shared.path() });
     }
     shared.change(|store| {

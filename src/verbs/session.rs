@@ -1,6 +1,7 @@
 //! What a session says of itself in `/provenance`, and how a signal ends it.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +14,17 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use super::heartbeat::{Beat, Heartbeat};
 use crate::error::complain;
 use crate::exec::{self, Executor, Place, Share, Tally};
-use crate::report::ByRank;
+use crate::report::{ByRank, Work};
 
 /// Exit code of what was interrupted and can go on.
 pub const INTERRUPTED: u8 = 75;
 /// Time after a signal at which the process ends, whatever keeps it: a rank that is gone, a file system that hangs.
 const LAST_CALL: Duration = Duration::from_secs(12);
+
+/// Seconds over which the pace of ranks is taken, at least those of some tasks, and moments within them.
+const WINDOW: f64 = 30.0;
+const FEWEST: f64 = 10.0;
+const LAPS: f64 = 6.0;
 
 /// Says that a run is left in the middle of a simulation; the exit code for that.
 pub fn leave() -> u8 {
@@ -57,8 +63,8 @@ pub struct Session {
     stages: RefCell<Vec<(String, f64)>>,
     heartbeat: RefCell<Option<Heartbeat>>,
     tally: Tally,
-    /// When the stage under way began, and what the ranks had done until then.
-    stage: RefCell<(Instant, Vec<Share>)>,
+    /// What the ranks had done at some moments of the stage under way, the last [`WINDOW`] of it.
+    laps: RefCell<VecDeque<(Instant, Vec<Share>)>>,
 }
 
 impl Session {
@@ -82,7 +88,7 @@ impl Session {
             stages: RefCell::default(),
             heartbeat: RefCell::default(),
             tally: exec.tally(),
-            stage: RefCell::new((Instant::now(), Vec::new())),
+            laps: RefCell::default(),
         }
     }
 
@@ -95,7 +101,7 @@ impl Session {
 
     /// A generation begins, or another stage: the pace of the ranks counts from here.
     pub fn begin_stage(&self) {
-        self.stage.replace((Instant::now(), self.tally.shares(self.place.ranks)));
+        self.laps.replace([(Instant::now(), self.tally.shares(self.place.ranks))].into());
     }
 
     /// Says in the heartbeat, if there is one, how far the run is.
@@ -103,13 +109,26 @@ impl Session {
         self.heartbeat.borrow_mut().iter_mut().for_each(|heartbeat| heartbeat.beat(beat, || self.by_rank()));
     }
 
-    /// The pace of the ranks since the stage began.
+    /// The pace of the ranks of late: long enough to count tasks, short enough to see one that hangs.
     fn by_rank(&self) -> Option<ByRank> {
-        let (begun, before) = &*self.stage.borrow();
-        let seconds = begun.elapsed().as_secs_f64();
-        let rate = |(now, before): (&Share, &Share)| (now.tasks - before.tasks) as f64 / seconds;
-        let rates: Vec<f64> = self.tally.shares(before.len()).iter().zip(before).map(rate).collect();
-        ByRank::of(&self.place.hosts, &rates)
+        let now = self.tally.shares(self.place.ranks);
+        let (tasks, seconds) = now.iter().fold((0, 0.0), |sum, share| (sum.0 + share.tasks, sum.1 + share.seconds));
+        let window = WINDOW.max(FEWEST * seconds / tasks.max(1) as f64);
+        let mut laps = self.laps.borrow_mut();
+        while laps.get(1).is_some_and(|(then, _)| then.elapsed().as_secs_f64() >= window) {
+            laps.pop_front();
+        }
+        let (begun, before) = laps.front()?;
+        let elapsed = begun.elapsed().as_secs_f64();
+        let work = |((now, before), threads): ((&Share, &Share), &usize)| Work {
+            rate: (now.tasks - before.tasks) as f64 / elapsed,
+            busy: (now.seconds - before.seconds) / (*threads as f64 * elapsed),
+        };
+        let work: Vec<Work> = now.iter().zip(before).zip(&self.place.threads).map(work).collect();
+        if laps.back().is_some_and(|(then, _)| then.elapsed().as_secs_f64() >= window / LAPS) {
+            laps.push_back((Instant::now(), now));
+        }
+        ByRank::of(&self.place.hosts, &work)
     }
 
     /// The run is finished, and needs no heartbeat any more.
@@ -117,11 +136,16 @@ impl Session {
         self.heartbeat.take().into_iter().for_each(Heartbeat::finish);
     }
 
+    /// Says in the heartbeat that a signal has ended the run.
+    pub fn interrupted(&self) {
+        self.heartbeat.borrow_mut().iter_mut().for_each(|heartbeat| heartbeat.end("interrupted"));
+    }
+
     /// `Break` once a signal has come.
     pub fn go_on(&self) -> ControlFlow<()> {
         if self.asked.load(Ordering::Relaxed) {
             // Whichever way the process ends after this.
-            self.heartbeat.borrow_mut().iter_mut().for_each(|heartbeat| heartbeat.end("interrupted"));
+            self.interrupted();
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
@@ -162,7 +186,8 @@ impl Session {
         let busy = shares.iter().map(|share| share.seconds).sum::<f64>() / (threads as f64 * self.seconds()).max(1e-9);
         let by_rank = (shares.len() > 1).then(|| {
             let column = |value: fn(&Share) -> Value| shares.iter().map(value).collect::<Vec<_>>();
-            json!({ "tasks": column(|share| share.tasks.into()), "busy_seconds": column(|share| hundredths(share.seconds).into()) })
+            json!({ "tasks": column(|share| share.tasks.into()), "busy_seconds": column(|share| hundredths(share.seconds).into()),
+                "threads": self.place.threads })
         });
         let slurm = |name: &str| std::env::var(format!("SLURM_{name}")).ok();
         json!({
@@ -178,6 +203,7 @@ impl Session {
             "seconds": hundredths(self.seconds()),
             "ranks": self.place.ranks,
             "threads": self.place.threads.first(),
+            "tasks": shares.iter().map(|share| share.tasks).sum::<u64>(),
             "busy": hundredths(busy),
             "by_rank": by_rank,
             "hosts": runs(&self.place.hosts),

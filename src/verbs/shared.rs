@@ -206,6 +206,22 @@ impl<'a> Shared<'a> {
         Ok(())
     }
 
+    /// Writes the record of a session into the file as it is, on rank 0. The journal stays.
+    ///
+    /// # Errors
+    /// Those of [`Store::write`], on every rank.
+    pub fn note(&self, record: &serde_json::Value) -> Result<()> {
+        let write = &mut || {
+            self.settle()?;
+            if let Some(store) = self.store.borrow_mut().as_mut() {
+                store.record(record);
+                store.write()?;
+            }
+            Ok(Vec::new())
+        };
+        self.exec.once(write).map(drop)
+    }
+
     /// Does something with the file, on rank 0.
     ///
     /// # Errors

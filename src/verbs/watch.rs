@@ -176,7 +176,7 @@ impl Eye {
         let alive = |pid: &str| Path::new("/proc").join(pid).exists();
         let life = Life::of(seen.complete, sign.as_ref(), &exec::host(), alive);
         let paces = sign.as_ref().filter(|_| life != Life::Finished).and_then(by_rank);
-        let over = if paces.is_some() { "in the stage under way" } else { "over the last session of several" };
+        let over = if paces.is_some() { "of late" } else { "over the last session on several ranks" };
         let paces = paces.or_else(|| seen.by_rank.clone());
         // Below the rest: of many ranks it is long.
         let text = format!(
@@ -279,7 +279,7 @@ impl Life {
         let Some(sign) = sign.filter(|_| self != Life::Finished) else {
             return match self {
                 Life::Finished => "finished\n".into(),
-                _ => format!("not finished, and no heartbeat beside it: nothing runs; {}\n", resume("JOB", file)),
+                _ => format!("not finished, and no heartbeat beside it: nothing runs; {}\n", resume("JOB", file, 1.0)),
             };
         };
         let of =
@@ -287,7 +287,7 @@ impl Life {
         let place = format!("host {}, process {}{}", sign.text("host"), sign.text("pid"), of("slurm", ", Slurm job "));
         let ago = clock(sign.age);
         let known = progress(sign, generations);
-        let resume = resume(sign.text("job"), file);
+        let resume = resume(sign.text("job"), file, sign.number("ranks").unwrap_or(1.0));
         match self {
             Life::Runs => format!("{known}{place}; last sign of life {ago} ago\n"),
             Life::Silent => format!("! no sign of life for {ago} ({place}); last known:\n{known}if it is gone, {resume}\n"),
@@ -302,9 +302,10 @@ impl Life {
 }
 
 /// What goes on with a run.
-fn resume(job: &str, file: &Path) -> String {
+fn resume(job: &str, file: &Path, ranks: f64) -> String {
     let job = if job.contains(' ') { format!("'{job}'") } else { job.to_string() };
-    format!("resume with  nicho run {job} -o {} --resume  (under Slurm: submit the same again)", file.display())
+    let launcher = if ranks > 1.0 { format!("mpirun -n {ranks:.0} ") } else { String::new() };
+    format!("resume with  {launcher}nicho run {job} -o {} --resume  (under Slurm: submit the same again)", file.display())
 }
 
 /// The pace of the ranks, of a heartbeat.

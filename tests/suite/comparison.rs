@@ -176,7 +176,7 @@ fn comparisons_are_compared() {
     }
     let compare = |files: &[&str]| succeed(path, &[&["compare", "one.h5"], files, &["-o", "page.html", "--overwrite"]].concat());
     let said = compare(&["two.h5"]);
-    assert!(said.contains("two agrees with one within Monte-Carlo error: of 3 differences"), "{said}");
+    assert!(said.contains("two agrees with one in its posterior within Monte-Carlo error: of 3 differences"), "{said}");
     // Biased without having anywhere to go: nearly the odds of the prior, and a shorter posterior.
     let said = compare(&["ten.h5"]);
     assert!(said.contains("ten differs from one") && said.contains("probability of fair by +0."), "{said}");

@@ -138,7 +138,7 @@ fn runs_are_laid_over_each_other() {
     }
     let said = succeed(path, &["compare", "coin-1.h5", "coin-2.h5"]);
     assert!(said.contains("\n  seed: 1 (coin-1); 2 (coin-2)\n"), "{said}");
-    assert!(said.contains("coin-2 agrees with coin-1 within Monte-Carlo error: of 2 differences"), "{said}");
+    assert!(said.contains("coin-2 agrees with coin-1 in its posterior within Monte-Carlo error: of 2 differences"), "{said}");
     // Flat between its bounds: means and spreads are compared as they are, and the table says so.
     let scale = |line: &&str| line.trim_start().starts_with("coin-2 ") && line.contains(" natural ");
     assert!(said.lines().any(|line| scale(&line)), "{said}");
@@ -169,7 +169,7 @@ fn runs_are_laid_over_each_other() {
     std::fs::write(path.join("other.toml"), normal.replace("heads = 14", "heads = 6")).unwrap();
     succeed(path, &["run", "other.toml", "-q", "-o", "other.h5"]);
     let said = succeed(path, &["compare", "coin-1.h5", "other.h5", "coin-2.h5", "-o", "three.html"]);
-    assert!(said.contains("! other differs from coin-1 by more than Monte-Carlo error: mean of p_heads by -"), "{said}");
+    assert!(said.contains("! other differs from coin-1 in its posterior by more than Monte-Carlo error: mean of p_heads by -"), "{said}");
     assert!(said.contains("observations.values.heads: 14.0 (coin-1, coin-2); 6.0 (other)"), "{said}");
 }
 

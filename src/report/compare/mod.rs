@@ -89,6 +89,7 @@ pub struct Apart {
     /// Difference of the means, in standard deviations (the root of the mean of both variances), all on that scale.
     pub shift: Measured,
     /// Natural logarithm of the ratio of the standard deviations on that scale.
+    #[serde(rename = "ln_spread")]
     pub spread: Measured,
     /// Area under both densities, in [0, 1].
     pub overlap: f64,

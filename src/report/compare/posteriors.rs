@@ -171,7 +171,7 @@ pub(super) fn agreement(
     let beyond: Vec<&str> = all.iter().filter(|(z, _)| z.abs() > limit).map(|(_, what)| what.as_str()).collect();
     let text = if beyond.is_empty() {
         format!(
-            "{} agrees with {} within Monte-Carlo error: of {} differences the largest is {:.1} standard errors ({what}).",
+            "{} agrees with {} in its posterior within Monte-Carlo error: of {} differences the largest is {:.1} standard errors ({what}).",
             names[k],
             firsts.join(" and "),
             all.len(),
@@ -181,7 +181,7 @@ pub(super) fn agreement(
         const SHOWN: usize = 3;
         let more = if beyond.len() > SHOWN { format!(", and {} more", beyond.len() - SHOWN) } else { String::new() };
         format!(
-            "{} differs from {} by more than Monte-Carlo error: {}{more} (the largest is {:.1} standard errors).",
+            "{} differs from {} in its posterior by more than Monte-Carlo error: {}{more} (the largest is {:.1} standard errors).",
             names[k],
             firsts.join(" and "),
             beyond[..beyond.len().min(SHOWN)].join("; "),

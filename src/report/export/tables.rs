@@ -36,8 +36,11 @@ pub(super) fn all(input: &Input<'_>, sources: &[(String, String)]) -> Vec<Table>
 /// The parameters of a particle: whole numbers as such, and the name of its variant in place of the number.
 fn parameter_cells(input: &Input<'_>, theta: ArrayView1<'_, f64>) -> Vec<String> {
     let variant = input.models.len().min(1) * theta.len();
+    let acts = variant.checked_sub(1).map(|last| &input.models[theta[last] as usize].1);
     let cell = |(k, x): (usize, &f64)| match input.priors.get(k) {
         _ if k + 1 == variant => quoted(&input.models[*x as usize].0),
+        // Where it does not act it is a draw of the prior that nothing was asked about.
+        _ if acts.is_some_and(|acts| !acts.contains(&k)) => String::new(),
         Some(Marginal::Integer { .. }) => format!("{x:.0}"),
         _ => number(*x),
     };
@@ -51,6 +54,10 @@ fn numbers(values: ArrayView1<'_, f64>) -> impl Iterator<Item = String> {
 /// The columns of [`parameter_cells`].
 fn parameter_columns(input: &Input<'_>) -> Vec<Column> {
     let mut columns = input.store.header().parameters.clone();
+    let everywhere = |k: usize| input.models.iter().all(|(_, acts)| acts.contains(&k));
+    for (_, column) in columns.iter_mut().enumerate().filter(|(k, _)| !everywhere(*k)) {
+        column.long_name += "; empty where it does not act in the model";
+    }
     if let (Some(last), false) = (columns.last_mut(), input.models.is_empty()) {
         last.long_name = "name of the model that is meant".into();
     }
