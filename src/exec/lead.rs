@@ -51,6 +51,7 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
     let known: Vec<Chunk> = sink.known().into_iter().filter(|chunk| chunk.first >= first).collect();
     let features = |id: u64, out: &mut Vec<f64>| work.features(id, out);
     let lanes = others.threads().iter().sum();
+    tally.begin(others.threads().len());
     let ranges = known.iter().map(|chunk| chunk.first..chunk.first + chunk.len());
     let mut schedule = Schedule::new(first, lanes, ranges, &features, cost);
     schedule.prefix(first, sink.remaining());
@@ -78,11 +79,10 @@ pub(super) fn lead(lead: Lead<'_>, others: &mut dyn Others) -> Result<End> {
                 None => Error::Panicked { id: next, message },
             });
         }
-        hands.fill(
-            &mut schedule,
-            work.count(),
-            |rank, range| if rank == 0 { crew.give(range) } else { others.give(rank, range) },
-        );
+        hands.fill(&mut schedule, work.count(), |rank, range| {
+            tally.give(rank, range.end - range.start);
+            if rank == 0 { crew.give(range) } else { others.give(rank, range) }
+        });
         if idle.is_none_or(|last| last.elapsed() >= IDLE) {
             idle = Some(Instant::now());
             broken |= sink.idle().is_break();

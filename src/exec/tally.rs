@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use super::Chunk;
 
-/// Tasks that came back from one rank.
+/// Tasks of one rank that came back, and others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Share {
     /// How many.
     pub tasks: u64,
+    /// How many it has been given and not brought back.
+    pub owed: u64,
     /// Seconds of one thread that they took, summed.
     pub seconds: f64,
 }
@@ -19,14 +21,24 @@ pub struct Share {
 pub struct Tally(Rc<RefCell<Vec<Share>>>);
 
 impl Tally {
+    /// A stream begins: what was owed to the one before is not wanted any more.
+    pub(super) fn begin(&self, ranks: usize) {
+        let mut shares = self.0.borrow_mut();
+        shares.resize(ranks, Share::default());
+        shares.iter_mut().for_each(|share| share.owed = 0);
+    }
+
+    /// A rank is given tasks.
+    pub(super) fn give(&self, rank: usize, count: u64) {
+        self.0.borrow_mut()[rank].owed += count;
+    }
+
     /// A chunk has come back.
     pub(super) fn add(&self, rank: usize, chunk: &Chunk) {
-        let mut shares = self.0.borrow_mut();
-        if rank >= shares.len() {
-            shares.resize(rank + 1, Share::default());
-        }
-        shares[rank].tasks += chunk.len();
-        shares[rank].seconds += chunk.seconds;
+        let share = &mut self.0.borrow_mut()[rank];
+        share.tasks += chunk.len();
+        share.owed = share.owed.saturating_sub(chunk.len());
+        share.seconds += chunk.seconds;
     }
 
     /// The share of each of so many ranks.

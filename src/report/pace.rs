@@ -26,6 +26,8 @@ pub struct Work {
     pub rate: f64,
     /// Share of the time of its threads that they took.
     pub busy: f64,
+    /// Whether it still has tasks to bring back.
+    pub owes: bool,
 }
 
 /// What a rank does in a second, or each of some neighbours on average. As a word: `0@n01:12.3:97%`, `0-31@n01..n04:11.8:64%`.
@@ -74,7 +76,7 @@ pub struct ByRank {
 impl ByRank {
     /// That of ranks on such hosts; `None` of a rank that is alone, or where none has done anything.
     pub fn of(hosts: &[String], work: &[Work]) -> Option<ByRank> {
-        if work.len() < 2 || hosts.len() != work.len() || work.iter().all(|work| work.rate == 0.0) {
+        if work.len() < 2 || hosts.len() != work.len() || work.iter().all(|work| work.rate == 0.0 && !work.owes) {
             return None;
         }
         let size = work.len().div_ceil(MOST);
@@ -85,7 +87,9 @@ impl ByRank {
             let mean = |get: fn(&Work) -> f64| work.iter().map(get).sum::<f64>() / work.len() as f64;
             Pace { ranks, host, rate: mean(|work| work.rate), busy: mean(|work| work.busy) }
         };
-        let slowest = (0..work.len()).min_by(|a, b| work[*a].rate.total_cmp(&work[*b].rate))?;
+        // Where a rank hangs the others soon have nothing to do: it is the one that still owes something.
+        let rank = |k: &usize| (!work[*k].owes, work[*k].rate);
+        let slowest = (0..work.len()).min_by(|a, b| rank(a).0.cmp(&rank(b).0).then(rank(a).1.total_cmp(&rank(b).1)))?;
         let groups = work.chunks(size).enumerate().map(|(k, work)| pace(k * size, work));
         Some(ByRank { groups: groups.collect(), slowest: pace(slowest, &work[slowest..=slowest]) })
     }
@@ -98,7 +102,7 @@ impl ByRank {
         };
         let seconds = session["seconds"].as_f64().filter(|seconds| *seconds > 0.0 && session["verb"] == "run")?;
         let (tasks, busy, threads) = (column("tasks")?, column("busy_seconds")?, column("threads")?);
-        let work = |((tasks, busy), threads)| Work { rate: tasks / seconds, busy: busy / (threads * seconds) };
+        let work = |((tasks, busy), threads)| Work { rate: tasks / seconds, busy: busy / (threads * seconds), owes: false };
         let work: Vec<Work> = tasks.into_iter().zip(busy).zip(threads).map(work).collect();
         ByRank::of(&hosts(session["hosts"].as_str()?), &work)
     }
@@ -122,7 +126,9 @@ impl ByRank {
         let head =
             if grouped { ["ranks", "hosts", "", "a second and rank", "busy"] } else { ["rank", "host", "", "a second", "busy"] };
         let mut out = table(&head, lines, 3);
-        if grouped {
+        if top == 0.0 {
+            out += &format!("nothing comes back: all wait for rank {} on {}\n", self.slowest.ranks(), self.slowest.host);
+        } else if grouped {
             let Pace { ranks, host, rate, .. } = &self.slowest;
             out += &format!("the slowest: rank {} on {host}, {} a second\n", ranks.0, number(*rate));
         }
@@ -180,7 +186,7 @@ mod tests {
     }
 
     fn at(rates: &[f64]) -> Vec<Work> {
-        rates.iter().map(|rate| Work { rate: *rate, busy: 0.5 }).collect()
+        rates.iter().map(|rate| Work { rate: *rate, busy: 0.5, owes: false }).collect()
     }
 
     #[test]
@@ -194,6 +200,11 @@ mod tests {
         assert!(text.contains(&format!("\n1     b     {:32}      6.00  50 %\n", "#".repeat(16))), "{text}");
         assert!(!text.contains("slowest"), "{text}");
         assert_eq!(ByRank::of(&["a".into(), "b".into()], &at(&[0.0, 0.0])), None);
+        // One that hangs still owes something, while the others soon have nothing to do.
+        let mut hangs = at(&[0.0, 0.0]);
+        hangs[1].owes = true;
+        let text = ByRank::of(&["a".into(), "b".into()], &hangs).unwrap().text(true);
+        assert!(text.ends_with("\nnothing comes back: all wait for rank 1 on b\n") && !text.contains('█'), "{text}");
     }
 
     /// 10,000 ranks on 2500 hosts, of which one is slow: a line of a heartbeat has room, and the slow one is named.

@@ -123,6 +123,7 @@ impl Session {
         let work = |((now, before), threads): ((&Share, &Share), &usize)| Work {
             rate: (now.tasks - before.tasks) as f64 / elapsed,
             busy: (now.seconds - before.seconds) / (*threads as f64 * elapsed),
+            owes: now.owed > 0,
         };
         let work: Vec<Work> = now.iter().zip(before).zip(&self.place.threads).map(work).collect();
         if laps.back().is_some_and(|(then, _)| then.elapsed().as_secs_f64() >= window / LAPS) {

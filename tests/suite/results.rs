@@ -169,7 +169,10 @@ fn runs_are_laid_over_each_other() {
     std::fs::write(path.join("other.toml"), normal.replace("heads = 14", "heads = 6")).unwrap();
     succeed(path, &["run", "other.toml", "-q", "-o", "other.h5"]);
     let said = succeed(path, &["compare", "coin-1.h5", "other.h5", "coin-2.h5", "-o", "three.html"]);
-    assert!(said.contains("! other differs from coin-1 in its posterior by more than Monte-Carlo error: mean of p_heads by -"), "{said}");
+    assert!(
+        said.contains("! other differs from coin-1 in its posterior by more than Monte-Carlo error: mean of p_heads by -"),
+        "{said}"
+    );
     assert!(said.contains("observations.values.heads: 14.0 (coin-1, coin-2); 6.0 (other)"), "{said}");
 }
 
