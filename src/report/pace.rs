@@ -74,9 +74,10 @@ pub struct ByRank {
 }
 
 impl ByRank {
-    /// That of ranks on such hosts; `None` of a rank that is alone, or where none has done anything.
+    /// That of ranks on such hosts; `None` of a rank that is alone, or where no task is done: that all ranks are at one says nothing yet.
     pub fn of(hosts: &[String], work: &[Work]) -> Option<ByRank> {
-        if work.len() < 2 || hosts.len() != work.len() || work.iter().all(|work| work.rate == 0.0 && !work.owes) {
+        let (idle, owing) = (work.iter().all(|work| work.rate == 0.0), work.iter().filter(|work| work.owes).count());
+        if work.len() < 2 || hosts.len() != work.len() || idle && [0, work.len()].contains(&owing) {
             return None;
         }
         let size = work.len().div_ceil(MOST);
@@ -127,7 +128,7 @@ impl ByRank {
             if grouped { ["ranks", "hosts", "", "a second and rank", "busy"] } else { ["rank", "host", "", "a second", "busy"] };
         let mut out = table(&head, lines, 3);
         if top == 0.0 {
-            out += &format!("nothing comes back: all wait for rank {} on {}\n", self.slowest.ranks(), self.slowest.host);
+            out += &format!("nothing comes back: the others wait for rank {} on {}\n", self.slowest.ranks(), self.slowest.host);
         } else if grouped {
             let Pace { ranks, host, rate, .. } = &self.slowest;
             out += &format!("the slowest: rank {} on {host}, {} a second\n", ranks.0, number(*rate));
@@ -203,8 +204,10 @@ mod tests {
         // One that hangs still owes something, while the others soon have nothing to do.
         let mut hangs = at(&[0.0, 0.0]);
         hangs[1].owes = true;
+        let all = hangs.iter().map(|work| Work { owes: true, ..*work }).collect::<Vec<_>>();
+        assert_eq!(ByRank::of(&["a".into(), "b".into()], &all), None, "simulations of minutes");
         let text = ByRank::of(&["a".into(), "b".into()], &hangs).unwrap().text(true);
-        assert!(text.ends_with("\nnothing comes back: all wait for rank 1 on b\n") && !text.contains('█'), "{text}");
+        assert!(text.ends_with("\nnothing comes back: the others wait for rank 1 on b\n") && !text.contains('█'), "{text}");
     }
 
     /// 10,000 ranks on 2500 hosts, of which one is slow: a line of a heartbeat has room, and the slow one is named.

@@ -1,7 +1,7 @@
 //! The heartbeat of a run, `<result>.progress`: a line every few seconds that says how far it is, for `tail -f` and `nicho watch`.
 //!
 //! ```text
-//! 2026-11-28T17:07:08Z running generation=3 accepted=412/1000 trials=5121 failed=0 acceptance=8.05% tolerance=3.21 ess=512 total=60321 rate=120.0/s eta=340s by_rank=0@n01:61.204,1@n02:58.839 slowest=1@n02:58.839 ranks=2 threads=4 host=n01 pid=4711 slurm=77 job=jobs/iris.toml
+//! 2026-11-28T17:07:08Z running generation=3 accepted=412/1000 trials=5121 failed=0 acceptance=8.05% tolerance=3.21 ess=512 total=60321 rate=120.0/s eta=340s by_rank=0@n01:61.204:98%,1@n02:58.839:97% slowest=1@n02:58.839:97% ranks=2 threads=4 host=n01 pid=4711 slurm=77 job=jobs/iris.toml
 //! ```
 //! Time (UTC), state, then words `key=value`; `job` is the last, and alone can hold blanks. States are `starting`, `running`,
 //! `interrupted` by a signal, `failed`. A finished run takes the file away, after a last line `finished` for whoever follows it; a run
