@@ -99,7 +99,7 @@ impl ByRank {
     /// other verbs did at the file is not that of the run.
     pub fn of_session(session: &Value) -> Option<ByRank> {
         let column = |name: &str| -> Option<Vec<f64>> {
-            Some(session["by_rank"][name].as_array()?.iter().filter_map(Value::as_f64).collect())
+            Some(session["work_by_rank"][name].as_array()?.iter().filter_map(Value::as_f64).collect())
         };
         let seconds = session["seconds"].as_f64().filter(|seconds| *seconds > 0.0 && session["verb"] == "run")?;
         let (tasks, busy, threads) = (column("tasks")?, column("busy_seconds")?, column("threads")?);
@@ -148,7 +148,7 @@ impl Display for ByRank {
 pub(super) fn figure(input: &Input<'_>) -> Option<Figure> {
     let sessions = input.store.sessions();
     let (session, all) = sessions.iter().rev().find_map(|session| Some((session, ByRank::of_session(session)?)))?;
-    let column = |name: &str| session["by_rank"][name].as_array().into_iter().flatten().filter_map(Value::as_f64).map(plain);
+    let column = |name: &str| session["work_by_rank"][name].as_array().into_iter().flatten().filter_map(Value::as_f64).map(plain);
     let hosts = hosts(session["hosts"].as_str()?);
     let lines = column("tasks").zip(column("busy_seconds")).zip(hosts).enumerate();
     let lines = lines.map(|(rank, ((tasks, seconds), host))| vec![rank.to_string(), host, tasks, seconds]);
@@ -228,7 +228,7 @@ mod tests {
     fn the_pace_of_a_session_is_in_its_record() {
         let record = |hosts: &str| {
             let by_rank = serde_json::json!({ "tasks": [8, 4, 2], "busy_seconds": [4, 8, 1], "threads": [1, 2, 1] });
-            serde_json::json!({ "verb": "run", "hosts": hosts, "seconds": 4.0, "by_rank": by_rank })
+            serde_json::json!({ "verb": "run", "hosts": hosts, "seconds": 4.0, "work_by_rank": by_rank })
         };
         let all = ByRank::of_session(&record("a*2, b")).unwrap();
         assert_eq!(all.to_string(), "by_rank=0@a:2.000:100%,1@a:1.000:100%,2@b:0.500:25% slowest=2@b:0.500:25%");

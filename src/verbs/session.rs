@@ -206,7 +206,7 @@ impl Session {
             "threads": self.place.threads.first(),
             "tasks": shares.iter().map(|share| share.tasks).sum::<u64>(),
             "busy": hundredths(busy),
-            "by_rank": by_rank,
+            "work_by_rank": by_rank,
             "hosts": runs(&self.place.hosts),
             "cpu": cpu.trim_start_matches([' ', '\t', ':']),
             "simd": format!("{:?}", crate::integrate::Width::available().last().copied().unwrap_or_default()),

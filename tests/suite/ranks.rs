@@ -194,8 +194,9 @@ mod with_mpi {
         drop(run);
         succeed_on(path, 2, "nicho run jobs/iris-smoke.toml -o two.h5 --threads 1");
         let session = sessions(path, "two.h5").pop().unwrap();
-        let of =
-            |name: &str| session["by_rank"][name].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
+        let of = |name: &str| {
+            session["work_by_rank"][name].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>()
+        };
         let (tasks, busy) = (of("tasks"), of("busy_seconds"));
         assert!(tasks.len() == 2 && tasks.iter().chain(&busy).all(|x| *x > 0.0), "{session}");
         let simulated = Store::open(path.join("two.h5")).unwrap().run().simulated();
