@@ -409,15 +409,22 @@ pub struct Adjusted {
 pub struct Ranked {
     /// Its name.
     pub name: String,
-    /// Rank of the true value among so many posterior draws, in each replicate.
+    /// Rank of the true value among [`Ranked::DRAWS`] posterior draws, in each replicate: from 0 to that.
     pub ranks: Vec<usize>,
-    /// In how many replicates the central intervals of 50 % and 90 % hold the true value.
+    /// In how many replicates each of [`Ranked::INTERVALS`] holds the true value.
     pub inside: [usize; 2],
     /// Whether it is a whole number: an interval of such holds more than it says, and only ranks, with ties tossed, are judged.
     pub whole: bool,
     /// The true value of each replicate and the mean of its posterior, on the coordinate of the prior (the logarithm of a positive
     /// parameter, the logit of a proportion).
     pub recovery: Vec<(f64, f64)>,
+}
+
+impl Ranked {
+    /// Draws of each posterior among which the true value is ranked.
+    pub const DRAWS: usize = 99;
+    /// Central intervals whose coverage is counted.
+    pub const INTERVALS: [f64; 2] = [0.5, 0.9];
 }
 
 /// A simulation-based calibration of a job: its inference, on data of its own.

@@ -13,9 +13,15 @@ const POINTS: usize = 24;
 /// Widest name.
 const NAME: usize = 24;
 
-/// Tables of generations and marginals. `seconds` are what each generation took, where that is known; `blocks` draws with Unicode's
+/// Tables of generations and of the `parameters` that [`glance`] gives. `seconds` are what each generation took, where that is known; `blocks` draws with Unicode's
 /// block elements in place of ASCII.
-pub fn dashboard(input: &Input<'_>, seconds: &[Option<f64>], blocks: bool, clock: fn(f64) -> String) -> String {
+pub fn dashboard(
+    input: &Input<'_>,
+    parameters: &[Glance],
+    seconds: &[Option<f64>],
+    blocks: bool,
+    clock: fn(f64) -> String,
+) -> String {
     let run = input.store.run();
     let Some(last) = run.last() else { return "No generation is finished yet.\n".into() };
     let fall = if input.store.header().tempered() { "temperature" } else { "tolerance" };
@@ -32,8 +38,7 @@ pub fn dashboard(input: &Input<'_>, seconds: &[Option<f64>], blocks: bool, clock
         ]
     };
     let generations = table(&head, run.generations.iter().enumerate().map(line).collect(), 0);
-    let marginals: Vec<Vec<String>> =
-        glance(input).iter().enumerate().map(|(k, m)| marginal(input, last, k, m, blocks)).collect();
+    let marginals: Vec<Vec<String>> = parameters.iter().enumerate().map(|(k, m)| marginal(input, last, k, m, blocks)).collect();
     let marginals = table(&["parameter", "mean", "5 %", "95 %", "posterior", "prior"], marginals, 1);
     let odds = models::lines(run, input.models).iter().map(|m| m.cells()[..3].to_vec()).collect::<Vec<_>>();
     let odds = if odds.is_empty() { String::new() } else { format!("\n{}", table(&["model", "probability", "+/-"], odds, 1)) };

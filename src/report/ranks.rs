@@ -10,7 +10,7 @@ use crate::report::chart::{Axis, Chart, Ink, Mark, Ticks};
 use crate::report::figure::{Figure, Glyph};
 use crate::report::put_all;
 use crate::report::tables::{csv, plain};
-use crate::validate::calibration::{BINS, DRAWS, binomial_band};
+use crate::validate::calibration::{BINS, binomial_band};
 
 const SIZE: (f64, f64) = (360.0, 240.0);
 /// Share of counts that the band of a histogram holds, of one bin.
@@ -110,7 +110,8 @@ fn histogram(line: &Ranked) -> Figure {
     let (low, high) = binomial_band(n, 1.0 / BINS as f64, BAND);
     let counts = line.histogram();
     let top = 1.2 * counts.iter().copied().chain([high]).max().unwrap_or(1) as f64;
-    let x = Axis { step: Some(20.0), ..Axis::linear(format!("Rank of the true value among {DRAWS} draws"), (0.0, 100.0)) };
+    let x =
+        Axis { step: Some(20.0), ..Axis::linear(format!("Rank of the true value among {} draws", Ranked::DRAWS), (0.0, 100.0)) };
     let y = Axis { ticks: Ticks::Few, ..Axis::linear("Data sets", (0.0, top)) };
     let mut chart = Chart::new(x, y, SIZE);
     chart.band(&[(0.0, low as f64, high as f64), (100.0, low as f64, high as f64)], Ink::Prior, 0.3);

@@ -45,13 +45,14 @@ fn lines(group: &mut Scope, header: &Header, lines: &[Ranked]) -> hdf5::Result<(
     let replicates = lines.first().map_or(0, |line| line.ranks.len());
     columns(group, "parameter", "inferred parameter", &header.parameters)?;
     group.index("replicate", replicates, REPLICATES)?;
-    group.labels("interval", &["50 %", "90 %"], "central interval of a posterior")?;
+    let intervals = Ranked::INTERVALS.map(|share| format!("{:.0} %", 100.0 * share));
+    group.labels("interval", &intervals, "central interval of a posterior")?;
     let table = |get: &dyn Fn(&Ranked) -> Vec<u64>, width: usize| {
         Array2::from_shape_vec((lines.len(), width), lines.iter().flat_map(get).collect())
     };
     let ranks = table(&|line| line.ranks.iter().map(|rank| *rank as u64).collect(), replicates)?;
-    let meaning = about("", "rank of the true value among 99 posterior draws, from 0");
-    group.variable("rank", &["parameter", "replicate"], ranks.view(), meaning)?;
+    let meaning = format!("rank of the true value among {} posterior draws, from 0", Ranked::DRAWS);
+    group.variable("rank", &["parameter", "replicate"], ranks.view(), about("", &meaning))?;
     let inside = table(&|line| line.inside.iter().map(|count| *count as u64).collect(), 2)?;
     let meaning = about("", "replicates whose interval holds the true value");
     group.variable("inside", &["parameter", "interval"], inside.view(), meaning)?;

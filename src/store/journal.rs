@@ -117,7 +117,7 @@ impl Identity {
         // Generations follow from generations alone: modes that somebody has had polished meanwhile change nothing, and a calibration
         // nothing at all.
         if run.stopped.is_some() {
-            for (name, digest) in store.digests()[1..].iter().filter(|(name, _)| name != "calibration") {
+            for (name, digest) in store.digests()[1..].iter().filter(|(name, _)| name != super::CALIBRATION) {
                 identity.step += 1;
                 identity.state = Sha256::digest([&identity.state, name.as_bytes(), digest.as_bytes()].concat()).into();
             }

@@ -74,6 +74,9 @@ pub const FORMAT: &str = "nicho-run/1";
 /// The first bytes of an HDF5 file.
 const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
+/// The digest of what is the job's and not the run's: no state of a run depends on it, and no repetition of the run has it.
+pub const CALIBRATION: &str = "calibration";
+
 /// Names that variables beside the parameters have, so that no parameter can.
 const RESERVED: [&str; 8] = ["chain", "draw", "row", "particle", "weight", "ln_weight", "distance", "trial"];
 
@@ -503,7 +506,7 @@ impl Contents {
         all.extend(self.modes.as_ref().map(|m| ("modes".to_string(), digest::modes(m))));
         all.extend(self.profile.as_ref().map(|p| ("profile".to_string(), digest::profile(p))));
         all.extend(self.adjusted.as_ref().map(|a| ("adjusted".to_string(), digest::adjusted(a))));
-        all.extend(self.calibration.as_ref().map(|c| ("calibration".to_string(), digest::calibration(c))));
+        all.extend(self.calibration.as_ref().map(|c| (CALIBRATION.to_string(), digest::calibration(c))));
         all.extend(self.scenarios.iter().map(|s| (format!("scenario {}", s.key()), digest::scenario(s))));
         all
     }

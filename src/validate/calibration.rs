@@ -32,12 +32,8 @@ use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
 use crate::sampler::{Problem, Progress, Watch, infer};
 
-/// Draws of each posterior among which the true value is ranked: ranks run from 0 to this.
-pub const DRAWS: usize = 99;
 /// Bins of a histogram of ranks.
 pub const BINS: usize = 10;
-/// Central intervals whose coverage is counted.
-pub const INTERVALS: [f64; 2] = [0.5, 0.9];
 /// Probability that an engine without error is called miscalibrated, over all parameters and tests.
 pub const FALSE_ALARM: f64 = 0.01;
 /// Draws of the prior until one can be simulated.
@@ -47,7 +43,7 @@ impl Ranked {
     /// Counts of ranks in [`BINS`] bins.
     pub fn histogram(&self) -> [usize; BINS] {
         let mut counts = [0; BINS];
-        self.ranks.iter().for_each(|rank| counts[rank * BINS / (DRAWS + 1)] += 1);
+        self.ranks.iter().for_each(|rank| counts[rank * BINS / (Ranked::DRAWS + 1)] += 1);
         counts
     }
 
@@ -75,15 +71,15 @@ impl Ranked {
     /// is right.
     pub fn p_coverage(&self, k: usize) -> f64 {
         let (n, inside) = (self.ranks.len(), self.inside[k]);
-        let below: f64 = (0..=inside).map(|i| binomial(n, i, INTERVALS[k])).sum();
-        let above: f64 = (inside..=n).map(|i| binomial(n, i, INTERVALS[k])).sum();
+        let below: f64 = (0..=inside).map(|i| binomial(n, i, Ranked::INTERVALS[k])).sum();
+        let above: f64 = (inside..=n).map(|i| binomial(n, i, Ranked::INTERVALS[k])).sum();
         (2.0 * below.min(above)).min(1.0)
     }
 
     /// Whether no test of this parameter says otherwise, at [`FALSE_ALARM`] over all tests of `parameters` parameters (Bonferroni).
     pub fn calibrated(&self, parameters: usize) -> bool {
-        let limit = FALSE_ALARM / (parameters * (1 + INTERVALS.len())) as f64;
-        self.p_uniform() >= limit && (self.whole || (0..INTERVALS.len()).all(|k| self.p_coverage(k) >= limit))
+        let limit = FALSE_ALARM / (parameters * (1 + Ranked::INTERVALS.len())) as f64;
+        self.p_uniform() >= limit && (self.whole || (0..Ranked::INTERVALS.len()).all(|k| self.p_coverage(k) >= limit))
     }
 }
 
@@ -246,7 +242,7 @@ fn reach(
 
 /// Ranks the true values in one posterior.
 fn add(lines: &mut [Ranked], problem: &Problem, theta: &Array2<f64>, weights: &Weights, truth: &[f64]) {
-    let drawn = weights.resample(DRAWS, &mut problem.key.stream(Purpose::Resample));
+    let drawn = weights.resample(Ranked::DRAWS, &mut problem.key.stream(Purpose::Resample));
     let mut ties = problem.key.stream(Purpose::Pilot);
     for (k, (line, truth)) in lines.iter_mut().zip(truth).enumerate() {
         let column = theta.column(k);
@@ -254,7 +250,7 @@ fn add(lines: &mut [Ranked], problem: &Problem, theta: &Array2<f64>, weights: &W
         let found = weights.mean(column.iter().map(|x| prior.coordinate(*x)));
         line.recovery.push((prior.coordinate(*truth), found));
         line.ranks.push(rank(drawn.iter().map(|&i| column[i]), *truth, &mut ties));
-        for (inside, share) in line.inside.iter_mut().zip(INTERVALS) {
+        for (inside, share) in line.inside.iter_mut().zip(Ranked::INTERVALS) {
             let quantile = |q| weights.quantile(column.iter().copied(), q);
             let (low, high) = (quantile(0.5 - 0.5 * share), quantile(0.5 + 0.5 * share));
             *inside += usize::from((low..=high).contains(truth));

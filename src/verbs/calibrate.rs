@@ -11,7 +11,7 @@ use super::progress::{Budget, Show};
 use super::run::scaled_problem;
 use super::say::document;
 use super::session::Session;
-use super::shared::{Shared, agree, on_ranks, prepare};
+use super::shared::{Shared, agree, on_ranks, open_to_change, prepare};
 use super::stored::embedded;
 use crate::adjust::Method;
 use crate::error::{Error, Result};
@@ -22,9 +22,8 @@ use crate::report::{self, Calibrated};
 use crate::sampler::Problem;
 use crate::sampler::accept::Accept;
 use crate::sampler::smc::Smc;
-use crate::store::journal::Journaled;
-use crate::store::{self, Store, check_file};
-use crate::validate::calibration::{self, Adjusting, BINS, DRAWS, FALSE_ALARM, INTERVALS, binomial_band};
+use crate::store::{self, Store};
+use crate::validate::calibration::{self, Adjusting, BINS, FALSE_ALARM, binomial_band};
 
 /// Flags of both verbs.
 pub struct CalibrationFlags {
@@ -70,12 +69,7 @@ fn on(exec: &dyn Executor, flags: &CalibrationFlags) -> Result<()> {
         Job::load(&flags.job)
     };
     let job = agree(exec, job)?;
-    let open = |journaled: &Journaled<'_>| {
-        journaled.hold(&flags.job)?;
-        check_file(&flags.job)?;
-        Store::open(&flags.job)
-    };
-    let shared = if of_result { Some(Shared::open(exec, open)?) } else { None };
+    let shared = if of_result { Some(Shared::open(exec, |journaled| open_to_change(journaled, &flags.job))?) } else { None };
     let asked = job.sampler();
     let tolerance = flags.tolerance.or(ended).unwrap_or(asked.tolerance);
     if tolerance.is_nan() || tolerance <= 0.0 {
@@ -161,14 +155,15 @@ fn as_text(lines: &[Ranked], adjusted: Option<&[Ranked]>, flags: &CalibrationFla
     };
     let mut out = format!(
         "{n} data sets at draws of the prior, {made}.\n\
-         Ranks of the true value among {DRAWS} posterior draws: p if they are uniform ({BINS} bins). Intervals: data sets whose central\n\
+         Ranks of the true value among {} posterior draws: p if they are uniform ({BINS} bins). Intervals: data sets whose central\n\
          interval holds it. Recovered: share of the variance of true values that posterior means account for; 0 or less is nothing.\n\
          An engine without error is called miscalibrated in {} % of such tables.\n\n",
+        Ranked::DRAWS,
         100.0 * FALSE_ALARM
     );
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max("parameter".len());
-    let share = 1.0 - FALSE_ALARM / (lines.len() * (1 + INTERVALS.len())) as f64;
-    let [half, most] = INTERVALS.map(|p| binomial_band(n, p, share));
+    let share = 1.0 - FALSE_ALARM / (lines.len() * (1 + Ranked::INTERVALS.len())) as f64;
+    let [half, most] = Ranked::INTERVALS.map(|p| binomial_band(n, p, share));
     let head = ["p of ranks", "in 50 %", "in 90 %", "calibrated", "recovered"];
     let of = |line: &Ranked| {
         let verdict = if line.calibrated(lines.len()) { "yes" } else { "NO" };
@@ -203,8 +198,8 @@ fn as_json(calibration: &Calibration) -> serde_json::Value {
     };
     add("parameters", &calibration.lines);
     calibration.adjusted.iter().for_each(|lines| add("adjusted", lines));
-    document["draws"] = DRAWS.into();
-    document["intervals"] = json!(INTERVALS);
+    document["draws"] = Ranked::DRAWS.into();
+    document["intervals"] = json!(Ranked::INTERVALS);
     document["false_alarm"] = FALSE_ALARM.into();
     document
 }

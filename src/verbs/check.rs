@@ -292,7 +292,7 @@ fn check_on(exec: &dyn Executor, file: &Path, parameters: bool) -> Result<()> {
 /// Simulations that a job is likely to take, if its tolerance falls by quantiles: an estimate, from below and from above, within its
 /// budget. Draws of the last posterior itself would be accepted at the rate of the quantile q, and from those of the prior this makes
 /// q^t in generation t: that is the worst. Proposals follow the posterior, and where they follow well the rate falls with about the
-/// root of q (of the shipped jobs `iris`, `program` and `coin` took 1.9, 1.1 and 1.3 times that, and 0.2 to 0.3 times the worst).
+/// root of q.
 fn likely(sampler: &Smc) -> Option<[u64; 2]> {
     let q = match sampler.schedule {
         Schedule::Quantile(q) | Schedule::Ess(q) if sampler.start.is_infinite() && sampler.accept == Accept::Tolerance => q,

@@ -11,7 +11,7 @@ use crate::job::Job;
 use crate::population::Run;
 use crate::sampler::accept::Accept;
 use crate::store::journal::{Journaled, Promotion};
-use crate::store::{Store, check_folder};
+use crate::store::{Store, check_file, check_folder};
 
 /// Runs a verb on the executor that flags and launcher ask for; all ranks end together.
 ///
@@ -32,6 +32,16 @@ pub fn on_ranks(threads: usize, verb: impl FnOnce(&dyn Executor) -> Result<()>) 
 /// Those of [`check_folder`], on every rank.
 pub fn prepare(exec: &dyn Executor, folder: Option<&Path>) -> Result<()> {
     exec.once(&mut || folder.map_or(Ok(()), check_folder).map(|()| Vec::new())).map(drop)
+}
+
+/// Opens a result file that is to be changed: not one that a run under way would write over, nor one that is read-only.
+///
+/// # Errors
+/// Those of [`Journaled::hold`], [`check_file`] and [`Store::open`].
+pub fn open_to_change(journaled: &Journaled<'_>, file: &Path) -> Result<Store> {
+    journaled.hold(file)?;
+    check_file(file)?;
+    Store::open(file)
 }
 
 fn say(error: &Error) -> Error {

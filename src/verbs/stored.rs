@@ -9,14 +9,14 @@ use super::progress::{Budget, Show};
 use super::run::{JOB_FILE, scaled_problem, work};
 use super::say::document;
 use super::session::Session;
-use super::shared::{Shared, agree, on_ranks};
+use super::shared::{Shared, agree, on_ranks, open_to_change};
 use crate::density::Marginal;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::definition::Source;
 use crate::job::scenario::Scenario;
 use crate::report::{self, Input};
-use crate::store::{Store, check_file, check_folder};
+use crate::store::{CALIBRATION, Store, check_folder};
 
 /// The job inside a result file. An external program of it is looked for where the job file was, then beside the result, then in the
 /// current folder.
@@ -65,12 +65,7 @@ pub fn refine(file: &Path, threads: usize) -> Result<()> {
             let problem = format!("{}: a mode is one of a model, and this run compares several", file.display());
             return Err(Error::Usage { problem, fix: "refine a run of the model that was found".into() });
         }
-        let shared = Shared::open(exec, |journaled| {
-            // A run that is under way would write over it.
-            journaled.hold(file)?;
-            check_file(file)?;
-            Store::open(file)
-        })?;
+        let shared = Shared::open(exec, |journaled| open_to_change(journaled, file))?;
         let session = Session::new("refine", exec);
         let problem = scaled_problem(&job, exec, &session)?;
         let sampler = job.sampler();
@@ -160,7 +155,7 @@ fn compare(file: &Path, original: &Store, again: &Store) -> Result<()> {
     let (mut differing, mut all) = (Vec::new(), Vec::new());
     let repeated = again.digests();
     for (name, hex) in original.digests() {
-        if name == "calibration" {
+        if name == CALIBRATION {
             line!("{name} {hex} not repeated: nicho validate sbc does it");
             all.push(json!({ "group": name, "sha256": hex, "reproduced": null }));
             continue;

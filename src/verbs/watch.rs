@@ -212,8 +212,10 @@ impl Seen {
         let spelt =
             ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
         let blocks = spelt.is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8"));
-        let (tables, parameters) =
-            with_input(&store, &job, |input| Ok((report::dashboard(input, &seconds, blocks, clock), report::glance(input))))?;
+        let (tables, parameters) = with_input(&store, &job, |input| {
+            let parameters = report::glance(input);
+            Ok((report::dashboard(input, &parameters, &seconds, blocks, clock), parameters))
+        })?;
         Ok(Seen {
             version,
             tables,

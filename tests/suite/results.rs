@@ -225,11 +225,20 @@ fn a_calibration_is_kept_with_its_result() {
     assert_eq!((table.lines().count(), table.lines().nth(1).map(|line| line.starts_with("sampler,mean,0,"))), (51, Some(true)));
     let said = succeed(path, &["reproduce", "wide.h5", "-q"]);
     assert!(said.contains("inference ") && said.contains(" not repeated: nicho validate sbc does it"), "{said}");
-    // At another tolerance, which the verdict names; of a sampler that is off, exit code 1, and a warning.
+    // At another tolerance, which the verdict names.
     succeed(path, &[&sbc[..], &["--tolerance", "1"]].concat());
     succeed(path, &["report", "wide.h5"]);
     let page = std::fs::read_to_string(path.join("wide.report/report.html")).unwrap();
     assert!(page.contains("(tolerance 1.00, 200 particles; this run ended at 0.500)"));
+    // Of ranks that are all the same it warns.
+    let mut store = nicho::store::Store::open(path.join("wide.h5")).unwrap();
+    let mut off = store.calibration().unwrap().clone();
+    off.lines[0].ranks.fill(3);
+    store.put_calibration(&off).unwrap();
+    let said = succeed(path, &["report", "wide.h5", "--json"]);
+    assert!(said.contains("report.html"));
+    let page = std::fs::read_to_string(path.join("wide.report/report.html")).unwrap();
+    assert!(page.contains("true values rank unevenly, or intervals hold them more or less often than they say, of: mean."));
 }
 
 /// The smoke job, so long that nobody sees its end.

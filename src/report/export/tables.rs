@@ -289,11 +289,12 @@ fn noise_floor(input: &Input<'_>) -> Table {
 }
 
 fn calibration(input: &Input<'_>) -> Table {
+    let rank = format!("rank of the true value among {} posterior draws, from 0", Ranked::DRAWS);
     let columns = [
         ("posterior", "sampler or adjusted"),
         ("parameter", "name of the parameter"),
         ("replicate", "number of the data set, from 0"),
-        ("rank", "rank of the true value among 99 posterior draws, from 0"),
+        ("rank", rank.as_str()),
         (
             "true_value",
             "true value, on the coordinate of the prior: the logarithm of a positive parameter, the logit of a proportion",
