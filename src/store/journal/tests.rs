@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::exec::gather;
 use crate::exec::threads::Threads;
-use crate::population::{Generation, Stop};
+use crate::population::{Calibration, Generation, Ranked, Stop};
 use crate::store::{Column, Header};
 use ndarray::Array2;
 
@@ -227,6 +227,23 @@ fn a_journal_of_another_run_is_refused_and_one_of_an_earlier_state_dropped() {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), foreign);
         }
     }
+}
+
+/// After the inference the journal holds what is derived, one thing after the other; a calibration of the job is none of it.
+///
+/// Planted: it counts as a change of the run. Seen: nothing is known.
+#[test]
+fn a_calibration_of_the_job_leaves_the_journal_of_its_run() {
+    let (_folder, mut store) = store();
+    store.append(generation(0.5)).unwrap();
+    store.finish(Stop::Generations, 0).unwrap();
+    std::fs::write(beside(store.path()), written(&store, &[record_of(0, 0, 3)]).0).unwrap();
+    let line = Ranked { name: "k".into(), ranks: vec![7], inside: [1, 1], whole: false, recovery: vec![(0.5, 0.25)] };
+    store.put_calibration(&Calibration { tolerance: 1.0, population: 1, lines: vec![line], adjusted: None }).unwrap();
+    let threads = Threads::new(1);
+    let journal = Journaled::passing(&threads);
+    journal.open(&store, true).unwrap();
+    assert_eq!(chunks(&journal).len(), 1);
 }
 
 /// Planted: the file that is locked is not looked for at its path. Seen: it is not there.
